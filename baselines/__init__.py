@@ -1,0 +1,1 @@
+"""The methods that Cosmo is compared with: one file each."""

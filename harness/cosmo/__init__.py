@@ -1,0 +1,1 @@
+"""Cosmo: contrastive fusion learning with few labels."""

@@ -1,0 +1,167 @@
+"""Cosmo: contrastive fusion learning on unlabelled data, then quality-guided iterative fusion learning on few labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from typing_extensions import override
+
+from harness.cosmo.fusion import DotAttention, EqualAttention, Guided, Scale
+from harness.cosmo.positives import Kind, Per, draw_weights, mix
+from harness.cosmo.quality import QualitySettings, measure
+from harness.errors import InputError
+from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
+from harness.nn.attention import JointAttention
+from harness.nn.classifier import Fusion, FusionClassifier, FusionHead, Iterative, start_encoders, widths
+from harness.nn.contrast import same_sample_floor, same_sample_loss
+from harness.nn.encoders import build_encoders
+from harness.nn.heads import build_projections
+from harness.options import Options, Share
+
+
+class CosmoStage1(Options):
+    """Contrastive fusion learning.
+
+    positives: P, mixtures of each sample. temperature: τ. weights, weights_range, weights_per: see `draw_weights`.
+    renormalise: normalise each mixture once more before the loss (authors' code), not only each modality's feature (slides).
+    contrastive: false leaves the encoders random; the quality of the modalities is found all the same.
+    quality: see `QualitySettings`.
+    """
+
+    positives: Annotated[int, Field(ge=2)] = 9
+    temperature: Annotated[float, Field(gt=0)] = 0.07
+    weights: Kind = "grid"
+    weights_range: tuple[Share, Share] = (0.0, 1.0)
+    weights_per: Per = "batch"
+    renormalise: bool = False
+    contrastive: bool = True
+    quality: QualitySettings = QualitySettings()
+
+    @model_validator(mode="after")
+    def _range(self) -> CosmoStage1:
+        low, high = self.weights_range
+        if low >= high:
+            raise ValueError(f"weights_range must rise, not {[low, high]}")
+        if self.weights == "dirichlet" and self.weights_range != (0.0, 1.0):
+            raise ValueError("weights_range is for weights 'grid' and 'uniform'; a Dirichlet draw has no range")
+        return self
+
+
+class CosmoStage2(Iterative):
+    """Iterative fusion learning with attention guided by quality.
+
+    lambda: share λ of the guide in the weights. attention: "paper" as `DotAttention` (scaled as attention_scale says),
+    "authors-code" as `JointAttention`, "none" gives each modality 1/M. guide: "quality" from stage 1's findings, "fixed" is
+    guide_weights (the authors' code has 0.3 for inertial, 0.7 for skeleton), "none" leaves β(Attn) alone.
+    fusion: "concat", "sum", or "auto": sum when all modalities are of one kind and shape.
+    """
+
+    lambda_: Share = Field(0.8, alias="lambda")
+    attention: Literal["paper", "authors-code", "none"] = "paper"
+    attention_scale: Scale = "sqrt"
+    guide: Literal["quality", "fixed", "none"] = "quality"
+    guide_weights: tuple[Annotated[float, Field(ge=0)], ...] = (0.3, 0.7)
+    fusion: Literal["auto", "sum", "concat"] = "auto"
+
+
+class CosmoPretrainer(Pretrainer):
+    """Encoders and a projection head each; the loss is over P mixtures of a sample's projections."""
+
+    def __init__(self, task: Task, options: CosmoStage1):
+        super().__init__()
+        self.options = options
+        self.trains = options.contrastive
+        self.loss_floor = same_sample_floor(options.positives)
+        self.encoders = build_encoders(task.modalities)
+        self.projections = build_projections(self.encoders)
+
+    @override
+    def forward(self, batch: Batch, rng: torch.Generator) -> Features:
+        """The normalised projections (n, 128) of each modality."""
+        return tuple(self.projections[name](encoder(batch[name])) for name, encoder in self.encoders.items())
+
+    @override
+    def loss(self, features: Features, rng: torch.Generator) -> Tensor:
+        o = self.options
+        weights = draw_weights(o.weights, len(features[0]), o.positives, len(features), rng, *o.weights_range, o.weights_per)
+        mixtures = mix(features, weights)
+        return same_sample_loss(normalize(mixtures, dim=2) if o.renormalise else mixtures, o.temperature)
+
+
+class Cosmo(Method):
+    """Cosmo for any number of modalities, with both readings of its sources (facts: the slides, the authors' UTD code)."""
+
+    name = "cosmo"
+    title = "Cosmo"
+    Stage1 = CosmoStage1
+    Stage2 = CosmoStage2
+    min_modalities = 2
+    READINGS: ClassVar[Readings] = {
+        "paper": {},
+        "authors-code": {
+            "renormalise": True,
+            "freeze": False,
+            "first_phase": "short",
+            "attention": "authors-code",
+            "guide": "fixed",
+            "fusion": "concat",
+            "stage1": {"epochs": 300, "batch_size": 32, "lr_milestones": [100, 200, 300]},
+            "stage2": {"epochs": 500, "lr": 0.001, "lr_milestones": [350, 400, 450]},
+        },
+    }
+
+    @override
+    def build_pretrainer(self, task: Task, options: CosmoStage1) -> Pretrainer:
+        return CosmoPretrainer(task, options)
+
+    @override
+    def findings(self, batch: Batch, task: Task, options: CosmoStage1, seed: int) -> dict[str, Any]:
+        """``quality``: modality → `Quality`, from all unlabelled samples."""
+        names = [m.name for m in task.modalities]
+        found = measure([batch[name].numpy(force=True) for name in names], task.n_classes, options.quality, seed)
+        return {"quality": {name: quality.to_json() for name, quality in zip(names, found, strict=True)}}
+
+    @override
+    def check(self, task: Task, stage1: CosmoStage1, stage2: CosmoStage2) -> None:
+        super().check(task, stage1, stage2)
+        with torch.device("meta"):
+            any_quality = {"quality": {m.name: {"weight": 1.0} for m in task.modalities}}
+            _head(task, widths(build_encoders(task.modalities)), stage2, any_quality)
+
+    @override
+    def build_classifier(self, task: Task, options: CosmoStage2, pretrained: Pretrained | None, row: str = "") -> Classifier:
+        """Raises InputError if the options don't fit the modalities or ask for a quality that stage 1 hasn't found."""
+        encoders = start_encoders(task, pretrained.encoders if pretrained else None)
+        head = _head(task, widths(encoders), options, pretrained.findings if pretrained else {})
+        return FusionClassifier(encoders, head, options)
+
+
+def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, findings: Mapping[str, Any]) -> FusionHead:
+    alike = len({(m.kind, m.shape) for m in task.modalities}) == 1
+    fusion: Fusion = ("sum" if alike else "concat") if options.fusion == "auto" else options.fusion
+    if fusion == "sum" and len(set(widths)) > 1:
+        raise InputError(f"cosmo: fusion 'sum' needs modalities whose features are equally wide, not {widths}")
+    attention: nn.Module = EqualAttention()
+    if options.attention != "none":
+        attention = DotAttention(widths, options.attention_scale) if options.attention == "paper" else JointAttention(widths)
+    if options.guide != "none":
+        attention = Guided(attention, _guide(task, options, findings), options.lambda_)
+    return FusionHead(widths, task.n_classes, attention, fusion)
+
+
+def _guide(task: Task, options: CosmoStage2, findings: Mapping[str, Any]) -> list[float]:
+    """The weights β(QoM), one for each modality."""
+    names = [m.name for m in task.modalities]
+    if options.guide == "quality":
+        if "quality" not in findings:
+            raise InputError("cosmo: guide 'quality' needs stage 1's findings; without stage 1 use guide 'fixed' or 'none'")
+        return [findings["quality"][name]["weight"] for name in names]
+    if len(options.guide_weights) != len(names) or not sum(options.guide_weights):
+        given = list(options.guide_weights)
+        raise InputError(f"cosmo: guide_weights {given} must be {len(names)} numbers, not all zero: one each for {', '.join(names)}")
+    return list(options.guide_weights)

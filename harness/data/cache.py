@@ -1,0 +1,158 @@
+"""Loading: parse once, check, keep as memory-mapped arrays; a second load parses nothing.
+
+The cache only saves time. Whatever is wrong with it (damaged, read-only, full disk), the data set is parsed anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from platformdirs import user_cache_dir
+
+from harness.data.base import Dataset, Modality, Recordings
+from harness.data.files import source_key
+from harness.errors import DataError
+from harness.keys import KEY_LENGTH, array_key, content_key
+
+CODES = ("label", "subject", "sample")
+
+
+def cache_folder() -> Path:
+    """``HARNESS_CACHE``, else the user's cache folder."""
+    return Path(os.environ.get("HARNESS_CACHE") or user_cache_dir("cosmo-harness", appauthor=False))
+
+
+def load(dataset: Dataset, root: Path | None = None) -> Recordings:
+    """The recordings of a data set, checked, with their fingerprint; arrays are read-only.
+
+    root: the folder in which the data set's files lie. Raises `DataError` for missing, unreadable or unfit data.
+    """
+    sources = dataset.sources(Path(root) if root is not None else None)
+    if not sources:
+        return _sealed(dataset, dataset.load(()))
+    folder = cache_folder()
+    entry = folder / "datasets" / entry_key(dataset, sources, folder)
+    cached = _read(entry)
+    if cached is not None:
+        return cached
+    recordings = _sealed(dataset, dataset.load(sources))
+    _write(entry, recordings)
+    return recordings
+
+
+def entry_key(dataset: Dataset, sources: tuple[Path, ...], folder: Path) -> str:
+    """Key of all that decides what the arrays hold: the data set, its version and options, its files' content."""
+    known = {path: source_key(path, folder / "source_keys") for path in set(sources)}
+    options = dataset.options.model_dump(mode="json")
+    return content_key([dataset.name, dataset.version, options, dataset.argument, [known[path] for path in sources]])
+
+
+def fingerprint(recordings: Recordings) -> str:
+    """Key of the samples themselves, whichever files they came from."""
+    modalities = [modality.to_json() for modality in recordings.modalities]
+    arrays = [recordings.arrays[modality.name] for modality in recordings.modalities]
+    codes = [recordings.label, recordings.subject, recordings.sample]
+    return content_key([modalities, list(recordings.classes), array_key(*arrays, *codes)])
+
+
+def check(recordings: Recordings, what: str) -> None:
+    """Raise `DataError` naming the modality and the sample if the recordings do not keep `Recordings`' promises."""
+    n = recordings.n_samples
+    if n == 0 or not recordings.modalities:
+        raise DataError(f"{what}: there are no samples" if recordings.modalities else f"{what}: there are no modalities")
+    for name in CODES:
+        codes = getattr(recordings, name)
+        if codes.shape != (n,):
+            raise DataError(f"{what}: {name} has shape {codes.shape}, not ({n},)")
+        if codes.dtype.kind != "U" if name == "sample" else codes.dtype != np.int64:
+            raise DataError(f"{what}: {name} holds {codes.dtype}, not {'text' if name == 'sample' else 'int64'}")
+    values, counts = np.unique(recordings.sample, return_counts=True)
+    if len(values) < n:
+        raise DataError(f"{what}: sample name {str(values[counts > 1][0])!r} is there twice")
+    wrong = np.flatnonzero((recordings.label < 0) | (recordings.label >= recordings.n_classes))
+    if len(wrong):
+        sample, label = str(recordings.sample[wrong[0]]), int(recordings.label[wrong[0]])
+        raise DataError(f"{what}: label of sample {sample} is {label}, outside 0 to {recordings.n_classes - 1}")
+    names = [modality.name for modality in recordings.modalities]
+    if set(names) != set(recordings.arrays) or len(set(names)) < len(names):
+        raise DataError(f"{what}: modalities {names} do not match the arrays {sorted(recordings.arrays)}")
+    for modality in recordings.modalities:
+        _check_modality(recordings, modality, what)
+
+
+def _check_modality(recordings: Recordings, modality: Modality, what: str) -> None:
+    array = recordings.arrays[modality.name]
+    if array.shape != (recordings.n_samples, *modality.shape):
+        raise DataError(f"{what}: {modality.name} has shape {array.shape}, not {(recordings.n_samples, *modality.shape)}")
+    if array.dtype.kind not in "fiub" or 0 in array.shape:
+        raise DataError(f"{what}: {modality.name} must hold real numbers, not {array.dtype} of shape {array.shape}")
+    for start in range(0, len(array), 4096):  # in pieces: a mask of the whole could fill the memory
+        finite = np.isfinite(array[start : start + 4096]).reshape(min(4096, len(array) - start), -1).all(axis=1)
+        if not finite.all():
+            sample = recordings.sample[start + int(np.argmin(finite))]
+            raise DataError(f"{what}: {modality.name} of sample {sample} holds NaN or infinite values")
+
+
+def _sealed(dataset: Dataset, recordings: Recordings) -> Recordings:
+    """Checked, read-only, with its fingerprint."""
+    check(recordings, f"{dataset.name}:{dataset.argument}" if dataset.argument else dataset.name)
+    for array in (*recordings.arrays.values(), recordings.label, recordings.subject, recordings.sample):
+        array.flags.writeable = False
+    return replace(recordings, fingerprint=fingerprint(recordings))
+
+
+def _read(entry: Path) -> Recordings | None:
+    """A cache entry whose content is what its fingerprint says, else None."""
+    try:
+        about: dict[str, Any] = json.loads((entry / "about.json").read_text(encoding="utf-8"))
+        modalities = tuple(Modality(m["name"], m["kind"], tuple(m["shape"])) for m in about["modalities"])
+        files = [np.load(entry / f"{i}.npy", mmap_mode="r", allow_pickle=False) for i in range(len(modalities))]
+        codes = {name: np.load(entry / f"{name}.npy", allow_pickle=False) for name in CODES}
+        for array in codes.values():
+            array.flags.writeable = False
+        arrays = {modality.name: array for modality, array in zip(modalities, files, strict=True)}
+        recordings = Recordings(modalities, arrays, **codes, classes=tuple(about["classes"]), notes=about["notes"])
+        known = about["fingerprint"]
+        if len(known) == KEY_LENGTH and fingerprint(recordings) == known:
+            return replace(recordings, fingerprint=known)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError):
+        pass
+    return None
+
+
+def _write(entry: Path, recordings: Recordings) -> None:
+    """Write the entry whole or not at all; another process may be writing the same one."""
+    temporary: Path | None = None
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
+        new, old = temporary / "new", temporary / "old"
+        new.mkdir()
+        for number, modality in enumerate(recordings.modalities):  # by number: names never become paths
+            np.save(new / f"{number}.npy", recordings.arrays[modality.name], allow_pickle=False)
+        for name in CODES:
+            np.save(new / f"{name}.npy", getattr(recordings, name), allow_pickle=False)
+        about = {
+            "fingerprint": recordings.fingerprint,
+            "modalities": [modality.to_json() for modality in recordings.modalities],
+            "classes": list(recordings.classes),
+            "notes": dict(recordings.notes),
+        }
+        (new / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        if entry.exists():  # damaged, or just written by another process: either way ours is good
+            entry.rename(old)
+        new.rename(entry)
+    except (OSError, TypeError, ValueError) as error:  # also notes that JSON can't hold
+        if not (entry / "about.json").exists():
+            warnings.warn(f"the data cache can't be written ({error}); going on without it", stacklevel=3)
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,77 @@
+"""USC-HAD: 12 daily activities of 14 people, one IMU at the hip at 100 Hz, cut into windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+from typing_extensions import override
+
+from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, Recordings
+from harness.data.files import Source, locate
+from harness.data.windows import windows
+from harness.errors import DataError
+
+ACTIVITIES = (
+    "walking forward", "walking left", "walking right", "walking upstairs", "walking downstairs", "running forward",
+    "jumping up", "sitting", "standing", "sleeping", "elevator up", "elevator down",
+)  # fmt: skip
+
+
+class UscOptions(DataOptions):
+    window: int = Field(200, ge=1, description="samples of one window (100 a second)")
+    stride: int = Field(200, ge=1, description="samples from one window's start to the next one's")
+
+
+class UscHad(Dataset):
+    """USC-HAD in its original layout ``USC-HAD/Subject1/a1t1.mat``, unpacked or zipped.
+
+    acc (window, 3) in g, gyro (window, 3) in °/s. A window never crosses from one trial to the next; a rest is dropped.
+    Labels and subjects are those of the path: ``Subject14/a3t2`` carries a wrong activity number inside.
+    Source: Zhang and Sawchuk, UbiComp 2012 (SAGAware). Split: the usual one in the field.
+    """
+
+    name: ClassVar[str] = "usc-had"
+    title: ClassVar[str] = "USC-HAD: 12 activities, 14 subjects, accelerometer and gyroscope"
+    Options: ClassVar[type[DataOptions]] = UscOptions
+
+    def sources(self, root: Path | None) -> tuple[Path, ...]:
+        return (locate(root, ("USC-HAD", "USC-HAD.zip"), self.name),)
+
+    def load(self, sources: tuple[Path, ...]) -> Recordings:
+        window, stride = self.options.window, self.options.stride
+        pieces: list[np.ndarray] = []
+        label: list[int] = []
+        subject: list[int] = []
+        names: list[str] = []
+        too_short: list[str] = []
+        with Source(sources[0]) as source:
+            trials = source.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat")
+            for (person, activity, trial), member in trials.items():
+                if not 1 <= activity <= len(ACTIVITIES):
+                    raise DataError(f"{source.where(member)}: USC-HAD has activities 1 to {len(ACTIVITIES)}, there is no {activity}")
+                piece = windows(source.read_mat(member, "sensor_readings", (None, 6)).astype(np.float32), window, stride)
+                if not len(piece):
+                    too_short.append(f"s{person}_a{activity}_t{trial}")
+                pieces.append(piece)
+                label += [activity - 1] * len(piece)
+                subject += [person] * len(piece)
+                names += [f"s{person}_a{activity}_t{trial}_w{number:03d}" for number in range(len(piece))]
+        if not names:
+            raise DataError(f"{sources[0]}: no trial is as long as a window of {window} samples")
+        both = np.concatenate(pieces)
+        return Recordings(
+            modalities=(Modality("acc", "series", (window, 3)), Modality("gyro", "series", (window, 3))),
+            arrays={"acc": np.ascontiguousarray(both[:, :, :3]), "gyro": np.ascontiguousarray(both[:, :, 3:])},
+            label=np.array(label, dtype=np.int64),
+            subject=np.array(subject, dtype=np.int64),
+            sample=np.array(names),
+            classes=ACTIVITIES,
+            notes={"trials": len(trials), "trials_shorter_than_a_window": too_short},
+        )
+
+    @override
+    def default_split(self, recordings: Recordings) -> DefaultSplit:
+        return DefaultSplit(train=tuple(range(1, 11)), validation=(11, 12), test=(13, 14))

@@ -1,0 +1,46 @@
+"""What can be wrong with what a user gave us: one clear message, exit status 2, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class InputError(Exception):
+    """Bad input. Its text is the whole message: where, what, and what would be right."""
+
+
+class DataError(InputError):
+    """Data that is missing, unreadable or unfit; the text names the file or the number."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a study: where it stands, what it is, what would be right."""
+
+    where: str  # "studies/label_rate.yaml:7"
+    path: str  # "options.cosmo.lambda"
+    message: str  # "2 is greater than 1"
+    hint: str = ""  # "a number from 0 to 1"
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.path}: {self.message}" if self.path else f"{self.where}: {self.message}"
+        return f"{text}\n    {self.hint}" if self.hint else text
+
+
+class StudyError(InputError):
+    """All problems of one study at once, in the order in which they stand in the file."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known word, or lists all that there are."""
+    known = sorted(known)
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return "known: " + ", ".join(known) if known else "there are none"

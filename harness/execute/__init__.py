@@ -1,0 +1,1 @@
+"""Executors: what runs a plan's jobs, here (`inline`) or on Ray."""

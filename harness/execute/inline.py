@@ -1,0 +1,46 @@
+"""Jobs one after another in this process: for small studies, debuggers and machines without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from harness.data.base import Recordings
+from harness.execute.base import Perform, Watch, default_perform
+from harness.execute.course import Course
+from harness.jobs import Failure, Inputs, Job, Outcome
+from harness.ledger import Ledger
+
+
+class InlineExecutor:
+    """Runs jobs here, in the order of the plan. perform: what does a job; by default `harness.execute.work.perform`."""
+
+    def __init__(self, perform: Perform | None = None):
+        self._perform = perform or default_perform()
+
+    def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
+        """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings."""
+        course = Course(jobs, ledger, watch)
+        threads = torch.get_num_threads()
+        try:
+            while (task := course.next()) is not None:
+                job, inputs = task
+                watch.started(job, "local")
+                try:
+                    outcome = self._do(job, data, inputs, watch)
+                except Exception as error:
+                    course.failed(job, Failure.of(error))
+                else:
+                    course.done(job, outcome)
+        finally:
+            torch.set_num_threads(threads)  # each job sets its own
+
+    def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, watch: Watch) -> Outcome:
+        doing = self._perform(job, data[job.data], inputs)
+        while True:
+            try:
+                watch.progressed(job, next(doing))
+            except StopIteration as stop:
+                outcome: Outcome = stop.value
+                return outcome

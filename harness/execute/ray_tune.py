@@ -1,0 +1,189 @@
+"""Jobs on Ray: on this machine's cores, or on a cluster's nodes. Ray Tune schedules, the driver alone writes the ledger."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from harness.data.base import Recordings
+from harness.errors import InputError
+from harness.execute.base import Perform, Watch, default_perform
+from harness.execute.course import Course
+from harness.jobs import Job
+from harness.ledger import Ledger
+
+if TYPE_CHECKING:
+    from harness.execute.ray_trials import Stop
+
+# Ray sends usage statistics over the network unless told not to before it is imported; who wants that sets it to 1.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+REACH_SECONDS = 10.0
+TUNE = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files: the ledger has it all
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours passes KeyboardInterrupt on, and puts the old one back
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # no snapshots while running
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are in the records
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints a table of settings however quiet it is told to be
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay where Ray starts them
+}
+
+
+class RayExecutor:
+    """Runs jobs on Ray.
+
+    address: a running cluster's ("auto", "HOST:PORT"); None: this machine's cores, for this run alone. Where Ray is
+    already initialised in this process, that is used and left running. max_concurrent: jobs at a time; None: as many as
+    there are cores. retries: how often a job is tried again whose worker process died. perform: what does a job; by
+    default `harness.execute.work.perform`; workers must be able to import it.
+    """
+
+    def __init__(
+        self, address: str | None = None, max_concurrent: int | None = None, retries: int = 1, perform: Perform | None = None
+    ):
+        self._address, self._max_concurrent, self._retries = address, max_concurrent, retries
+        self._perform = perform or default_perform()
+
+    def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
+        """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
+
+        Raises `InputError` if Ray isn't installed, the address can't be reached, or no node has what a job asks for.
+        """
+        if not jobs:
+            return
+        ray = _import_ray()
+        from harness.execute.ray_trials import Stop, run_trials
+
+        used = {job.data: data[job.data] for job in jobs}
+        stop = Stop()
+        with self._connected(ray, jobs, watch) as ours:
+            cores = _check_resources(ray, jobs)
+            # with a searcher Tune keeps one trial pending unless told otherwise, and cores stay idle
+            environment = _environment({**TUNE, "TUNE_MAX_PENDING_TRIALS_PG": str(cores)})
+            # our own Ray ends with all its workers when a Ctrl-C leaves this block; in another's, Tune must stop them
+            with environment, _quiet(), _signals(None if ours else stop, watch):
+                run_trials(Course(jobs, ledger, watch), used, self._perform, watch, stop, self._retries, self._max_concurrent)
+
+    @contextmanager
+    def _connected(self, ray: Any, jobs: Sequence[Job], watch: Watch) -> Iterator[bool]:
+        """Ray, for a while; whether it is ours to end."""
+        if ray.is_initialized():
+            yield False
+            return
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self._address is None:
+            # at least as many as one job asks for: a job with more threads than cores is slow, not impossible
+            ray.init(num_cpus=max(_cores(), *(job.threads for job in jobs)), include_dashboard=False, **quiet)
+        else:
+            _reach(self._address)
+            try:
+                ray.init(address=self._address, **quiet)
+            except Exception as error:  # ConnectionError, a wrong token, another version of Ray or Python
+                raise InputError(f"no Ray cluster can be used at {self._address}: {error}") from error
+            watch.note(f"connected to Ray at {self._address}")
+        try:
+            yield True
+        finally:
+            ray.shutdown()
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+        import ray.tune
+    except ImportError as error:
+        raise InputError(f"Ray can't be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline") from error
+    return ray
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _reach(address: str) -> None:
+    """Raise `InputError` if nothing listens at HOST:PORT: Ray itself waits for minutes, then ends the process."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise InputError(f"{address!r} is no address of a Ray cluster: 'auto', or HOST:PORT as `ray start` prints it")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+    except OSError as error:
+        raise InputError(f"no Ray cluster can be reached at {address}: {error}") from error
+
+
+def _check_resources(ray: Any, jobs: Sequence[Job]) -> int:
+    """The cluster's cores. Raises `InputError` if no node fits some job, which would wait for ever."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for job in jobs:
+        if not any(node.get("CPU", 0) >= job.threads and node.get("GPU", 0) >= job.gpus for node in nodes):
+            asked = f"{job.threads} CPUs" + (f" and {job.gpus:g} GPUs" if job.gpus else "")
+            there = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
+            raise InputError(f"no node of the Ray cluster fits {job.title}: it asks for {asked}, the nodes have {there}")
+    return max(1, int(sum(node.get("CPU", 0) for node in nodes)))
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No words from Tune: what failed is in the records, and the watch tells it."""
+    logger = logging.getLogger("ray.tune")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@contextmanager
+def _signals(stop: Stop | None, watch: Watch) -> Iterator[None]:
+    """Put back the signal handlers that Tune takes over.
+
+    With ``stop``, the first Ctrl-C lets Tune stop its workers in order, then raises KeyboardInterrupt; a second one
+    raises it at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers, and only it is interrupted
+        return
+    interrupt, user1 = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGUSR1)
+    interrupted = False
+
+    def ask(*_: Any) -> None:
+        nonlocal interrupted
+        assert stop is not None
+        stop.asked = interrupted = True
+        signal.signal(signal.SIGINT, interrupt)
+        watch.note("stopping the workers; Ctrl-C again to stop at once")
+
+    if stop is not None:
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGUSR1, user1)
+    if interrupted:
+        raise KeyboardInterrupt

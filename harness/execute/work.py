@@ -1,0 +1,162 @@
+"""Doing one job, the same way wherever it runs. Knows no executor and imports no Ray."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import socket
+import time
+from collections.abc import Generator, Mapping
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness import registry
+from harness.data.base import Recordings
+from harness.data.normalise import Normaliser
+from harness.jobs import Inputs, Job, Outcome
+from harness.method import Method, Progress, Task
+from harness.options import Stage1, Stage2
+from harness.training import Material, Stage2Result, pretrain, pretrained_from_bytes, pretrained_to_bytes, train
+from harness.training.metrics import metrics
+
+Doing = Generator[Progress, None, Outcome]
+
+
+def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
+    """Do a job: a generator that yields after each epoch and returns the outcome.
+
+    Raises whatever goes wrong; `Failure.of` makes a record's error of it.
+    """
+    if recordings.fingerprint != job.data:
+        raise RuntimeError(f"job {job.key} is for data {job.data}, got {recordings.fingerprint}")
+    torch.set_num_threads(job.threads)
+    started, clock = datetime.now(timezone.utc), time.perf_counter()
+    method: Method = registry.get("methods", job.content["method"]["name"])()
+    run = _pretrain if job.kind == "pretrain" else _train
+    result, artefacts = yield from run(method, job, recordings, inputs)
+    return Outcome(
+        result=result,
+        artefacts=artefacts,
+        environment=environment(str(job.content["device"])),
+        started_at=started.isoformat(timespec="milliseconds"),
+        seconds=time.perf_counter() - clock,
+    )
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Where and on what a job ran."""
+    found = {
+        "host": socket.gethostname(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "python": platform.python_version(),
+    }
+    for package in ("cosmo-harness", "torch", "numpy", "ray"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
+
+
+def _material(job: Job, recordings: Recordings) -> Material:
+    normaliser = Normaliser.fit(recordings.arrays, job.indices["train"], recordings.modalities)
+    return Material(
+        task=Task(recordings.modalities, recordings.n_classes),
+        arrays=recordings.arrays,
+        normalise=normaliser.apply,
+        device=str(job.content["device"]),
+        seeds=(job.kind, *job.content["seeds"]),
+    )
+
+
+def _pretrain(
+    method: Method, job: Job, recordings: Recordings, inputs: Inputs
+) -> Generator[Progress, None, tuple[dict[str, Any], dict[str, bytes]]]:
+    assert method.Stage1 is not None
+    options = method.Stage1.from_plain(job.content["options"])
+    settings = Stage1.from_plain(job.content["settings"])
+    done = yield from pretrain(method, options, settings, _material(job, recordings), job.indices["unlabelled"])
+    result = {
+        "loss": done.loss,
+        "loss_floor": done.loss_floor,
+        "findings": dict(done.pretrained.findings),
+        "train_seconds": done.seconds,
+        "findings_seconds": done.findings_seconds,
+        "n_parameters": done.n_parameters,
+    }
+    return result, {
+        "encoders.safetensors": pretrained_to_bytes(done.pretrained),
+        "findings.json": json.dumps(result["findings"], sort_keys=True).encode(),
+    }
+
+
+def _train(
+    method: Method, job: Job, recordings: Recordings, inputs: Inputs
+) -> Generator[Progress, None, tuple[dict[str, Any], dict[str, bytes]]]:
+    pretrained = None
+    if job.needs:
+        (stage1,) = (inputs[key] for key in job.needs)
+        pretrained = pretrained_from_bytes(stage1["encoders.safetensors"], json.loads(stage1["findings.json"]))
+    done = yield from train(
+        method,
+        method.Stage2.from_plain(job.content["options"]),
+        Stage2.from_plain(job.content["settings"]),
+        _material(job, recordings),
+        recordings.label,
+        job.indices["labelled"],
+        {part: job.indices[part] for part in ("validation", "test") if job.indices[part].size},
+        pretrained,
+        str(job.content["row"]),
+    )
+    return _train_result(done, recordings, job), {"predictions.npz": _predictions(done, recordings, job)}
+
+
+def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[str, Any]:
+    """Figures of stage 2: curves over the epochs looked at; which epoch counts is chosen later, from the record alone."""
+    curves = {}
+    for part, predictions in done.predictions.items():
+        truth = recordings.label[job.indices[part]]
+        looks = [metrics(truth, look, recordings.n_classes) for look in predictions]
+        curves[part] = {"accuracy": [look.accuracy for look in looks], "macro_f1": [look.macro_f1 for look in looks]}
+    return {
+        "loss": done.loss,
+        "epochs_evaluated": done.epochs_evaluated,
+        "curves": curves,
+        "train_seconds": done.seconds,
+        "evaluation_seconds": done.evaluation_seconds,
+        "n_parameters": done.n_parameters,
+        "n_labelled": len(job.indices["labelled"]),
+    }
+
+
+def _predictions(done: Stage2Result, recordings: Recordings, job: Job) -> bytes:
+    """The predictions of every look, the truth, and what the model explains, as an npz without pickle."""
+    arrays: dict[str, np.ndarray] = {"epochs": np.asarray(done.epochs_evaluated, dtype=np.int64)}
+    for part, predictions in done.predictions.items():
+        arrays[f"{part}_predicted"] = predictions
+        arrays[f"{part}_true"] = recordings.label[job.indices[part]].astype(np.uint16)
+    arrays["labelled"] = recordings.sample[job.indices["labelled"]]
+    arrays |= {f"explained_{name}": value for name, value in done.explained.items()}
+    return npz_bytes(arrays)
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as a compressed npz, the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()

@@ -1,0 +1,175 @@
+"""The ledger: a run's folder. Records and artefacts stand under their jobs' keys, each written whole or not at all.
+
+    RUN/study.json      what was asked: the study's text, every value in force and where it came from
+    RUN/plan.json       the trials, and the keys of their jobs
+    RUN/records/KEY.json
+    RUN/artefacts/KEY/NAME
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from harness.jobs import Failure, Job, Outcome
+
+SCHEMA = 1
+_KEY = re.compile(r"[0-9a-f]{8,64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+Record = dict[str, Any]
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whatever dies when: temporary file, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else the rename itself may be lost with the power
+    finally:
+        os.close(folder)
+
+
+def to_bytes(content: Any) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+class Ledger:
+    """A run's folder. Only the driver writes to it."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    @classmethod
+    def open(cls, root: Path) -> Ledger:
+        """The ledger of an existing run. Raises `InputError` if the folder holds none."""
+        if not (root / "plan.json").is_file():
+            raise InputError(f"{root} holds no run: it has no plan.json. `harness run STUDY.yaml --out {root}` makes one")
+        return cls(root)
+
+    # -- what was asked ---------------------------------------------------------------------------------------------
+
+    def write_plan(self, study: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+        """Keep what is asked now; records of what was asked before stay."""
+        write_whole(self.root / "study.json", to_bytes({"schema": SCHEMA, **study}))
+        write_whole(self.root / "plan.json", to_bytes({"schema": SCHEMA, **plan}))
+
+    def study(self) -> Record:
+        return self._read(self.root / "study.json")
+
+    def plan(self) -> Record:
+        return self._read(self.root / "plan.json")
+
+    # -- records ----------------------------------------------------------------------------------------------------
+
+    def write_done(self, job: Job, outcome: Outcome) -> Record:
+        """Write a finished job: its artefacts first, then the record that vouches for them."""
+        artefacts = {}
+        for name, data in outcome.artefacts.items():
+            write_whole(self._artefact_path(job.key, name), data)
+            artefacts[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        return self._write(
+            job,
+            status="done",
+            result=dict(outcome.result),
+            artefacts=artefacts,
+            environment=dict(outcome.environment),
+            started_at=outcome.started_at,
+            seconds=outcome.seconds,
+        )
+
+    def write_failed(self, job: Job, failure: Failure) -> Record:
+        """Write a failed job, with its error; it is tried again when the run is started again."""
+        return self._write(job, status="failed", error=failure.to_json())
+
+    def _write(self, job: Job, **what: Any) -> Record:
+        before = self.record(job.key)
+        record: Record = {
+            "schema": SCHEMA,
+            "key": job.key,
+            "kind": job.kind,
+            "content": dict(job.content),
+            "about": dict(job.about),
+            "needs": list(job.needs),
+            "attempts": (before["attempts"] if before else 0) + 1,
+            "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **what,
+        }
+        write_whole(self._record_path(job.key), to_bytes(record))
+        return record
+
+    def record(self, key: str) -> Record | None:
+        """A job's record; None if it left none yet. Raises `InputError` that names a damaged file."""
+        path = self._record_path(key)
+        return self._read(path) if path.is_file() else None
+
+    def is_done(self, key: str) -> bool:
+        record = self.record(key)
+        return record is not None and record["status"] == "done"
+
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of their keys."""
+        for path in sorted((self.root / "records").glob("*.json")):
+            yield self._read(path)
+
+    def artefact(self, key: str, name: str) -> bytes:
+        """One artefact of a finished job. Raises `InputError` if it isn't what its record says."""
+        record = self.record(key)
+        path = self._artefact_path(key, name)
+        if record is None or name not in record.get("artefacts", {}):
+            raise InputError(f"job {key} has no artefact {name!r}")
+        data = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != record["artefacts"][name]["sha256"]:
+            raise InputError(f"{path} is damaged or missing; delete {self._record_path(key)} and run again to make it anew")
+        return data
+
+    def artefacts(self, key: str) -> dict[str, bytes]:
+        """All artefacts of a finished job, by file name: what the jobs that need it get as inputs."""
+        record = self.record(key)
+        return {name: self.artefact(key, name) for name in (record or {}).get("artefacts", {})}
+
+    # -- files ------------------------------------------------------------------------------------------------------
+
+    def _record_path(self, key: str) -> Path:
+        return self.root / "records" / f"{_checked(_KEY, key)}.json"
+
+    def _artefact_path(self, key: str, name: str) -> Path:
+        return self.root / "artefacts" / _checked(_KEY, key) / _checked(_NAME, name)
+
+    @staticmethod
+    def _read(path: Path) -> Record:
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise InputError(f"{path} is missing") from None
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); delete it and run again to make it anew") from None
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            found = content.get("schema") if isinstance(content, dict) else None
+            raise InputError(f"{path} has schema {found}, this version reads {SCHEMA}")
+        return content
+
+
+def _checked(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise InputError(f"{text!r} is not a safe name for a file")
+    return text

@@ -1,0 +1,155 @@
+"""The contract of a method: what one file must say to take part in a study.
+
+A method has options (split by the stage that they change, so that a sweep over stage 2 shares stage 1), builds a
+`Pretrainer` for stage 1 if it has one, and a `Classifier` for stage 2. The loops are not its business: they are in
+`harness.training` and the same for all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.data.base import Modality
+from harness.options import Options
+
+Batch = Mapping[str, Tensor]
+"""Modality name → tensor of shape (n, *modality.shape), normalised, in the model's precision."""
+
+Features = tuple[Tensor, ...]
+"""What a pretrainer's forward gives: tensors whose first axis is the sample, so that workers can gather them."""
+
+Readings = Mapping[str, Mapping[str, Any]]
+"""Name → preset of a method's options, and of the stages' settings under "stage1" and "stage2"."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is built for: the modalities (in the data set's order) and the number of classes."""
+
+    modalities: tuple[Modality, ...]
+    n_classes: int
+
+    def only(self, names: tuple[str, ...]) -> Task:
+        """The same task with only these modalities."""
+        return Task(tuple(m for m in self.modalities if m.name in names), self.n_classes)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What stage 1 leaves: the encoders' parameters, and what was found in the unlabelled data (Cosmo: its quality)."""
+
+    encoders: Mapping[str, Tensor]
+    findings: Mapping[str, Any]
+
+
+class Pretrainer(nn.Module, ABC):
+    """The model of stage 1. `forward` works on each worker's samples, `loss` on the features of the whole batch.
+
+    ``encoders`` (an nn.ModuleDict by modality) is what stage 2 receives; everything else is thrown away.
+    ``rng``: a CPU generator with the same state on every worker; all of a method's own draws come from it.
+    """
+
+    encoders: nn.ModuleDict
+    loss_floor: float | None = None  # the least value that the loss can take, where it is known
+    trains: bool = True  # False: no epoch is run; the encoders stay random and only the findings are wanted
+
+    @abstractmethod
+    def forward(self, batch: Batch, rng: torch.Generator) -> Features:
+        """Features of each sample, each tensor of shape (n, ...)."""
+
+    @abstractmethod
+    def loss(self, features: Features, rng: torch.Generator) -> Tensor:
+        """The scalar loss over a batch's features; the smaller the better."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one epoch of stage 2 trains, by the names of the classifier's children.
+
+    gradient: the parts whose parameters are updated. train_mode: the parts in train() mode (dropout on, BatchNorm by
+    batch); None: the same as ``gradient``. A name that is in neither is frozen and in eval() mode.
+    """
+
+    gradient: frozenset[str]
+    train_mode: frozenset[str] | None = None
+
+
+class Classifier(nn.Module, ABC):
+    """The model of stage 2. Its children are its parts (by convention ``encoders`` and ``head``)."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of shape (n, n_classes)."""
+
+    def phase(self, epoch: int) -> Phase:
+        """What epoch ``epoch`` (from 1) trains; by default every part."""
+        return Phase(frozenset(name for name, _ in self.named_children()))
+
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """Arrays worth keeping beside the accuracy, first axis the sample: e.g. ``attention`` (n, n_modalities)."""
+        return {}
+
+
+class Method(ABC):
+    """A method plug-in: one file, one subclass.
+
+    Stage1, Stage2: the options that change each stage; an option that changes both stands in both. In a study they are
+    one flat mapping, ``options: {cosmo: {positives: 9, lambda: 0.8}}``. READINGS: named presets of these options and of
+    the stages' settings, e.g. {"authors-code": {"freeze": False, "stage2": {"lr": 0.001}}}; the first is the default. A
+    study's explicit values win over a reading's. SETTINGS: like one reading that always holds (a method's own defaults).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: ClassVar[str] = "1"  # raise when a change of code changes results; it is in the key
+    Stage1: ClassVar[type[Options] | None] = None  # None: the method has no stage 1
+    Stage2: ClassVar[type[Options]] = Options
+    READINGS: ClassVar[Readings] = {"paper": {}}
+    SETTINGS: ClassVar[Mapping[str, Any]] = {}
+    min_modalities: ClassVar[int] = 1
+
+    def rows(self, task: Task) -> tuple[str, ...]:
+        """The variants of which each is a row of its own (SingleModal: the modalities); () for just one row."""
+        return ()
+
+    def check(self, task: Task, stage1: Any, stage2: Any) -> None:
+        """Raise `InputError` if these options don't fit the task; called before anything starts.
+
+        By default the models are built without memory, which finds what the networks themselves refuse.
+        """
+        with torch.device("meta"):
+            if self.Stage1:
+                self.build_pretrainer(task, stage1)
+            else:
+                self.build_classifier(task, stage2, None, next(iter(self.rows(task)), ""))
+
+    def build_pretrainer(self, task: Task, options: Any) -> Pretrainer:
+        """The model of stage 1, randomly initialised from torch's global generator."""
+        raise TypeError(f"{self.name} has no stage 1")
+
+    def findings(self, batch: Batch, task: Task, options: Any, seed: int) -> dict[str, Any]:
+        """What is computed once from the unlabelled samples (normalised), as JSON; stage 2 gets it as `Pretrained`."""
+        return {}
+
+    @abstractmethod
+    def build_classifier(self, task: Task, options: Any, pretrained: Pretrained | None, row: str = "") -> Classifier:
+        """The model of stage 2; its encoders start from ``pretrained`` where the method has a stage 1.
+
+        ``row`` is one of `rows`, or "".
+        """
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One epoch has ended."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    extra: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Networks: encoders by kind of modality, projection heads, fusion classifier, contrastive loss."""

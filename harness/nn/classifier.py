@@ -1,0 +1,107 @@
+"""The classifier of stage 2 that all methods share: encoders, weights over modalities, fusion, recurrent head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from harness.method import Batch, Classifier, Phase, Task
+from harness.nn.encoders import Encoder, build_encoders
+from harness.nn.heads import RecurrentClassifier
+from harness.options import Options, Positive
+
+ENCODERS, HEAD = "encoders", "head"
+Fusion = Literal["sum", "concat"]
+
+
+class Iterative(Options):
+    """Iterative fusion learning: encoders and head are trained in turn, ``iterative_epochs`` (T_iter) epochs each.
+
+    iterative: false trains both in every epoch.
+    freeze: the part whose turn it isn't gets no gradient and is in eval() mode (slides); false: it is only in eval() mode
+    and gets gradients in every step (authors' code).
+    first_phase: the encoders' first turn takes T_iter epochs ("full", slides) or one less ("short", authors' code).
+    freeze_encoders: the encoders are never trained, only the head.
+    """
+
+    iterative: bool = True
+    iterative_epochs: Positive = 5
+    freeze: bool = True
+    first_phase: Literal["full", "short"] = "full"
+    freeze_encoders: bool = False
+
+    def phase(self, epoch: int) -> Phase:
+        """What epoch ``epoch`` (from 1) trains."""
+        both = frozenset({ENCODERS, HEAD})
+        if self.freeze_encoders:
+            return Phase(frozenset({HEAD}))
+        if not self.iterative:
+            return Phase(both)
+        turn = (epoch - (self.first_phase == "full")) // self.iterative_epochs
+        active = frozenset({HEAD if turn % 2 else ENCODERS})
+        return Phase(active) if self.freeze else Phase(both, train_mode=active)
+
+
+class FusionHead(nn.Module):
+    """Features of M modalities, each (n, 16, width_j) → logits (n, n_classes) and weights (n, M), or None without attention.
+
+    Each feature is multiplied by its weight; "concat" sets them side by side (ConcateAttn), "sum" adds them (SumAttn; equal
+    widths only, ValueError otherwise).
+    """
+
+    def __init__(self, widths: Sequence[int], n_classes: int, attention: nn.Module | None = None, fusion: Fusion = "concat"):
+        super().__init__()
+        if fusion == "sum" and len(set(widths)) > 1:
+            raise ValueError(f"features of widths {tuple(widths)} can't be added: fusion 'sum' needs equal ones")
+        self.fusion = fusion
+        self.attention = attention
+        self.recurrent = RecurrentClassifier(widths[0] if fusion == "sum" else sum(widths), n_classes)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        weights = None
+        if self.attention is not None:
+            weights = self.attention(features)
+            features = [z * beta[:, None, None] for z, beta in zip(features, weights.unbind(1), strict=True)]
+        fused = torch.stack(tuple(features)).sum(0) if self.fusion == "sum" else torch.cat(tuple(features), dim=2)
+        return self.recurrent(fused), weights
+
+
+class FusionClassifier(Classifier):
+    """Encoders and a `FusionHead`; without ``iterative`` every epoch trains both."""
+
+    def __init__(self, encoders: nn.ModuleDict, head: FusionHead, iterative: Iterative | None = None):
+        super().__init__()
+        self.encoders = encoders
+        self.head = head
+        self.iterative = iterative
+
+    def modal_features(self, batch: Batch) -> dict[str, Tensor]:
+        """Modality → its features (n, 16, width_j), before any weighting."""
+        return {name: encoder(batch[name]) for name, encoder in self.encoders.items()}
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.head(list(self.modal_features(batch).values()))[0]
+
+    def phase(self, epoch: int) -> Phase:
+        return super().phase(epoch) if self.iterative is None else self.iterative.phase(epoch)
+
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """``attention``: the weights over modalities, (n, M), if the classifier has any."""
+        weights = self.head(list(self.modal_features(batch).values()))[1]
+        return {} if weights is None else {"attention": weights}
+
+
+def start_encoders(task: Task, state: Mapping[str, Tensor] | None = None) -> nn.ModuleDict:
+    """The task's encoders, random or with stage 1's parameters."""
+    encoders = build_encoders(task.modalities)
+    if state is not None:
+        encoders.load_state_dict(dict(state))
+    return encoders
+
+
+def widths(encoders: nn.ModuleDict) -> tuple[int, ...]:
+    """Each encoder's width, in order."""
+    return tuple(e.width for e in encoders.values() if isinstance(e, Encoder))

@@ -1,0 +1,46 @@
+"""What stands on the encoders: projection head (stage 1), recurrent classifier (stage 2)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.nn.encoders import STEPS, Encoder
+
+HIDDEN = 1280
+PROJECTED = 128
+RECURRENT = 120
+
+
+class ProjectionHead(nn.Module):
+    """(n, 16, width) → (n, 128), L2-normalised: Linear 1280, BatchNorm, ReLU, Linear 128 (authors' code)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(STEPS * width, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, PROJECTED)
+        )  # fmt: skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.normalize(self.layers(features.flatten(1)), dim=1)
+
+
+def build_projections(encoders: nn.ModuleDict) -> nn.ModuleDict:
+    """A randomly initialised projection head for each encoder, under its modality's name."""
+    return nn.ModuleDict({name: ProjectionHead(e.width) for name, e in encoders.items() if isinstance(e, Encoder)})
+
+
+class RecurrentClassifier(nn.Module):
+    """(n, 16, width) → logits (n, n_classes): GRU 2x120 over the 16 steps, all its outputs, MLP 1280-128 (authors' code)."""
+
+    def __init__(self, width: int, n_classes: int):
+        super().__init__()
+        self.gru = nn.GRU(width, RECURRENT, num_layers=2, batch_first=True)
+        self.classifier = nn.Sequential(
+            nn.Linear(STEPS * RECURRENT, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True),
+            nn.Linear(HIDDEN, PROJECTED), nn.BatchNorm1d(PROJECTED), nn.ReLU(inplace=True),
+            nn.Linear(PROJECTED, n_classes),
+        )  # fmt: skip
+
+    def forward(self, fused: Tensor) -> Tensor:
+        return self.classifier(self.gru(fused)[0].flatten(1))

@@ -1,0 +1,71 @@
+"""The options of stages and methods: pydantic models that refuse what they don't know, so that a typo is an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import Self
+
+
+class Options(BaseModel):
+    """Base of all options: frozen, no unknown key, dumped under the names that a study uses (``lambda``)."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+    )
+
+    @classmethod
+    def from_plain(cls, values: Any) -> Self:
+        """Validate plain values (from YAML or JSON): strict (``true`` is no number), but a list may be a tuple."""
+        return cls.model_validate_json(json.dumps(values, default=str))
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True)
+
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Optimiser(Options):
+    """What both stages set: the gradient steps.
+
+    The defaults are the slides' and the authors' code's (facts: lr 0.01; SGD, momentum 0.9, weight decay 1e-4).
+    ``lr_milestones``: epochs after which the rate is multiplied by ``lr_decay``.
+    """
+
+    epochs: Annotated[int, Field(ge=0)] = 100
+    batch_size: Annotated[int, Field(ge=2)] = 16
+    lr: Annotated[float, Field(gt=0)] = 0.01
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    lr_milestones: tuple[Positive, ...] = ()
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+    def content(self) -> dict[str, Any]:
+        """What of these settings can change a result."""
+        return self.to_json()
+
+
+class Stage1(Optimiser):
+    """Stage 1: pre-training on unlabelled data."""
+
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    workers: Positive = 1
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+
+    def content(self) -> dict[str, Any]:
+        return {name: value for name, value in self.to_json().items() if name != "gpus_per_worker"}
+
+
+class Stage2(Optimiser):
+    """Stage 2: supervised training on few labels.
+
+    ``evaluate_every``: epochs between two looks at the validation and test samples; the last epoch is always looked at.
+    """
+
+    evaluate_every: Positive = 5

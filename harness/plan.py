@@ -1,0 +1,289 @@
+"""From a study to its jobs: a pure function of the study and of the data's fingerprints.
+
+A job's key is the hash of all that can change its result, and of nothing else. Whatever two trials have in common is
+therefore shared without a rule of its own: λ is not in stage 1's content, so a sweep of λ shares its pre-training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import registry
+from harness.data import cache
+from harness.data.base import Dataset, Recordings
+from harness.data.splits import draw_labelled, draw_unlabelled, labelled_from_list, resolve_split, split_indices
+from harness.errors import InputError, Problem, StudyError
+from harness.jobs import Job
+from harness.keys import array_key, content_key
+from harness.method import Method, Task
+from harness.study import DatasetEntry, Settings, Study
+from harness.study.settings import fields_in_force
+from harness.training import VERSION as TRAINING_VERSION
+
+Point = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One (data set, method's row, point of the sweep, seed), and the keys of its jobs. Several trials may share a job."""
+
+    dataset: str
+    method: str
+    seed: int
+    point: Point
+    key: str
+    stage1_key: str | None
+    counts: Mapping[str, int]  # samples by part: train, validation, test, labelled, unlabelled
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "counts": dict(self.counts)}
+
+
+@dataclass
+class Plan:
+    """The trials of a study and the jobs that they need, each job once and after those it needs."""
+
+    study: Study
+    trials: list[Trial] = field(default_factory=list)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    data: dict[str, Recordings] = field(default_factory=dict)
+    about_data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    in_force: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shared(self) -> int:
+        """How many jobs sharing has saved: without it each trial would run its own."""
+        asked = sum(1 + (trial.stage1_key is not None) for trial in self.trials)
+        return asked - len(self.jobs)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the ledger keeps as plan.json."""
+        file = self.study.file
+        return {
+            "study": file.study,
+            "select": file.select,
+            "sweep": {entry.name: file.sweep_of(entry) for entry in file.datasets},
+            "methods": list(dict.fromkeys(trial.method for trial in self.trials)),
+            "titles": self.titles,
+            "seeds": file.seeds,
+            "data": self.about_data,
+            "trials": [trial.to_json() for trial in self.trials],
+            "jobs": {key: {"kind": job.kind, "title": job.title, "needs": list(job.needs)} for key, job in self.jobs.items()},
+        }
+
+    def study_json(self) -> dict[str, Any]:
+        """What the ledger keeps as study.json: the text, and every value in force with its source."""
+        file = self.study.file
+        return {
+            "study": file.study,
+            "title": file.title,
+            "question": file.question,
+            "file": str(self.study.path),
+            "text": self.study.text,
+            "overrides": list(self.study.overrides),
+            "in_force": self.in_force,
+        }
+
+
+def make_plan(study: Study, data_root: Path | None) -> Plan:
+    """Plan a checked study. Parses (or finds in the cache) each data set.
+
+    Raises `StudyError` that names, for each data set that can't be used as asked, where it stands and why.
+    """
+    plan, problems = Plan(study), []
+    for index, entry in enumerate(study.file.datasets):
+        where = study.located.place(("datasets", index))
+        try:
+            _DatasetPlanner(plan, entry, data_root).plan_all()
+        except StudyError as error:
+            problems += error.problems
+        except InputError as error:
+            problems.append(Problem(where, f"datasets.{index}", str(error)))
+    if problems:
+        raise StudyError(list(dict.fromkeys(problems)))
+    return plan
+
+
+@dataclass(frozen=True)
+class _Material:
+    """A data set's recordings with one split, for one seed: what draws and jobs start from."""
+
+    recordings: Recordings
+    dataset: Dataset
+    parts: Mapping[str, np.ndarray]
+    subjects: Mapping[str, list[int]]
+    names: tuple[Any, ...]  # of every draw: the data set, the split; the seed follows
+
+
+class _DatasetPlanner:
+    """Plans the trials of one data set of a study."""
+
+    def __init__(self, plan: Plan, entry: DatasetEntry, data_root: Path | None):
+        self.plan, self.entry, self.root = plan, entry, data_root
+        self.study, self.file = plan.study, plan.study.file
+        self.loaded: dict[str, tuple[Dataset, Recordings]] = {}
+        self.checked: set[str] = set()
+        self.drawn: dict[str, np.ndarray] = {}
+
+    def plan_all(self) -> None:
+        for name, point in product(self.file.methods, self._points()):
+            method: Method = registry.get("methods", name)()
+            settings = self.study.settings(self.entry, name, point)
+            material = self._material(settings)
+            task = Task(material.recordings.modalities, material.recordings.n_classes)
+            self._check_method(method, settings, task)
+            self._note(method, settings, material)
+            for row, seed in product(method.rows(task) or ("",), self.file.seeds):
+                self._plan_trial(method, row, seed, point, settings, material)
+
+    def _points(self) -> Iterator[Point]:
+        sweep = self.file.sweep_of(self.entry)
+        for values in product(*sweep.values()):
+            yield dict(zip(sweep, values, strict=True))
+
+    def _material(self, settings: Settings) -> _Material:
+        options_key = content_key(settings.data_options.to_json())
+        if options_key not in self.loaded:
+            dataset = registry.get("datasets", self.entry.plugin)(settings.data_options, self.entry.argument)
+            self.loaded[options_key] = dataset, cache.load(dataset, self.root)
+        dataset, recordings = self.loaded[options_key]
+        split, default = settings.general.split, dataset.default_split(recordings)
+        subjects = resolve_split(recordings, split, default)
+        if self.file.select == "validation" and not subjects["validation"]:
+            raise InputError(f"select: validation needs validation subjects, {self.entry.name} has none; set split.validation")
+        parts = split_indices(recordings, split, default)
+        return _Material(recordings, dataset, parts, subjects, (self.entry.name, content_key(subjects)))
+
+    def _check_method(self, method: Method, settings: Settings, task: Task) -> None:
+        if len(task.modalities) < method.min_modalities:
+            names = ", ".join(modality.name for modality in task.modalities)
+            raise InputError(f"{method.name} needs {method.min_modalities} modalities, {self.entry.name} has only {names}")
+        options = [stage.to_json() if stage else None for stage in (settings.stage1_options, settings.stage2_options)]
+        key = content_key([method.name, [modality.to_json() for modality in task.modalities], task.n_classes, options])
+        if key not in self.checked:
+            method.check(task, settings.stage1_options, settings.stage2_options)
+        self.checked.add(key)
+
+    def _note(self, method: Method, settings: Settings, material: _Material) -> None:
+        """Keep what the report will say of the set-up."""
+        models = {"": settings.general, "method": settings.stage1_options, "data": settings.data_options}
+        found = fields_in_force(settings, models) | fields_in_force(settings, {"method": settings.stage2_options})
+        self.plan.in_force.setdefault(self.entry.name, {}).setdefault(method.name, found)
+        recordings = material.recordings
+        self.plan.about_data.setdefault(
+            self.entry.name,
+            {
+                "title": material.dataset.title,
+                "fingerprint": recordings.fingerprint,
+                "modalities": [modality.to_json() for modality in recordings.modalities],
+                "n_samples": recordings.n_samples,
+                "n_classes": recordings.n_classes,
+                "classes": list(recordings.classes),
+                "subjects": material.subjects,
+                "notes": dict(recordings.notes),
+            },
+        )
+        self.plan.data[recordings.fingerprint] = recordings
+
+    def _plan_trial(self, method: Method, row: str, seed: int, point: Point, settings: Settings, material: _Material) -> None:
+        names = (*material.names, seed)
+        labelled = self._labelled(settings, material, names)
+        unlabelled = draw_unlabelled(material.parts["train"], labelled, settings.general.unlabeled, *names)
+        about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
+        stage1 = None
+        if method.Stage1:
+            indices = {"train": material.parts["train"], "unlabelled": unlabelled}
+            content = self._content("pretrain", method, settings.stage1_options, settings.general.stage1.content(), material, names, indices)
+            gpus = settings.general.stage1.gpus_per_worker
+            stage1 = self._add(content, {**about, "method": method.name}, material, indices, (), gpus)
+        indices = {**material.parts, "labelled": labelled}
+        content = self._content("train", method, settings.stage2_options, settings.general.stage2.content(), material, names, indices)
+        content |= {"row": row, "stage1": stage1}
+        shown = f"{method.name}:{row}" if row else method.name
+        self.plan.titles[shown] = f"{method.title} ({row})" if row else method.title
+        key = self._add(content, {**about, "method": shown, "point": point}, material, indices, (stage1,) if stage1 else (), 0)
+        counts = {part: len(rows) for part, rows in indices.items()} | {"unlabelled": len(unlabelled) if stage1 else 0}
+        self.plan.trials.append(Trial(self.entry.name, shown, seed, point, key, stage1, counts))
+
+    def _labelled(self, settings: Settings, material: _Material, names: tuple[Any, ...]) -> np.ndarray:
+        """The labelled samples, drawn once: the same for every method."""
+        key = content_key([material.recordings.fingerprint, settings.general.label_rate, settings.general.label_list, names])
+        if key not in self.drawn:
+            self.drawn[key] = self._draw(settings, material, names)
+        return self.drawn[key]
+
+    def _draw(self, settings: Settings, material: _Material, names: tuple[Any, ...]) -> np.ndarray:
+        recordings, train = material.recordings, material.parts["train"]
+        if settings.general.label_list is not None:
+            samples = read_label_list(self.study.path.parent / settings.general.label_list, settings.general.label_rate)
+            return labelled_from_list(recordings, samples, train)
+        rate, pool = settings.general.label_rate, material.dataset.label_pool(recordings)
+        return draw_labelled(recordings.label, train, recordings.n_classes, rate, pool, *names, classes=recordings.classes)
+
+    def _content(
+        self,
+        kind: str,
+        method: Method,
+        options: Any,
+        stage: dict[str, Any],
+        material: _Material,
+        names: tuple[Any, ...],
+        indices: Mapping[str, np.ndarray],
+    ) -> dict[str, Any]:
+        """All that can change a job's result, as JSON."""
+        return {
+            "kind": kind,
+            "training": TRAINING_VERSION,
+            "method": {"name": method.name, "version": method.version},
+            "options": options.to_json(),
+            "settings": stage,
+            "data": material.recordings.fingerprint,
+            "samples": {part: array_key(rows) for part, rows in indices.items()},
+            "seeds": list(names),
+            "threads": self.file.threads,
+            "device": self.file.device,
+        }
+
+    def _add(
+        self,
+        content: dict[str, Any],
+        about: dict[str, Any],
+        material: _Material,
+        indices: Mapping[str, np.ndarray],
+        needs: tuple[str, ...],
+        gpus: float,
+    ) -> str:
+        content = json.loads(json.dumps(content))  # as it will be read back: tuples are lists
+        key = content_key(content)
+        if self.file.device == "cuda":
+            about = {**about, "gpus": gpus or 1}
+        if key not in self.plan.jobs:
+            self.plan.jobs[key] = Job(key, content["kind"], content, about, material.recordings.fingerprint, indices, needs)
+        return key
+
+
+def read_label_list(path: Path, rate: float) -> list[str]:
+    """The sample names of a label list: a JSON list, or a JSON mapping of label rates in per cent to lists.
+
+    Raises `InputError` that names the file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"label_list: {path} can't be read: {error}") from None
+    if isinstance(content, dict):
+        per_cent = f"{round(rate * 100, 6):g}"
+        if per_cent not in content:
+            raise InputError(f"label_list: {path} has no list for {per_cent} %; it has {', '.join(content)}")
+        content = content[per_cent]
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise InputError(f"label_list: {path} is not a list of sample names, nor a mapping of label rates to such lists")
+    return content

@@ -1,0 +1,64 @@
+"""Names → plug-ins. Built-in ones are listed by module path and imported when asked for; other packages add theirs by entry point.
+
+An entry point's group is ``cosmo_harness.methods``, ``cosmo_harness.datasets`` or ``cosmo_harness.meters``; its name is
+the plug-in's, its value ``package.module:Class``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from harness.errors import InputError, did_you_mean
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "methods": {
+        "cosmo": "harness.cosmo.method:Cosmo",
+        "single-modal": "baselines.single_modal:SingleModal",
+        "deepsense": "baselines.deepsense:DeepSense",
+        "attnsense": "baselines.attnsense:AttnSense",
+        "cpc": "baselines.cpc:CPC",
+        "cmc": "baselines.cmc:CMC",
+    },
+    "datasets": {
+        "utd-mhad": "harness.data.utd_mhad:UtdMhad",
+        "usc-had": "harness.data.usc_had:UscHad",
+        "arrays": "harness.data.arrays:Arrays",
+        "fantasy-device": "harness.data.fantasy_device:FantasyDevice",
+    },
+    "meters": {},
+}
+
+
+class UnknownName(InputError):
+    """A name that no plug-in has; carries the hint separately, for messages that show where it stands."""
+
+    def __init__(self, kind: str, name: str, known: list[str]):
+        self.kind, self.name = kind, name
+        self.hint = did_you_mean(name, known)
+        super().__init__(f"there is no {kind[:-1]} {name!r}: {self.hint}")
+
+
+def paths(kind: str) -> dict[str, str]:
+    """Every plug-in of a kind: name → ``module:Class``. Built-in names can't be taken over by an entry point."""
+    found = {point.name: point.value for point in entry_points(group=f"cosmo_harness.{kind}")}
+    return dict(sorted({**found, **BUILT_IN[kind]}.items()))
+
+
+def get(kind: str, name: str) -> Any:
+    """The class behind a name.
+
+    Raises `UnknownName` with the nearest name, or `InputError` if another package's plug-in can't be imported.
+    """
+    known = paths(kind)
+    if name not in known:
+        raise UnknownName(kind, name, list(known))
+    module, _, attribute = known[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        if name in BUILT_IN[kind]:
+            raise
+        raise InputError(f"{kind[:-1]} {name!r} ({known[name]}) can't be loaded: {error}") from error

@@ -1,0 +1,100 @@
+"""A study: one YAML file that asks a question, checked completely before anything starts.
+
+Names are held against the registry, options against the models of the stages, methods and data sets, sweeps value by
+value. All that is wrong is said at once, by file, line and key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness import registry
+from harness.errors import InputError, Problem, StudyError
+from harness.study.check import check
+from harness.study.model import DatasetEntry, StudyFile
+from harness.study.problems import problems_of
+from harness.study.settings import Settings, Trial
+from harness.study.yamltext import Located, load
+
+__all__ = ["DatasetEntry", "Settings", "Study", "StudyFile", "read_study"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study: its file's outline, its text, and the options of each of its trials."""
+
+    file: StudyFile
+    located: Located
+    text: str
+    path: Path
+    overrides: tuple[str, ...]
+
+    def settings(self, entry: DatasetEntry, method: str, point: Mapping[str, Any]) -> Settings:
+        """The options of the trials of one data set and method at one point of the sweep. Raises `StudyError`."""
+        index = [known.name for known in self.file.datasets].index(entry.name)
+        settings, problems = Trial(self.located, index, entry, method).settings(point)
+        if settings is None:
+            raise StudyError(problems)
+        return settings
+
+
+def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Read and check a study file; ``overrides`` are ``key=value`` texts that win over it.
+
+    Raises `StudyError` with all that is wrong, `InputError` when the file can't be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"there is no study {path}; `harness list studies` shows those that come with the package") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read: {error}") from None
+    located = load(text, str(path))
+    if not isinstance(located.value, dict):
+        raise StudyError([Problem(f"{path}:1", "", "a study is a mapping of keys to values", "begin with `study: NAME`")])
+    problems = [problem for override in overrides for problem in _override(located, override)]
+    if problems:
+        raise StudyError(problems)
+    try:
+        file = StudyFile.from_plain(located.value)
+    except ValidationError as error:
+        raise StudyError(problems_of(error, StudyFile, located.place)) from None
+    problems = check(file, located)
+    if problems:
+        raise StudyError(problems)
+    return Study(file, located, text, path, tuple(overrides))
+
+
+def _override(located: Located, text: str) -> list[Problem]:
+    """Put one ``key=value`` into the study; in messages its place is the option itself."""
+    where = f"--set {text}"
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        return [Problem(where, "", "this is not key=value", "for example --set stage1.epochs=3 or --set cosmo.lambda=0.5")]
+    path = tuple(key.strip().split("."))
+    if path[0] in registry.paths("methods") or path[0] in registry.paths("datasets"):
+        path = ("options", *path)
+    elif path[0] == "sweep" and len(path) > 1:
+        path = ("sweep", ".".join(path[1:]))  # a swept option's dotted name is one key
+    try:
+        parsed = load(value, where).value
+    except StudyError as error:
+        return [Problem(where, key, error.problems[0].message)]
+    node = located.value
+    for depth, name in enumerate(path[:-1]):
+        if node.get(name) is None:
+            node[name] = {}
+            located.places[path[: depth + 1]] = where
+        node = node[name]
+        if not isinstance(node, dict):
+            return [Problem(where, key, f"{name!r} is not a mapping, so it has no {path[-1]!r}")]
+    node[path[-1]] = parsed
+    for known in [known for known in located.places if known[: len(path)] == path]:
+        del located.places[known]
+    located.places[path] = where
+    return []

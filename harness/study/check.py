@@ -1,0 +1,154 @@
+"""Checks of a whole study: names against the registry, sweeps and options against the models that they set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from harness import registry
+from harness.errors import Problem, did_you_mean
+from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
+from harness.study.problems import inner_model, option_names
+from harness.study.settings import Trial
+from harness.study.yamltext import Located
+
+Path = tuple[str | int, ...]
+
+
+def check(file: StudyFile, located: Located) -> list[Problem]:
+    """All that is wrong with a study of the right outline, in the order of its lines."""
+    problems = _names(file, located)
+    if problems:
+        return problems  # options can't be held against plug-ins that don't exist
+    for index, entry in enumerate(file.datasets):
+        base: Path = () if entry.sweep is None else ("datasets", index)
+        sweep = file.sweep_of(entry)
+        problems += _sweep(sweep, located, (*base, "sweep"))
+        sweep = {dotted: values for dotted, values in sweep.items() if isinstance(values, list) and not _unknown(dotted)}
+        for method in _methods(file, entry):
+            problems += _values(Trial(located, index, entry, method), sweep, located, (*base, "sweep"))
+    return sorted(dict.fromkeys(problems), key=_line)
+
+
+def _line(problem: Problem) -> int:
+    digits = problem.where.removesuffix(")").split(" (")[0].rpartition(":")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _methods(file: StudyFile, entry: DatasetEntry) -> list[str]:
+    """The study's methods, and those that it gives options though it doesn't run them: a typo there is one too."""
+    mentioned = [name for name in (*file.options, *entry.options) if name in registry.paths("methods")]
+    return list(dict.fromkeys([*file.methods, *mentioned]))
+
+
+def _values(trial: Trial, sweep: Mapping[str, list[Any]], located: Located, base: Path) -> list[Problem]:
+    """Every value that the trials of a (data set, method) may get, each by itself."""
+    problems = trial.settings({})[1]
+    for dotted, values in sweep.items():
+        for number, value in enumerate(values):
+            place = f"{located.place((*base, dotted, number))} (value {number + 1})"
+            problems += [problem for problem in trial.settings({dotted: value}, place)[1] if problem.where == place]
+    return problems
+
+
+# -- names ---------------------------------------------------------------------------------------------------------------
+
+
+def _names(file: StudyFile, located: Located) -> list[Problem]:
+    problems: list[Problem] = []
+    for index, method in enumerate(file.methods):
+        problems += _known(("methods",), method, ("methods", index), located)
+    problems += _once(file.methods, "methods", located)
+    problems += _once([entry.name for entry in file.datasets], "datasets", located)
+    for index, entry in enumerate(file.datasets):
+        unknown = _known(("datasets",), entry.plugin, ("datasets", index), located)
+        problems += unknown or _argument(entry, located.place(("datasets", index)), index)
+        for plugin in entry.options:
+            problems += _known(("methods", "datasets"), plugin, ("datasets", index, "options", plugin), located)
+    for plugin in file.options:
+        problems += _known(("methods", "datasets"), plugin, ("options", plugin), located)
+    return problems
+
+
+def _known(kinds: tuple[str, ...], name: str, path: Path, located: Located) -> list[Problem]:
+    names = {known for kind in kinds for known in registry.paths(kind)}
+    if name in names:
+        return []
+    what = " or ".join(kind[:-1].replace("dataset", "data set") for kind in kinds)
+    return [Problem(located.place(path), _dotted(path), f"there is no {what} {name!r}", did_you_mean(name, names))]
+
+
+def _once(names: list[str], path: str, located: Located) -> list[Problem]:
+    return [
+        Problem(located.place((path, index)), f"{path}.{index}", f"{name!r} stands twice", "name each once")
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+
+
+def _argument(entry: DatasetEntry, place: str, index: int) -> list[Problem]:
+    takes = registry.get("datasets", entry.plugin).takes_argument
+    if takes and not entry.argument:
+        return [Problem(place, f"datasets.{index}", f"{entry.plugin!r} needs a name", f"for example {entry.plugin}:my_recordings")]
+    if entry.argument and not takes:
+        return [Problem(place, f"datasets.{index}", f"{entry.plugin!r} takes no name after a colon", f"write {entry.plugin}")]
+    return []
+
+
+# -- sweeps ----------------------------------------------------------------------------------------------------------------
+
+
+def _sweep(sweep: Mapping[str, Any], located: Located, base: Path) -> list[Problem]:
+    problems = []
+    for dotted, values in sweep.items():
+        what: tuple[str, str] | None = None
+        if not isinstance(values, list):
+            what = "a sweep is a list of values", f"for example {dotted}: [{values}]"
+        elif not values:
+            what = "the sweep is empty", "give at least one value, or leave the option out"
+        elif any(value in values[:index] for index, value in enumerate(values)):
+            what = "a value stands twice", "give each value once"
+        for message, hint in filter(None, (what, _unknown(dotted))):
+            path = (*base, dotted)
+            problems.append(Problem(located.place(path), _dotted(path), message, hint))
+    return problems
+
+
+def _unknown(dotted: str) -> tuple[str, str] | None:
+    """What is wrong with the name of an option, and the nearest right one; None if there is such an option."""
+    root, *rest = dotted.split(".")
+    methods, datasets = registry.paths("methods"), registry.paths("datasets")
+    if root in GENERAL_KEYS:
+        return _unknown_below(General, [root, *rest], "")
+    if root not in methods and root not in datasets:
+        return f"there is no option {root!r}", did_you_mean(root, {*GENERAL_KEYS, *methods, *datasets})
+    if not rest:
+        return f"{root!r} is a plug-in, not an option", f"name one of its options, as {root}.OPTION"
+    if root in datasets:
+        return _unknown_below(registry.get("datasets", root).Options, rest, f"{root}.")
+    if rest[0] in ("stage1", "stage2"):
+        return _unknown_below(General, rest, f"{root}.")
+    method = registry.get("methods", root)
+    names = option_names(method.Stage1) | option_names(method.Stage2) | {"reading"}
+    return None if rest[0] in names else (f"{root} has no option {rest[0]!r}", did_you_mean(rest[0], names))
+
+
+def _unknown_below(model: type[BaseModel], path: list[str], prefix: str) -> tuple[str, str] | None:
+    for depth, name in enumerate(path):
+        names, here = option_names(model), prefix + ".".join(path[:depth])
+        if name not in names:
+            return f"there is no option {name!r}" + (f" in {here}" if here else ""), did_you_mean(name, names)
+        inner, full = inner_model(model, name), prefix + ".".join(path[: depth + 1])
+        last = depth + 1 == len(path)
+        if inner is None:
+            return None if last else (f"{full!r} has no options below it", f"sweep {full} itself")
+        if last:
+            return f"{full!r} is a group of options", f"name one of them, as {full}.{min(option_names(inner))}"
+        model = inner
+    return None
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(map(str, path))

@@ -1,0 +1,57 @@
+"""Pydantic's errors in our words: where in the study, what is wrong, what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from harness.errors import Problem, did_you_mean
+
+Place = Callable[[tuple[str | int, ...]], str]
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], place: Place, shown: Sequence[str] = ()) -> list[Problem]:
+    """A validation error as problems. ``place`` tells where a path of the model stands; ``shown`` precedes it in messages."""
+    return list(dict.fromkeys(_problem(item, model, place(item["loc"]), shown) for item in error.errors()))
+
+
+def option_names(model: type[BaseModel] | None) -> set[str]:
+    """The names that a model's options have in a study (``lambda``, not ``lambda_``)."""
+    return {field.alias or name for name, field in model.model_fields.items()} if model else set()
+
+
+def inner_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The model of the options below one option, or of the items of a list; None if it has none."""
+    for key, field in model.model_fields.items():
+        if name == (field.alias or key):
+            candidates = [field.annotation, *get_args(field.annotation)]
+            candidates += [inner for candidate in candidates for inner in get_args(candidate)]
+            return next((inner for inner in candidates if isinstance(inner, type) and issubclass(inner, BaseModel)), None)
+    return None
+
+
+def _problem(item: Any, model: type[BaseModel], where: str, shown: Sequence[str]) -> Problem:
+    path = ".".join(map(str, (*shown, *item["loc"])))
+    last = str(item["loc"][-1]) if item["loc"] else ""
+    if item["type"] == "extra_forbidden":
+        return Problem(where, path, "there is no such option", did_you_mean(last, _names_at(model, item["loc"][:-1])))
+    if item["type"] == "missing":
+        return Problem(where, path, "this is required", f"add `{last}: …`")
+    if item["type"] in ("dict_type", "model_type"):
+        return Problem(where, path, f"{_short(item['input'])} is not a mapping of keys to values")
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return Problem(where, path, f"{_short(item['input'])} {message[:1].lower()}{message[1:]}")
+
+
+def _names_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
+    for part in path:
+        if isinstance(part, str):
+            model = inner_model(model, part) or model
+    return option_names(model)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

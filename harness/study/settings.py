@@ -1,0 +1,193 @@
+"""One trial's options: layers over layers, each value with its source.
+
+From the lowest: the models' defaults; the method's own; its reading's; the study; the data set's entry; the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from harness import registry
+from harness.errors import Problem, did_you_mean
+from harness.options import Options
+from harness.study.model import GENERAL_KEYS, DatasetEntry, General
+from harness.study.problems import option_names, problems_of
+from harness.study.yamltext import Located
+
+Path = tuple[str, ...]
+Source = Callable[[Path], str]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value in force, and where it came from: "study.yaml:7", "--set …", "cosmo's reading authors-code"."""
+
+    value: Any
+    source: str
+
+
+Layer = dict[Path, Value]
+"""Leaves by path: ("stage1", "epochs"), ("label_rate",), ("method", "lambda"), ("data", "stride")."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One trial's options, checked. ``layer`` keeps the source of each that isn't a default."""
+
+    general: General
+    stage1_options: Options | None
+    stage2_options: Options
+    data_options: Options
+    layer: Layer
+
+
+def flatten(value: Any, path: Path, source: Source) -> Layer:
+    """The leaves of nested mappings; lists are leaves."""
+    if not isinstance(value, Mapping):
+        return {path: Value(value, source(path))}
+    leaves: Layer = {}
+    for key, child in value.items():
+        leaves |= flatten(child, (*path, str(key)), source)
+    return leaves
+
+
+def nest(layer: Layer) -> dict[str, Any]:
+    """The nested mapping of some leaves."""
+    tree: dict[str, Any] = {}
+    for path, leaf in layer.items():
+        node = tree
+        for name in path[:-1]:
+            if not isinstance(node.get(name), dict):
+                node[name] = {}
+            node = node[name]
+        node[path[-1]] = leaf.value
+    return tree
+
+
+class Trial:
+    """The layers of the trials of one (data set, method): `settings` gives those at a point of the sweep."""
+
+    def __init__(self, located: Located, index: int, entry: DatasetEntry, method: str):
+        self.located, self.index, self.entry = located, index, entry
+        self.method_name, self.dataset_name = method, entry.plugin
+        self.method = registry.get("methods", method)
+        self.dataset = registry.get("datasets", entry.plugin)
+
+    def settings(self, point: Mapping[str, Any], source: str = "sweep") -> tuple[Settings | None, list[Problem]]:
+        """The checked options at a point (dotted option → value), or all that is wrong with them."""
+        asked = self._asked()
+        for dotted, value in point.items():
+            asked |= self._named(tuple(dotted.split(".")), value, lambda path: source)
+        reading, problems = self._reading(asked)
+        if problems:
+            return None, problems
+        layer: Layer = {}
+        own = f"{self.method_name}'s default", f"{self.method_name}'s reading {reading}"
+        for options, text in zip((self.method.SETTINGS, self.method.READINGS[reading]), own, strict=True):
+            layer |= self._of_method(options, lambda path, text=text: text)  # type: ignore[misc]
+        return self._validated(layer | asked)
+
+    # -- layers -----------------------------------------------------------------------------------------------------
+
+    def _asked(self) -> Layer:
+        """What the study's text and the command line ask, the data set's entry winning."""
+        raw = self.located.value
+        layer = self._of_text(raw, ())
+        entry = raw["datasets"][self.index]
+        if isinstance(entry, dict):
+            layer |= self._of_text(entry, ("datasets", self.index))
+        return layer
+
+    def _of_text(self, raw: Mapping[str, Any], base: tuple[str | int, ...]) -> Layer:
+        layer: Layer = {}
+        for key in GENERAL_KEYS:
+            if raw.get(key) is not None:
+                layer |= flatten(raw[key], (key,), lambda path: self.located.place((*base, *path)))
+        for plugin, options in (raw.get("options") or {}).items():
+            prefix = (*base, "options", plugin)
+
+            def source(path: Path, prefix: tuple[str | int, ...] = prefix) -> str:
+                return self.located.place((*prefix, *(path if path[0] in ("stage1", "stage2") else path[1:])))
+
+            layer |= self._named((plugin,), options, source)
+        return layer
+
+    def _named(self, path: Path, value: Any, source: Source) -> Layer:
+        """An option named from its root (``cosmo.lambda``, ``usc-had.stride``, ``stage1.epochs``); {} if not this trial's."""
+        if path[0] == self.method_name:
+            for name in reversed(path[1:]):
+                value = {name: value}
+            return self._of_method(value, source)
+        if path[0] == self.dataset_name:
+            return flatten(value, ("data", *path[1:]), source)
+        return flatten(value, path, source) if path[0] in GENERAL_KEYS else {}
+
+    @staticmethod
+    def _of_method(options: Mapping[str, Any] | None, source: Source) -> Layer:
+        """A method's options; what stands under ``stage1`` and ``stage2`` there are that stage's settings."""
+        layer: Layer = {}
+        for key, value in (options or {}).items():
+            layer |= flatten(value, (key,) if key in ("stage1", "stage2") else ("method", key), source)
+        return layer
+
+    def _reading(self, asked: Layer) -> tuple[str, list[Problem]]:
+        readings = self.method.READINGS
+        found = asked.pop(("method", "reading"), None)
+        if found is None:
+            return next(iter(readings)), []
+        if not isinstance(found.value, str) or found.value not in readings:
+            hint = did_you_mean(str(found.value), readings)
+            return "", [Problem(found.source, f"{self.method_name}.reading", f"there is no reading {found.value!r}", hint)]
+        return found.value, []
+
+    # -- checking ---------------------------------------------------------------------------------------------------
+
+    def _validated(self, layer: Layer) -> tuple[Settings | None, list[Problem]]:
+        problems: list[Problem] = []
+
+        def check(model: type[Options], values: dict[str, Any], prefix: Path, shown: Path) -> Any:
+            try:
+                return model.from_plain(values)
+            except ValidationError as error:
+                problems.extend(problems_of(error, model, lambda path: _source(layer, (*prefix, *map(str, path))), shown))
+
+        tree = nest(layer)
+        own, data = tree.pop("method", {}), tree.pop("data", {})
+        names1, names2 = option_names(self.method.Stage1), option_names(self.method.Stage2)
+        for name in sorted(own.keys() - names1 - names2):
+            hint = did_you_mean(name, names1 | names2 | {"reading", "stage1", "stage2"})
+            where = _source(layer, ("method", name))
+            problems.append(Problem(where, f"{self.method_name}.{name}", "there is no such option", hint))
+        general = check(General, tree, (), ())
+        stages: list[Any] = []
+        for model, names in ((self.method.Stage1, names1), (self.method.Stage2, names2)):
+            values = {name: value for name, value in own.items() if name in names}
+            stages.append(check(model, values, ("method",), (self.method_name,)) if model else None)
+        data_options = check(self.dataset.Options, data, ("data",), (self.dataset_name,))
+        if problems:
+            return None, list(dict.fromkeys(problems))
+        return Settings(general, stages[0], stages[1], data_options, layer), []
+
+
+def _source(layer: Layer, path: Path) -> str:
+    """Where the value at a path came from: its own place, that of the leaf that holds it, or that of a leaf below it."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in layer:
+            return layer[path[:length]].source
+    below = [leaf.source for known, leaf in layer.items() if known[: len(path)] == path]
+    return below[0] if below else "default"
+
+
+def fields_in_force(settings: Settings, model_values: Mapping[str, BaseModel | None]) -> dict[str, dict[str, Any]]:
+    """Every value in force with its source, for the ledger: dotted path → {"value", "source"}."""
+    found: dict[str, dict[str, Any]] = {}
+    for root, model in model_values.items():
+        values = model.model_dump(mode="json", by_alias=True) if model else {}
+        for path, leaf in flatten(values, (root,) if root else (), lambda path: "default").items():
+            known = settings.layer.get(path)
+            found[".".join(path)] = {"value": leaf.value, "source": known.source if known else "default"}
+    return found

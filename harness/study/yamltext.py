@@ -1,0 +1,79 @@
+"""YAML with places: a safe load that remembers the line of every key, so that errors can name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.scalarfloat import ScalarFloat
+from ruamel.yaml.scalarint import ScalarInt
+from ruamel.yaml.tokens import TagToken
+
+from harness.errors import Problem, StudyError
+
+Path = tuple[str | int, ...]
+
+
+@dataclass
+class Located:
+    """Plain values (dict, list, str, int, float, bool, None) and the place of each, by its path."""
+
+    value: Any
+    places: dict[Path, str] = field(default_factory=dict)
+
+    def place(self, path: Path) -> str:
+        """Where a value stands; for a path that isn't in the text, where its nearest parent stands."""
+        while path not in self.places and path:
+            path = path[:-1]
+        return self.places.get(path, "")
+
+
+def load(text: str, name: str) -> Located:
+    """Parse YAML text. ``name`` is what messages call it. Raises `StudyError` with the line of what can't be parsed."""
+    try:
+        _refuse_tags(text, name)
+        root = YAML(typ="rt", pure=True).load(text)  # round-trip: it alone keeps line numbers; it builds no Python objects
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise StudyError([Problem(where, "", f"this is not YAML: {error.problem or error}", _yaml_hint(error))]) from None
+    except YAMLError as error:
+        raise StudyError([Problem(name, "", f"this is not YAML: {error}")]) from None
+    located = Located(None, {(): f"{name}:1"})
+    located.value = _plain(root, (), name, located.places)
+    return located
+
+
+def _refuse_tags(text: str, name: str) -> None:
+    for token in YAML(typ="rt", pure=True).scan(text):
+        if isinstance(token, TagToken):
+            where = f"{name}:{token.start_mark.line + 1}"
+            raise StudyError([Problem(where, "", "YAML tags (!…) are not allowed", "write plain values")])
+
+
+def _yaml_hint(error: MarkedYAMLError) -> str:
+    if "duplicate key" in str(error.problem):
+        return "each key may stand only once in a mapping"
+    return "check the indentation, the colons and the closing brackets there"
+
+
+def _plain(node: Any, path: Path, name: str, places: dict[Path, str]) -> Any:
+    if isinstance(node, CommentedMap):
+        for key in node:
+            places[(*path, str(key))] = f"{name}:{node.lc.key(key)[0] + 1}" if key in (node.lc.data or {}) else places[path]
+        return {str(key): _plain(value, (*path, str(key)), name, places) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        for index in range(len(node)):
+            places[(*path, index)] = f"{name}:{node.lc.item(index)[0] + 1}"
+        return [_plain(value, (*path, index), name, places) for index, value in enumerate(node)]
+    if isinstance(node, ScalarBoolean):
+        return bool(node)
+    if isinstance(node, ScalarInt):
+        return int(node)
+    if isinstance(node, ScalarFloat):
+        return float(node)
+    return str(node) if isinstance(node, str) else node

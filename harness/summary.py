@@ -1,0 +1,130 @@
+"""What a person is shown of a plan, a run and a data set; hands the ledger's table to the reports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.data.base import Dataset, Recordings
+from harness.data.describe import describe
+from harness.jobs import Job
+from harness.ledger import Ledger, write_whole
+from harness.plan import Plan
+from harness.table import trial_table
+
+
+def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
+    """The jobs by data set, method and kind: how many there are, how many are to run."""
+    left = {job.key for job in todo}
+    counts: dict[tuple[str, str, str], Counter[str]] = {}
+    for key, job in plan.jobs.items():
+        group = counts.setdefault((str(job.about["dataset"]), str(job.about["method"]), job.kind), Counter())
+        group["jobs"] += 1
+        group["left"] += key in left
+    table = Table("data set", "method", "kind", "jobs", "done", "to run", box=None, pad_edge=False, header_style="bold")
+    for (dataset, method, kind), count in counts.items():
+        table.add_row(dataset, method, kind, str(count["jobs"]), str(count["jobs"] - count["left"]), str(count["left"]))
+    console.print(table)
+    done = len(plan.jobs) - len(todo)
+    text = f"{len(plan.trials)} trials need {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
+    console.print(text, highlight=False)
+
+
+def show_status(ledger: Ledger, console: Console) -> None:
+    """Jobs and trials by state; the failed ones with their errors."""
+    plan, trials = ledger.plan(), trial_table(ledger)
+    records = {key: ledger.record(key) for key in plan["jobs"]}
+    table = Table("jobs", "done", "failed", "pending", box=None, pad_edge=False, header_style="bold")
+    kinds = list(dict.fromkeys(job["kind"] for job in plan["jobs"].values()))
+    for kind in kinds:
+        keys = [key for key, job in plan["jobs"].items() if job["kind"] == kind]
+        states = Counter((records[key] or {"status": "pending"})["status"] for key in keys)
+        table.add_row(f"{kind} ({len(keys)})", *(str(states[state]) for state in ("done", "failed", "pending")))
+    states = Counter(trials["status"])
+    table.add_row(f"trials ({len(trials)})", *(str(states[state]) for state in ("done", "failed", "pending")))
+    console.print(f"{plan['study']} in {ledger.root}", highlight=False, soft_wrap=True)
+    console.print(table)
+    for key, record in records.items():
+        if record and record["status"] == "failed":
+            title, error = plan["jobs"][key]["title"], record["error"]
+            console.print(f"failed: {title}: {error['type']}: {error['message']}", markup=False, highlight=False, soft_wrap=True)
+
+
+def report_run(ledger: Ledger) -> Any:
+    """The run as the reports know it: its table and its study, nothing else."""
+    from reports.run import Run
+
+    plan, study = ledger.plan(), ledger.study()
+    versions = next((record["environment"] for record in ledger.records() if record["status"] == "done"), {})
+    return Run(
+        trials=trial_table(ledger),
+        study={
+            **{name: study.get(name, "") for name in ("study", "title", "question", "command")},
+            **{name: plan[name] for name in ("select", "sweep", "methods", "titles", "seeds")},
+            "chance": {name: 1 / about["n_classes"] for name, about in plan["data"].items()},
+            "data": plan["data"],
+            "options": _changed_options(study["in_force"]),
+            "versions": versions,
+        },
+    )
+
+
+def _changed_options(in_force: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The options that differ from their defaults, each once for the methods and data sets that it holds for."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for dataset, methods in in_force.items():
+        for method, options in methods.items():
+            for path, leaf in options.items():
+                if leaf["source"] == "default":
+                    continue
+                root, _, rest = path.partition(".")
+                shown = {"method": f"{method}.{rest}", "data": f"{dataset.partition(':')[0]}.{rest}"}.get(root, path)
+                value = leaf["value"] if isinstance(leaf["value"], str) else str(leaf["value"])
+                found.setdefault((shown, value, leaf["source"]), []).append(f"{method} on {dataset}")
+    return [{"path": path, "value": value, "source": source, "holds_for": where} for (path, value, source), where in found.items()]
+
+
+def show_result(ledger: Ledger, console: Console) -> int:
+    """The main tables and the failures. Returns the number of trials that failed."""
+    from reports.terminal import show
+
+    run = report_run(ledger)
+    show(run, console)
+    return int((run.trials["status"] == "failed").sum())
+
+
+def write_report(ledger: Ledger) -> Path:
+    """Write RUN/report.html."""
+    from reports.html import render
+
+    path = ledger.root / "report.html"
+    write_whole(path, render(report_run(ledger)).encode())
+    return path
+
+
+def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> None:
+    """A data set in a few lines and tables."""
+    about = describe(dataset, recordings)
+    console.print(f"{about['name']}: {about['title']}", highlight=False, style="bold")
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_row("samples", str(about["samples"]))
+    for modality in about["modalities"]:
+        shape = " × ".join(map(str, modality["shape"]))
+        facts.add_row(f"modality {modality['name']}", f"{modality['kind']}, {shape}, {modality['dtype']}")
+    for part, subjects in about["default_split"].items():
+        facts.add_row(f"split: {part}", ", ".join(map(str, subjects)) if isinstance(subjects, list) else str(subjects) or "all others")
+    facts.add_row("label pool", str(about["label_pool"] or "the training samples"))
+    facts.add_row("fingerprint", about["fingerprint"])
+    for name, note in about["notes"].items():
+        facts.add_row(name, str(note))
+    console.print(facts)
+    for kind in ("class", "subject"):
+        table = Table(kind, "samples", box=None, pad_edge=False, header_style="bold")
+        for row in about["classes" if kind == "class" else "subjects"]:
+            table.add_row(str(row[kind]), str(row["samples"]))
+        console.print(table)

@@ -1,0 +1,61 @@
+"""Device, precision, optimiser, and random numbers that no one else's draws can shift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, Optimizer
+from torch.optim.lr_scheduler import MultiStepLR
+
+from harness.options import Optimiser
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """Autocast to bf16 if the precision says so."""
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def build_optimiser(parameters: Iterable[nn.Parameter], settings: Optimiser) -> tuple[Optimizer, MultiStepLR]:
+    """The optimiser and its schedule, to be stepped once an epoch."""
+    optimiser: Optimizer
+    if settings.optimizer == "sgd":
+        optimiser = SGD(parameters, settings.lr, settings.momentum, weight_decay=settings.weight_decay)
+    else:
+        optimiser = Adam(parameters, settings.lr, weight_decay=settings.weight_decay)
+    return optimiser, MultiStepLR(optimiser, settings.lr_milestones, settings.lr_decay)
+
+
+class OwnRandomness:
+    """A job's own state of torch's global generators, in force only inside ``with randomness():``; outside all is as it was.
+
+    So a job gives the same bits whether or not others run between its epochs.
+    """
+
+    def __init__(self, seed: int, device: str = "cpu"):
+        self.cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+        with torch.random.fork_rng(devices=self.cuda):
+            torch.manual_seed(seed)
+            self._keep()
+
+    def _keep(self) -> None:
+        self.cpu_state = torch.get_rng_state()
+        self.cuda_states = [torch.cuda.get_rng_state(d) for d in self.cuda]
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with torch.random.fork_rng(devices=self.cuda):
+            torch.set_rng_state(self.cpu_state)
+            for device, state in zip(self.cuda, self.cuda_states, strict=True):
+                torch.cuda.set_rng_state(state, device)
+            try:
+                yield
+            finally:
+                self._keep()
+
+
+def n_parameters(module: nn.Module) -> int:
+    """Numbers in a module's parameters, frozen or not."""
+    return sum(p.numel() for p in module.parameters())

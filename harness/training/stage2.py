@@ -1,0 +1,142 @@
+"""Stage 2: supervised training on few labels, and its looks at held-out samples."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from harness.errors import InputError
+from harness.method import Classifier, Method, Phase, Pretrained, Progress
+from harness.options import Stage2
+from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
+from harness.training.material import Material, in_order, permuted
+
+
+@dataclass(frozen=True)
+class Stage2Result:
+    """What stage 2 leaves; which epoch counts is not chosen here.
+
+    loss: mean over the samples of each epoch. epochs_evaluated: the epochs of the looks, rising; (0,) if none was trained.
+    predictions: name → classes predicted at each look, (n_looks, n) uint16. seconds: training alone. evaluation_seconds: all
+    looks. explained: what the classifier of the last epoch says of "test" (first axis the sample), if that was evaluated.
+    """
+
+    loss: tuple[float, ...]
+    epochs_evaluated: tuple[int, ...]
+    predictions: Mapping[str, np.ndarray]
+    seconds: float
+    evaluation_seconds: float
+    n_parameters: int
+    explained: Mapping[str, np.ndarray]
+
+
+def train(
+    method: Method, options: Any, settings: Stage2, material: Material, label: np.ndarray, labelled: np.ndarray,
+    evaluated: Mapping[str, np.ndarray], pretrained: Pretrained | None, row: str = "",
+) -> Generator[Progress, None, Stage2Result]:  # fmt: skip
+    """Train a method's classifier on the samples ``labelled``, looking at ``evaluated`` (name → indices) now and then.
+
+    label: (n_samples,) of all samples. Yields after each epoch, returns the result. Raises InputError for fewer than two
+    labelled samples, RuntimeError when the loss is no longer finite.
+    """
+    if len(labelled) < 2:
+        raise InputError(f"{method.name}: stage 2 needs at least two labelled samples, not {len(labelled)}")
+    randomness = OwnRandomness(material.seed("weights"), material.device)
+    with randomness():
+        model = method.build_classifier(material.task, options, pretrained, row).to(material.device)
+        torch.manual_seed(material.seed("dropout"))
+    order = material.rng("order")
+    optimiser, schedule = build_optimiser(model.parameters(), settings)
+    looks = Looks(model, settings, material, evaluated)
+    losses: list[float] = []
+    seconds = 0.0
+    for epoch in range(1, settings.epochs + 1):
+        started = perf_counter()
+        apply_phase(model, model.phase(epoch))
+        with randomness():
+            losses.append(_epoch(model, optimiser, settings, material, label, permuted(labelled, settings.batch_size, order), epoch))
+        schedule.step()
+        seconds += perf_counter() - started
+        if epoch % settings.evaluate_every == 0 or epoch == settings.epochs:
+            looks.look(epoch)
+        yield Progress(epoch, settings.epochs, losses[-1])
+    if not settings.epochs:
+        looks.look(0)
+    explained = looks.explain(evaluated["test"]) if "test" in evaluated else {}
+    return Stage2Result(
+        tuple(losses), tuple(looks.epochs), looks.stacked(), seconds, looks.seconds, n_parameters(model), explained
+    )  # fmt: skip
+
+
+def apply_phase(model: Classifier, phase: Phase) -> None:
+    """Let only the phase's parts have gradients, and put only its parts in train() mode. Raises KeyError for an unknown part."""
+    parts = dict(model.named_children())
+    in_training = phase.gradient if phase.train_mode is None else phase.train_mode
+    if unknown := (phase.gradient | in_training) - set(parts):
+        raise KeyError(f"a phase names {', '.join(sorted(unknown))}; the classifier's parts are {', '.join(parts)}")
+    for name, part in parts.items():
+        part.requires_grad_(name in phase.gradient)
+        part.train(name in in_training)
+
+
+def _epoch(
+    model: Classifier, optimiser: torch.optim.Optimizer, settings: Stage2, material: Material,
+    label: np.ndarray, batches: list[np.ndarray], epoch: int,
+) -> float:  # fmt: skip
+    total = 0.0
+    for samples in batches:
+        with autocast(material.device, settings.precision):
+            logits = model(material.batch(samples))
+        loss = F.cross_entropy(logits.float(), torch.from_numpy(label[samples].astype(np.int64)).to(material.device))
+        value = loss.item()
+        if not np.isfinite(value):
+            raise RuntimeError(f"the loss of stage 2 is {value} in epoch {epoch}; a smaller lr may help")
+        optimiser.zero_grad()  # to None, so that a frozen part is not even moved by momentum or weight decay
+        torch.autograd.backward(loss)
+        optimiser.step()
+        total += value * len(samples)
+    return total / sum(len(samples) for samples in batches)
+
+
+class Looks:
+    """Predictions for the evaluated samples, collected look by look."""
+
+    def __init__(self, model: Classifier, settings: Stage2, material: Material, evaluated: Mapping[str, np.ndarray]):
+        self.model, self.settings, self.material, self.evaluated = model, settings, material, evaluated
+        self.epochs: list[int] = []
+        self.predictions: dict[str, list[np.ndarray]] = {name: [] for name in evaluated}
+        self.seconds = 0.0
+
+    @torch.no_grad()
+    def look(self, epoch: int) -> None:
+        """Predict all evaluated samples in eval() mode."""
+        started = perf_counter()
+        self.model.eval()
+        self.epochs.append(epoch)
+        for name, samples in self.evaluated.items():
+            parts = [np.empty(0, np.uint16)]
+            for chunk in in_order(samples):
+                with autocast(self.material.device, self.settings.precision):
+                    logits = self.model(self.material.batch(chunk))
+                parts.append(logits.argmax(1).numpy(force=True).astype(np.uint16))
+            self.predictions[name].append(np.concatenate(parts))
+        self.seconds += perf_counter() - started
+
+    @torch.no_grad()
+    def explain(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """The classifier's explanations for these samples, float32."""
+        self.model.eval()
+        parts: dict[str, list[np.ndarray]] = {}
+        for chunk in in_order(samples):
+            for name, tensor in self.model.explain(self.material.batch(chunk)).items():
+                parts.setdefault(name, []).append(tensor.float().numpy(force=True))
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def stacked(self) -> dict[str, np.ndarray]:
+        return {name: np.stack(looks) for name, looks in self.predictions.items()}

@@ -1,0 +1,142 @@
+"""The document model: what a report says, without a word on how it looks. Each renderer walks it in its own way.
+
+Blocks and cells carry a ``kind`` that renderers choose by. All text is plain: escaping is the renderer's business, save for
+`Figure.svg`, which is made by `reports.figures` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A cell of words; ``code`` for names and values that are typed as they stand."""
+
+    text: str
+    code: bool = False
+    kind: ClassVar[str] = "text"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A cell with a mean over seeds.
+
+    mean, half_width: shares from 0 to 1; None if there is no figure, or no interval (below two seeds).
+    done, planned, failed: trials; done counts those that have the figure.
+    """
+
+    mean: float | None
+    half_width: float | None
+    done: int
+    planned: int
+    failed: int
+    best: bool = False
+    kind: ClassVar[str] = "measure"
+
+
+Cell = Text | Measure
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column; numbers are set flush right."""
+
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+    kind: ClassVar[str] = "prose"
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that must not be overlooked."""
+
+    text: str
+    level: Level = "info"
+    kind: ClassVar[str] = "note"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to be shown as it stands: a command, an error."""
+
+    text: str
+    kind: ClassVar[str] = "code"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; its first column heads the rows. ``notes`` are cautions that go wherever the table goes."""
+
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[Note, ...] = ()
+    kind: ClassVar[str] = "table"
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"table {self.title!r} has {len(self.columns)} columns, a row has {len(row)} cells")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as one <svg> element whose ids are its own, with the same in words for those who can't see it.
+
+    panels: how many stand side by side, so that a renderer knows how wide it is.
+    """
+
+    svg: str
+    alt: str
+    caption: str
+    panels: int = 1
+    notes: tuple[Note, ...] = ()
+    kind: ClassVar[str] = "figure"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures that belong next to each other where there is room."""
+
+    figures: tuple[Figure, ...]
+    kind: ClassVar[str] = "row"
+
+
+Block = Prose | Note | Code | Table | Figure | Row
+
+
+@dataclass(frozen=True)
+class Section:
+    """A headed part of a document; ``anchor`` is its address within it: a-z, 0-9 and hyphens."""
+
+    title: str
+    anchor: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report. ``generated``: the date to print, or None for none."""
+
+    title: str
+    subtitle: str
+    notes: tuple[Note, ...]
+    sections: tuple[Section, ...]
+    generated: str | None = None
+
+    def __post_init__(self) -> None:
+        anchors = [section.anchor for section in self.sections]
+        if len(set(anchors)) < len(anchors):
+            raise ValueError(f"sections share an anchor: {anchors}")

@@ -1,0 +1,130 @@
+"""The sections of a report. A new one is a function here and its place in `SECTIONS`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reports.answer import answer
+from reports.document import Block, Code, Document, Note, Prose, Row, Section
+from reports.figures import all_curves, curves
+from reports.run import METRICS, Run, is_missing
+from reports.tables import data_table, main_table, options_table, samples_table, versions_table
+from reports.wording import clean, count, listing, point_text, status_notes
+
+READING = (
+    "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and how the weights "
+    "start. They do not say how other subjects or other data would fare. For one seed all methods see the same labelled samples, so "
+    "methods are compared seed by seed; the intervals are not corrected for the number of comparisons."
+)
+SELECTION = {
+    "last": "Figures are of the last epoch; nothing was chosen by the test samples.",
+    "validation": "Figures are of the epoch with the best accuracy on the validation subjects, who are neither trained nor tested on.",
+    "oracle": "Figures are of the epoch with the best accuracy on the test samples: that is leakage, and they are too high.",
+}
+
+
+def document(run: Run, generated: str | None = None) -> Document:
+    """The whole report of a run. ``generated``: a date to print; without one the same run always gives the same document."""
+    sections = [section for make in SECTIONS for section in make(run)]
+    title, name = clean(run.study["title"] or run.study["study"]), clean(run.study["study"])
+    return Document(title, f"Study {name}", status_notes(run), _own_anchors(sections), generated)
+
+
+def answer_section(run: Run) -> Iterator[Section]:
+    blocks: list[Block] = [Prose(clean(run.study["question"]))] if run.study["question"] else []
+    blocks += [Prose(" ".join(answer(run, dataset))) for dataset in run.datasets]
+    overview = curves(run, run.datasets) if len(run.datasets) > 1 else None
+    blocks += [overview] if overview else []
+    blocks.append(Note(READING))
+    yield Section("Question and answer", "answer", tuple(blocks))
+
+
+def dataset_sections(run: Run) -> Iterator[Section]:
+    for dataset in run.datasets:
+        figures = all_curves(run, dataset)
+        tables = tuple(main_table(run, dataset, metric) for metric in METRICS)
+        yield Section(clean(dataset), f"data-{dataset}", (*((Row(figures),) if figures else ()), *tables))
+
+
+def setup_section(run: Run) -> Iterator[Section]:
+    seeds = [str(seed) for seed in run.study["seeds"]]
+    titles = [clean(run.title(method)) for method in run.methods]
+    blocks: list[Block] = [
+        Prose(f"{count(len(titles), 'method')}: {listing(titles)}. {count(len(seeds), 'seed')}: {', '.join(seeds)}."),
+        Prose(f"{SELECTION.get(run.study['select'], clean(run.study['select']))}{_epochs(run)}"),
+        data_table(run),
+        samples_table(run),
+        options_table(run) if run.study["options"] else Prose("Every option has its default."),
+    ]
+    yield Section("Set-up", "setup", tuple(blocks))
+
+
+def failures_section(run: Run) -> Iterator[Section]:
+    """Each failed trial; those that failed with the same error stand together."""
+    errors: dict[str, list[str]] = {}
+    for trial in run.failures():
+        where = ", ".join(part for part in (trial["dataset"], point_text(run.point(trial)), f"seed {trial['seed']}") if part)
+        errors.setdefault(clean(trial["error"] or "no error was recorded"), []).append(f"{run.title(trial['method'])} ({where})")
+    blocks: list[Block] = []
+    for error, trials in errors.items():
+        blocks += [Prose(clean(f"{count(len(trials), 'trial')}: {'; '.join(trials)}.")), Code(error)]
+    if blocks:
+        yield Section("Failures", "failures", tuple(blocks))
+
+
+def provenance_section(run: Run) -> Iterator[Section]:
+    blocks: list[Block] = [Prose("To run it again:"), Code(clean(run.study["command"]))]
+    spent = _time(run)
+    blocks += [Prose(spent)] if spent else []
+    blocks += [versions_table(run)] if run.study["versions"] else []
+    yield Section("Provenance", "provenance", tuple(blocks))
+
+
+SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
+    answer_section,
+    dataset_sections,
+    failures_section,
+    setup_section,
+    provenance_section,
+)
+
+
+def _epochs(run: Run) -> str:
+    epochs = sorted({int(epoch) for epoch in run.trials["epoch"] if not is_missing(epoch)})
+    if not epochs:
+        return ""
+    return f" Epoch: {epochs[0]}." if len(epochs) == 1 else f" Epochs: {epochs[0]} to {epochs[-1]}."
+
+
+def _time(run: Run) -> str:
+    """Seconds spent by stage; a pre-training that several trials share counts once."""
+    shared: dict[Any, float] = {}
+    second = 0.0
+    for trial in run.trials.to_dict("records"):
+        if not is_missing(trial["stage1_key"]) and not is_missing(trial["stage1_seconds"]):
+            shared[trial["stage1_key"]] = float(trial["stage1_seconds"])
+        second += 0.0 if is_missing(trial["stage2_seconds"]) else float(trial["stage2_seconds"])
+    parts = [f"stage 1 {_hours(sum(shared.values()))} in {count(len(shared), 'pre-training')}"] if shared else []
+    parts += [f"stage 2 {_hours(second)}"] if second else []
+    return f"Computing time, summed over jobs: {listing(parts)}." if parts else ""
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def _own_anchors(sections: list[Section]) -> tuple[Section, ...]:
+    """The sections with anchors made safe, and each its own."""
+    taken: set[str] = set()
+    named = []
+    for section in sections:
+        base = anchor = re.sub(r"[^a-z0-9]+", "-", section.anchor.lower()).strip("-") or "section"
+        number = 1
+        while anchor in taken:
+            number += 1
+            anchor = f"{base}-{number}"
+        taken.add(anchor)
+        named.append(Section(section.title, anchor, section.blocks))
+    return tuple(named)

@@ -1,0 +1,39 @@
+"""One local Ray for all tests of this folder, with a home of its own: it keeps its token there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for `stubs`
+
+
+@pytest.fixture(scope="session")
+def own_home() -> Iterator[dict[str, str]]:
+    """The environment of a Ray that sees nothing of the user's: home, temporary files, path of the stubs."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tempfile.mkdtemp(prefix="ray-")  # Ray's sockets need a short path
+        patch.setenv("HOME", folder)
+        patch.setenv("RAY_TMPDIR", folder)
+        for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[1])]))
+        yield dict(os.environ)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def local_ray(own_home: dict[str, str]) -> Iterator[None]:  # noqa: ARG001
+    pytest.importorskip("harness.execute.ray_tune")  # before ray: it turns usage statistics off
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()

@@ -1,0 +1,189 @@
+"""Bad studies: each fault gives one message with place, key, what is wrong and what would be right."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import InputError, StudyError
+from harness.study import Study, read_study
+from harness.study.settings import Value, flatten, nest
+
+GOOD = """\
+study: trial
+datasets:
+  - fantasy-device
+methods: [deepsense, cosmo]
+sweep: {label_rate: [0.1, 0.2]}
+seeds: 2
+stage2: {epochs: 7}
+options:
+  cosmo: {lambda: 0.5}
+"""
+
+
+def read(tmp_path: Path, text: str, *overrides: str) -> Study:
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_study(path, overrides)
+
+
+def problems(tmp_path: Path, text: str, *overrides: str) -> list[str]:
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, text, *overrides)
+    return [str(problem).replace(str(tmp_path) + "/", "") for problem in caught.value.problems]
+
+
+def test_a_good_study_is_read(tmp_path: Path) -> None:
+    study = read(tmp_path, GOOD)
+    entry = study.file.datasets[0]
+    settings = study.settings(entry, "cosmo", {"label_rate": 0.2})
+    assert (settings.general.label_rate, settings.general.stage2.epochs, settings.general.stage2.batch_size) == (0.2, 7, 16)
+    assert settings.stage2_options.to_json()["lambda"] == 0.5
+    assert settings.layer[("stage2", "epochs")].source.endswith("study.yaml:7")
+    assert settings.layer[("method", "lambda")].source.endswith("study.yaml:9")
+    assert study.file.seeds == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds: 2", "seed: 2", "study.yaml:6: seed: there is no such option\n    did you mean 'seeds'?"),
+        ("seeds: 2", "seeds: 0", "study.yaml:6: seeds: 0 should be a number of seeds from 1 up, or a list of different whole numbers"),
+        ("seeds: 2", "seeds: [1, 1]", "study.yaml:6: seeds: [1, 1] should be a number of seeds"),
+        ("seeds: 2", "threads: true", "study.yaml:6: threads: True should be a valid integer"),
+        ("seeds: 2", "select: best", "study.yaml:6: select: 'best' should be 'last', 'validation' or 'oracle'"),
+        ("seeds: 2", "seeds: 2\nseeds: 3", "study.yaml:7: this is not YAML: found duplicate key"),
+        ("seeds: 2", "seeds: [1, 2", "this is not YAML"),
+        ("seeds: 2", "label_rate: 1.5", "study.yaml:6: label_rate: 1.5 should be less than or equal to 1"),
+        ("seeds: 2", "unlabeled: none", "study.yaml:6: unlabeled: 'none' should be all, rest"),
+        ("seeds: 2", "unlabeled: true", "study.yaml:6: unlabeled: True should be all, rest"),
+        ("seeds: 2", "split: {test: [1], tset: [2]}", "study.yaml:6: split.tset: there is no such option\n    did you mean 'test'?"),
+        ("study: trial", "study: ../up", "study.yaml:1: study: '../up' string should match pattern"),
+        ("study: trial\n", "", "study.yaml:1: study: this is required\n    add `study: …`"),
+        ("  - fantasy-device", "  - fantasy-devise", "study.yaml:3: datasets.0: there is no data set 'fantasy-devise'\n    did you mean 'f"),
+        ("  - fantasy-device", "  - {name: arrays}", "study.yaml:3: datasets.0: 'arrays' needs a name\n    for example arrays:my_recordings"),
+        ("  - fantasy-device", "  - fantasy-device\n  - fantasy-device", "study.yaml:4: datasets.1: 'fantasy-device' stands twice"),
+        ("deepsense", "deepsens", "study.yaml:4: methods.0: there is no method 'deepsens'\n    did you mean 'deepsense'?"),
+        ("[deepsense, cosmo]", "[]", "study.yaml:4: methods: [] list should have at least 1 item"),
+        ("[deepsense, cosmo]", "cosmo", "study.yaml:4: methods: 'cosmo' should be a valid array"),
+        ("label_rate: [0.1, 0.2]", "label_rate: []", "study.yaml:5: sweep.label_rate: the sweep is empty"),
+        ("label_rate: [0.1, 0.2]", "label_rate: 0.1", "study.yaml:5: sweep.label_rate: a sweep is a list of values"),
+        ("label_rate: [0.1, 0.2]", "label_rate: [0.1, 0.1]", "study.yaml:5: sweep.label_rate: a value stands twice"),
+        ("label_rate: [0.1, 0.2]", "label_rate: [0.1, 2]", "study.yaml:5 (value 2): label_rate: 2 should be less than or equal to 1"),
+        ("label_rate: [0.1, 0.2]", "labelrate: [0.1]", "study.yaml:5: sweep.labelrate: there is no option 'labelrate'\n    did you mean"),
+        ("label_rate: [0.1, 0.2]", "cosmo.lamda: [0.1]", "study.yaml:5: sweep.cosmo.lamda: cosmo has no option 'lamda'\n    did you mean"),
+        ("label_rate: [0.1, 0.2]", "cosmo.lambda: [0.1, 3]", "study.yaml:5 (value 2): cosmo.lambda: 3 should be less than or equal to 1"),
+        ("label_rate: [0.1, 0.2]", "stage1: [3]", "study.yaml:5: sweep.stage1: 'stage1' is a group of options"),
+        ("label_rate: [0.1, 0.2]", "stage1.epoch: [3]", "sweep.stage1.epoch: there is no option 'epoch' in stage1\n    did you mean 'epochs'?"),
+        ("label_rate: [0.1, 0.2]", "stage1.epochs.x: [3]", "'stage1.epochs' has no options below it"),
+        ("label_rate: [0.1, 0.2]", "cosmo: [3]", "'cosmo' is a plug-in, not an option"),
+        ("{epochs: 7}", "{epochs: 7.5}", "study.yaml:7: stage2.epochs: 7.5 should be a valid integer"),
+        ("{epochs: 7}", "{epochs: many}", "study.yaml:7: stage2.epochs: 'many' should be a valid integer"),
+        ("{epochs: 7}", "{epochs: true}", "study.yaml:7: stage2.epochs: True should be a valid integer"),
+        ("{epochs: 7}", "{epochs: -1}", "study.yaml:7: stage2.epochs: -1 should be greater than or equal to 0"),
+        ("{epochs: 7}", "{lr: .inf}", "study.yaml:7: stage2.lr: inf should be a finite number"),
+        ("{epochs: 7}", "{epoch: 7}", "study.yaml:7: stage2.epoch: there is no such option\n    did you mean 'epochs'?"),
+        ("{epochs: 7}", "7", "study.yaml:7: stage2: 7 is not a mapping"),
+        ("{lambda: 0.5}", "{lambda: 2}", "study.yaml:9: cosmo.lambda: 2 should be less than or equal to 1"),
+        ("{lambda: 0.5}", "{lamda: 1}", "study.yaml:9: cosmo.lamda: there is no such option\n    did you mean 'lambda'?"),
+        ("{lambda: 0.5}", "{stage2: {lr: 0}}", "study.yaml:9: stage2.lr: 0 should be greater than 0"),
+        ("{lambda: 0.5}", "{reading: papers}", "study.yaml:9: cosmo.reading: there is no reading 'papers'\n    did you mean 'paper'?"),
+        ("  cosmo: {", "  cosmos: {", "study.yaml:9: options.cosmos: there is no method or data set 'cosmos'\n    did you mean 'cosmo'?"),
+        ("  cosmo: {lambda: 0.5}", "  cmc: {tau: 1}", "study.yaml:9: cmc.tau: there is no such option"),
+        ("  cosmo: {lambda: 0.5}", "  fantasy-device: {serie: 1}", "fantasy-device.serie: there is no such option\n    did you mean 'series'?"),
+    ],
+)
+def test_a_fault_is_one_clear_message(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    found = problems(tmp_path, GOOD.replace(old, new, 1))
+    assert len(found) == 1, found
+    assert message in found[0]
+
+
+def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("{epochs: 7}", "{epochs: x, lrr: 1}").replace("0.5", "5").replace("0.2]", "7]")
+    found = problems(tmp_path, text)
+    assert [fault.split(":")[1].split(" ")[0] for fault in found] == ["5", "7", "7", "9"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seeds", "--set seeds: this is not key=value"),
+        ("seeds=x", "--set seeds=x: seeds: 'x' should be a number of seeds"),
+        ("stage9.epochs=3", "--set stage9.epochs=3: stage9: there is no such option\n    did you mean 'stage"),
+        ("stage2.epochs=0.5", "--set stage2.epochs=0.5: stage2.epochs: 0.5 should be a valid integer"),
+        ("cosmo.lambda=2", "--set cosmo.lambda=2: cosmo.lambda: 2 should be less than or equal to 1"),
+        ("cosmo.lamda=1", "--set cosmo.lamda=1: cosmo.lamda: there is no such option\n    did you mean 'lambda'?"),
+        ("methods=[cosmoo]", "--set methods=[cosmoo]: methods.0: there is no method 'cosmoo'"),
+        ("sweep.label_rate=[]", "--set sweep.label_rate=[]: sweep.label_rate: the sweep is empty"),
+        ("seeds.x=1", "--set seeds.x=1: seeds.x: 'seeds' is not a mapping"),
+    ],
+)
+def test_overrides_go_through_the_same_check(tmp_path: Path, override: str, message: str) -> None:
+    found = problems(tmp_path, GOOD, override)
+    assert len(found) == 1, found
+    assert message in found[0]
+
+
+def test_an_override_wins(tmp_path: Path) -> None:
+    study = read(tmp_path, GOOD, "stage2.epochs=3", "cosmo.lambda=0.25", "sweep={cosmo.positives: [3, 9]}", "seeds=[4]")
+    settings = study.settings(study.file.datasets[0], "cosmo", {"cosmo.positives": 3})
+    assert settings.general.stage2.epochs == 3
+    assert settings.layer[("stage2", "epochs")].source == "--set stage2.epochs=3"
+    assert settings.stage2_options.to_json()["lambda"] == 0.25
+    assert settings.stage1_options is not None
+    assert settings.stage1_options.to_json()["positives"] == 3
+    assert study.file.seeds == [4]
+
+
+def test_a_data_set_wins_over_the_study_and_a_method_over_both_stages(tmp_path: Path) -> None:
+    text = GOOD.replace("  - fantasy-device", "  - {name: fantasy-device, stage2: {lr: 0.5}, sweep: {label_rate: [0.3]}}")
+    text = text.replace("{lambda: 0.5}", "{stage2: {epochs: 9}}")
+    study = read(tmp_path, text)
+    entry = study.file.datasets[0]
+    assert study.file.sweep_of(entry) == {"label_rate": [0.3]}
+    cosmo, deepsense = (study.settings(entry, method, {}).general.stage2 for method in ("cosmo", "deepsense"))
+    assert (cosmo.epochs, deepsense.epochs, cosmo.lr) == (9, 7, 0.5)
+
+
+def test_a_reading_changes_what_is_left_out_only(tmp_path: Path) -> None:
+    text = GOOD.replace("{lambda: 0.5}", "{reading: authors-code}").replace("stage2: {epochs: 7}", "stage2: {lr: 0.5}")
+    study = read(tmp_path, text)
+    settings = study.settings(study.file.datasets[0], "cosmo", {})
+    assert settings.general.stage2.lr == 0.5
+    plain = read(tmp_path, text.replace("stage2: {lr: 0.5}", "stage2: {}"))
+    assert plain.settings(plain.file.datasets[0], "cosmo", {}).general.stage2.lr == 0.001
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "study: !!python/object/apply:os.system ['true']\n"])
+def test_what_is_no_study_is_refused(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no study .*nothing\.yaml"):
+        read_study(tmp_path / "nothing.yaml")
+
+
+NAMES = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=4)
+
+
+@given(st.recursive(st.integers(), lambda inner: st.dictionaries(NAMES, inner, min_size=1, max_size=3), max_leaves=8))
+def test_flatten_and_nest_are_inverse(tree: object) -> None:
+    if isinstance(tree, dict):
+        layer = flatten(tree, (), lambda path: ".".join(path))
+        assert nest(layer) == tree
+        assert all(value == Value(value.value, ".".join(path)) for path, value in layer.items())
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read_or_refused_with_a_message(text: str) -> None:
+    from harness.study.yamltext import load
+
+    try:
+        load(text, "study.yaml")
+    except StudyError as error:
+        assert str(error).startswith("study.yaml")

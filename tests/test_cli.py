@@ -1,0 +1,184 @@
+"""The product as its user uses it: real commands in real processes, on small runs of the built-in data set."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+STUDY = """\
+study: small
+datasets: [fantasy-device]
+methods: [deepsense, cosmo]
+sweep: {label_rate: [0.1, 0.3]}
+seeds: 2
+stage1: {epochs: 1}
+stage2: {epochs: 2, evaluate_every: 1}
+options:
+  fantasy-device: {series: 6, seconds: 12}
+"""
+
+
+def harness(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", **variables}
+    environment.pop("HARNESS_DATA", None)
+    command = [sys.executable, "-m", "harness.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the study, run inline."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "small.yaml").write_text(STUDY)
+    done = harness("run", "small.yaml", "--inline", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "fantasy-device" in done.stdout
+    return folder
+
+
+def records(run: Path) -> dict[str, dict[str, Any]]:
+    """The records of a run without what differs from run to run: times, places, attempts."""
+    found = {}
+    for path in sorted((run / "records").iterdir()):
+        record = json.loads(path.read_text())
+        assert record["status"] == "done"
+        result = {name: value for name, value in record["result"].items() if not name.endswith("seconds")}
+        artefacts = {name: entry["sha256"] for name, entry in record["artefacts"].items()}
+        found[record["key"]] = {"result": result, "artefacts": artefacts, "content": record["content"]}
+    return found
+
+
+def test_the_records_hold_every_trial(folder: Path) -> None:
+    done = harness("records", "runs/small", cwd=folder)
+    assert done.returncode == 0
+    (folder / "trials.csv").write_text(done.stdout)
+    table = pd.read_csv(folder / "trials.csv")
+    assert len(table) == 2 * 2 * 2
+    wanted = "key status dataset method seed label_rate accuracy macro_f1 stage1_key stage1_seconds stage2_seconds error".split()
+    assert set(wanted) <= set(table.columns)
+    assert (table["status"] == "done").all()
+    assert table["accuracy"].between(0, 1).all()
+    assert table.loc[table["method"] == "cosmo", "stage1_key"].nunique() == 2
+    lines = harness("records", "runs/small", "--format", "jsonl", cwd=folder).stdout.splitlines()
+    assert [json.loads(line)["key"] for line in lines] == table["key"].tolist()
+
+
+def test_a_second_run_does_nothing_and_says_so(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (folder / "runs/small/records").iterdir()}
+    done = harness("run", "small.yaml", "--inline", cwd=folder)
+    assert done.returncode == 0
+    assert "all 10 jobs are done already: nothing to run" in done.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in (folder / "runs/small/records").iterdir()}
+
+
+@pytest.mark.ray
+def test_ray_gives_the_same_bits_as_inline(folder: Path) -> None:
+    pytest.importorskip("ray")
+    done = harness("run", "small.yaml", "--out", "on_ray", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert records(folder / "on_ray") == records(folder / "runs/small")
+
+
+def test_more_seeds_run_only_what_is_new(folder: Path) -> None:
+    done = harness("run", "small.yaml", "--inline", "--set", "seeds=3", "--dry-run", cwd=folder)
+    assert "12 trials need 15 jobs (3 saved by sharing); 10 are done, 5 to run" in done.stdout
+
+
+def test_status_and_report(folder: Path) -> None:
+    done = harness("status", "runs/small", cwd=folder)
+    assert done.returncode == 0
+    assert "trials (8)" in done.stdout
+    done = harness("report", "runs/small", cwd=folder)
+    assert done.returncode == 0
+    page = (folder / "runs/small/report.html").read_text()
+    assert "<svg" in page
+    assert "Cosmo" in page
+
+
+def test_inline_needs_no_ray(folder: Path) -> None:
+    program = (
+        "import sys; sys.modules['ray'] = None; sys.argv = ['harness', 'run', 'small.yaml', '--inline', '--out', 'no_ray', "
+        "'--set', 'seeds=1', '--set', 'methods=[deepsense]']; from harness.cli import entry; entry()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
+    plugin = folder / "plugin"
+    plugin.mkdir()
+    (plugin / "failing.py").write_text(
+        "from baselines.deepsense import DeepSense\n"
+        "class Failing(DeepSense):\n"
+        "    name = 'failing'\n"
+        "    def build_classifier(self, task, options, pretrained, row=''):\n"
+        "        if options is not None and __import__('torch').empty(0).device.type == 'cpu':\n"
+        "            raise ValueError('this one is <broken>')\n"
+        "        return super().build_classifier(task, options, pretrained, row)\n"
+    )
+    info = plugin / "failing-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: failing\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[cosmo_harness.methods]\nfailing = failing:Failing\n")
+    arguments = ("run", "small.yaml", "--inline", "--out", "failed", "--set", "methods=[failing, deepsense]", "--set", "seeds=1")
+    done = harness(*arguments, cwd=folder, PYTHONPATH=os.pathsep.join([str(plugin), *sys.path]))
+    assert done.returncode == 1, done.stderr
+    assert "this one is <broken>" in done.stdout
+    assert "Traceback" not in done.stderr
+    statuses = [json.loads(path.read_text())["status"] for path in (folder / "failed/records").iterdir()]
+    assert sorted(statuses) == ["done", "done", "failed", "failed"]
+    assert "&lt;broken&gt;" in (folder / "failed/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "nothing.yaml"), "there is no study nothing.yaml"),
+        (("run", "small.yaml", "--set", "cosmo.lamda=1"), "--set cosmo.lamda=1: cosmo.lamda: there is no such option"),
+        (("run", "small.yaml", "--set", "datasets=[utd-mhad]"), "HARNESS_DATA"),
+        (("run", "small.yaml", "--data", "no/where"), "the data folder no/where does not exist"),
+        (("run", "small.yaml", "--inline", "--address", "x:1"), "give one of them"),
+        (("status", "no/run"), "no/run holds no run"),
+        (("records", "."), "holds no run"),
+        (("data", "info", "utd-mhat"), "did you mean 'utd-mhad'"),
+        (("data", "check", "arrays"), "arrays needs a name"),
+        (("list", "method"), "Invalid value"),
+    ],
+)
+def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = harness(*arguments, cwd=folder)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_bug_is_a_traceback_and_a_way_to_report_it(folder: Path) -> None:
+    program = "import harness.cli as c; c.registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert "ZeroDivisionError" in done.stderr
+    assert "Please report it" in done.stderr
+
+
+def test_lists_and_help(folder: Path) -> None:
+    for kind, name in (("methods", "attnsense"), ("datasets", "usc-had"), ("studies", "quickstart")):
+        done = harness("list", kind, cwd=folder)
+        assert done.returncode == 0
+        assert name in done.stdout
+    for command in ((), ("run",), ("status",), ("records",), ("report",), ("list",), ("data", "check"), ("data", "info"), ("data", "prepare")):
+        done = harness(*command, "--help", cwd=folder)
+        assert done.returncode == 0
+        assert "xample" in done.stdout or "Begin with" in done.stdout
+
+
+@pytest.mark.data
+def test_real_data_is_described(folder: Path, raw_data: Path) -> None:
+    done = harness("data", "info", "utd-mhad", "--data", str(raw_data), cwd=folder)
+    assert done.returncode == 0
+    assert "861" in done.stdout
+    assert "skeleton" in done.stdout

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.cmc import CMC
+from baselines.deepsense import DeepSense
+from harness.cosmo.method import Cosmo
+from harness.data.base import Modality
+from harness.errors import InputError
+from harness.method import Method, Pretrained, Progress, Task
+from harness.options import Stage1, Stage2
+from harness.training import Material, Stage1Result, Stage2Result, pretrain, pretrained_from_bytes, pretrained_to_bytes, train
+from harness.training.stage2 import apply_phase
+
+Result = TypeVar("Result")
+N, CLASSES = 40, 3
+LABEL = np.arange(N) % CLASSES
+TASK = Task((Modality("a", "series", (12, 3)), Modality("b", "series", (10, 2))), CLASSES)
+LABELLED, TEST = np.arange(0, 17), np.arange(30, 40)
+UNLABELLED = np.arange(0, 30)
+FEW = {"quality": {"restarts": 1}}
+
+
+def material(**changes: Any) -> Material:
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for m in TASK.modalities:
+        array = (rng.normal(size=(N, *m.shape)) + LABEL[:, None, None] * 2).astype(np.float32)
+        array.flags.writeable = False
+        arrays[m.name] = array
+    return Material(TASK, arrays, lambda _, x: (x - 2) / 2, **{"seeds": ("test", 0), **changes})
+
+
+def finish(generator: Generator[Progress, None, Result]) -> Result:
+    while True:
+        try:
+            next(generator)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+def first_stage(method: Method | None = None, options: dict[str, Any] = FEW, **settings: Any) -> Generator[Progress, None, Stage1Result]:
+    method = method or Cosmo()
+    assert method.Stage1
+    given = Stage1(**{"epochs": 2, "batch_size": 8, **settings})
+    return pretrain(method, method.Stage1.from_plain(options), given, material(), UNLABELLED)
+
+
+def second_stage(
+    method: Method | None = None, options: dict[str, Any] | None = None, pretrained: Pretrained | None = None, **settings: Any
+) -> Generator[Progress, None, Stage2Result]:
+    method = method or DeepSense()
+    given = Stage2(**{"epochs": 3, "batch_size": 8, "evaluate_every": 2, **settings})
+    return train(method, method.Stage2.from_plain(options or {}), given, material(), LABEL, LABELLED, {"test": TEST}, pretrained)
+
+
+def same(one: Stage2Result, other: Stage2Result) -> bool:
+    return one.loss == other.loss and np.array_equal(one.predictions["test"], other.predictions["test"])
+
+
+def test_results_have_the_promised_shapes() -> None:
+    stage1 = finish(first_stage())
+    assert len(stage1.loss) == 2
+    assert stage1.loss_floor is not None
+    assert min(stage1.loss) > stage1.loss_floor
+    assert set(stage1.pretrained.findings["quality"]) == {"a", "b"}
+    stage2 = finish(second_stage(Cosmo(), None, stage1.pretrained))
+    assert stage2.epochs_evaluated == (2, 3)
+    assert stage2.predictions["test"].shape == (2, len(TEST))
+    assert stage2.predictions["test"].dtype == np.uint16
+    assert stage2.explained["attention"].shape == (len(TEST), 2)
+    assert stage2.n_parameters > 0
+    assert stage2.seconds > 0
+
+
+def test_same_seeds_same_bits_also_interleaved_and_the_callers_draws_are_left_alone() -> None:
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    pretrained = finish(first_stage()).pretrained
+    alone = finish(second_stage(Cosmo(), None, pretrained)), finish(second_stage())
+    one, other = second_stage(Cosmo(), None, pretrained), second_stage()
+    first_loss = next(one).loss
+    torch.manual_seed(8)
+    next(other)
+    torch.rand(3)
+    both = finish(one), finish(other)
+    assert first_loss == alone[0].loss[0]
+    assert same(both[0], alone[0])
+    assert same(both[1], alone[1])
+    again = finish(first_stage()).pretrained
+    assert pretrained_to_bytes(again) == pretrained_to_bytes(pretrained)
+    torch.manual_seed(7)
+    finish(first_stage())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_other_seeds_other_bits() -> None:
+    method = DeepSense()
+    results = [
+        finish(train(method, method.Stage2(), Stage2(epochs=1), material(seeds=(s,)), LABEL, LABELLED, {"test": TEST}, None))
+        for s in (0, 1)
+    ]
+    assert results[0].loss != results[1].loss
+
+
+def test_no_epochs_still_evaluates_once() -> None:
+    result = finish(second_stage(epochs=0))
+    assert result.epochs_evaluated == (0,)
+    assert result.predictions["test"].shape == (1, len(TEST))
+    assert finish(first_stage(epochs=0)).loss == ()
+
+
+def test_without_contrastive_learning_the_encoders_are_random_and_the_quality_is_found() -> None:
+    result = finish(first_stage(options={**FEW, "contrastive": False}, epochs=5))
+    assert result.loss == ()
+    assert result.pretrained.findings["quality"]
+    untrained = finish(first_stage(epochs=0)).pretrained.encoders
+    assert all(torch.equal(result.pretrained.encoders[name], tensor) for name, tensor in untrained.items())
+
+
+def test_stage_two_starts_from_stage_one() -> None:
+    pretrained = finish(first_stage()).pretrained
+    model = Cosmo().build_classifier(TASK, Cosmo.Stage2(), pretrained)
+    for name, tensor in model.encoders.state_dict().items():
+        assert torch.equal(tensor, pretrained.encoders[name])
+    back = pretrained_from_bytes(pretrained_to_bytes(pretrained), pretrained.findings)
+    assert all(torch.equal(back.encoders[name], tensor) for name, tensor in pretrained.encoders.items())
+
+
+@pytest.mark.parametrize(("freeze", "moves"), [(True, False), (False, True)])
+@pytest.mark.parametrize(("epochs", "resting"), [(2, "head"), (4, "encoders")])
+def test_freezing(freeze: bool, moves: bool, epochs: int, resting: str) -> None:
+    """T_iter = 2: epochs 1, 2 train the encoders, 3, 4 the head. BatchNorm's buffers rest in either reading."""
+    method = CMC()
+    models: list[Any] = []
+    build = method.build_classifier
+    method.build_classifier = lambda *a: models.append(build(*a)) or models[-1]  # type: ignore[method-assign, func-returns-value]
+    loop = second_stage(method, {"iterative_epochs": 2, "freeze": freeze}, epochs=epochs, weight_decay=0.1)
+    for _ in range(epochs - 1):
+        next(loop)
+    part = getattr(models[0], resting)
+    parameters = {n: p.detach().clone() for n, p in part.named_parameters()}
+    buffers = {n: b.clone() for n, b in part.named_buffers()}
+    next(loop)
+    moved = [n for n, p in part.named_parameters() if not torch.equal(p, parameters[n])]
+    assert bool(moved) == moves
+    assert all(torch.equal(b, buffers[n]) for n, b in part.named_buffers())
+
+
+def test_first_phase_of_the_authors_code_is_one_epoch_short() -> None:
+    full, short = CMC.Stage2(iterative_epochs=5), CMC.Stage2(iterative_epochs=5, first_phase="short")
+    assert [next(iter(full.phase(e).gradient)) for e in (1, 5, 6, 10, 11)] == ["encoders", "encoders", "head", "head", "encoders"]
+    assert [next(iter(short.phase(e).gradient)) for e in (1, 4, 5, 9, 10)] == ["encoders", "encoders", "head", "head", "encoders"]
+    assert CMC.Stage2(freeze_encoders=True).phase(1).gradient == {"head"}
+    assert CMC.Stage2(iterative=False).phase(1).gradient == {"head", "encoders"}
+
+
+def test_phase_of_an_unknown_part_is_an_error() -> None:
+    from harness.method import Phase
+
+    with pytest.raises(KeyError, match="decoder"):
+        apply_phase(DeepSense().build_classifier(TASK, None, None), Phase(frozenset({"decoder"})))
+
+
+@pytest.mark.parametrize("stage", [first_stage, second_stage])
+def test_a_loss_that_is_not_finite_names_the_epoch(stage: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"loss of stage \d is .* in epoch \d"):
+        finish(stage(lr=1e30, epochs=9))
+
+
+def test_too_few_samples_is_bad_input() -> None:
+    method = Cosmo()
+    with pytest.raises(InputError, match="two unlabelled"):
+        finish(pretrain(method, method.Stage1(), Stage1(), material(), np.arange(1)))
+    with pytest.raises(InputError, match="two labelled"):
+        finish(train(DeepSense(), None, Stage2(), material(), LABEL, np.arange(1), {}, None))
+
+
+@pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"optimizer": "adam", "lr": 1e-3}, {"lr_milestones": (1, 2)}])
+def test_settings(settings: dict[str, Any]) -> None:
+    pretrained = finish(first_stage(**settings)).pretrained
+    result = finish(second_stage(Cosmo(), None, pretrained, **settings))
+    assert all(np.isfinite(result.loss))
+    assert all(t.dtype != torch.bfloat16 for t in pretrained.encoders.values())
