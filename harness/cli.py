@@ -44,10 +44,6 @@ class RecordFormat(str, Enum):
     parquet = "parquet"
 
 
-class ReportFormat(str, Enum):
-    html = "html"
-
-
 class Plugins(str, Enum):
     methods = "methods"
     datasets = "datasets"
@@ -103,13 +99,12 @@ def records(
     elif sys.stdout.isatty():
         raise InputError("parquet is binary: send it to a file, as in `harness records RUN --format parquet > trials.parquet`")
     else:
-        table.astype({name: str for name in table.columns[table.dtypes == object]}).to_parquet(sys.stdout.buffer)
+        table.astype(dict.fromkeys(table.select_dtypes("object").columns, "string")).to_parquet(sys.stdout.buffer, index=False)
 
 
 @app.command(epilog="Example: harness report runs/label_rate --open")
 def report(
     run_folder: RunFolder,
-    format_: Annotated[ReportFormat, typer.Option("--format", help="The form of the report.")] = ReportFormat.html,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Write the report of a run, finished or not, into its folder."""
@@ -201,7 +196,7 @@ def entry() -> None:
     try:
         app()
     except InputError as error:
-        err.print(f"[bold red]error:[/bold red] ", end="")
+        err.print("[bold red]error:[/bold red] ", end="")
         err.print(str(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:

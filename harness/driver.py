@@ -40,9 +40,7 @@ class Driver:
     console: Console
 
     @classmethod
-    def plan(
-        cls, study: Path, folder: Path | None, data: Path | None, overrides: Sequence[str], command: str, console: Console
-    ) -> Driver:
+    def plan(cls, study: Path, folder: Path | None, data: Path | None, overrides: Sequence[str], command: str, console: Console) -> Driver:
         """Read and check the study, read its data, lay out the jobs. Starts and writes nothing."""
         checked = read_study(find_study(study), overrides)
         if data is not None and not data.is_dir():
@@ -78,7 +76,7 @@ class Driver:
 
     def _execute(self, todo: list[Job], inline: bool, address: str | None) -> None:
         from harness.execute.base import Executor
-        from harness.terminal import make_watch
+        from harness.terminal import watch_for
 
         executor: Executor
         if inline:
@@ -90,7 +88,7 @@ class Driver:
 
             executor = RayExecutor(address, retries=self.planned.study.file.retries)
         n_done = len(self.planned.jobs) - len(todo)
-        with make_watch(self.console, n_jobs=len(todo), n_done=n_done, n_shared=self.planned.shared) as watch:
+        with watch_for(self.console, todo, n_done, len(self.planned.trials)) as watch:
             try:
                 executor.run(todo, self.planned.data, self.ledger, watch)
             except KeyboardInterrupt:

@@ -1,9 +1,9 @@
 """The ledger: a run's folder. Records and artefacts stand under their jobs' keys, each written whole or not at all.
 
-    RUN/study.json      what was asked: the study's text, every value in force and where it came from
-    RUN/plan.json       the trials, and the keys of their jobs
-    RUN/records/KEY.json
-    RUN/artefacts/KEY/NAME
+RUN/study.json      what was asked: the study's text, every value in force and where it came from
+RUN/plan.json       the trials, and the keys of their jobs
+RUN/records/KEY.json
+RUN/artefacts/KEY/NAME
 """
 
 from __future__ import annotations

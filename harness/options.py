@@ -12,9 +12,7 @@ from typing_extensions import Self
 class Options(BaseModel):
     """Base of all options: frozen, no unknown key, dumped under the names that a study uses (``lambda``)."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True)
 
     @classmethod
     def from_plain(cls, values: Any) -> Self:

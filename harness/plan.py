@@ -109,6 +109,7 @@ def make_plan(study: Study, data_root: Path | None) -> Plan:
             problems.append(Problem(where, f"datasets.{index}", str(error)))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
+    plan.jobs = dict(sorted(plan.jobs.items(), key=lambda item: item[1].kind != "pretrain"))  # the longest and most needed first
     return plan
 
 
@@ -194,22 +195,23 @@ class _DatasetPlanner:
         self.plan.data[recordings.fingerprint] = recordings
 
     def _plan_trial(self, method: Method, row: str, seed: int, point: Point, settings: Settings, material: _Material) -> None:
-        names = (*material.names, seed)
+        names, general = (*material.names, seed), settings.general
         labelled = self._labelled(settings, material, names)
-        unlabelled = draw_unlabelled(material.parts["train"], labelled, settings.general.unlabeled, *names)
+        unlabelled = draw_unlabelled(material.parts["train"], labelled, general.unlabeled, *names)
         about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
         stage1 = None
         if method.Stage1:
             indices = {"train": material.parts["train"], "unlabelled": unlabelled}
-            content = self._content("pretrain", method, settings.stage1_options, settings.general.stage1.content(), material, names, indices)
-            gpus = settings.general.stage1.gpus_per_worker
-            stage1 = self._add(content, {**about, "method": method.name}, material, indices, (), gpus)
+            asked = {"options": settings.stage1_options, "settings": general.stage1.content()}
+            content = self._content("pretrain", method, asked, material, names, indices)
+            about1 = {**about, "method": method.name, "gpus": general.stage1.gpus_per_worker}
+            stage1 = self._add(content, about1, material, indices, ())
         indices = {**material.parts, "labelled": labelled}
-        content = self._content("train", method, settings.stage2_options, settings.general.stage2.content(), material, names, indices)
-        content |= {"row": row, "stage1": stage1}
+        asked = {"options": settings.stage2_options, "settings": general.stage2.content(), "row": row, "stage1": stage1}
+        content = self._content("train", method, asked, material, names, indices)
         shown = f"{method.name}:{row}" if row else method.name
         self.plan.titles[shown] = f"{method.title} ({row})" if row else method.title
-        key = self._add(content, {**about, "method": shown, "point": point}, material, indices, (stage1,) if stage1 else (), 0)
+        key = self._add(content, {**about, "method": shown, "point": point}, material, indices, (stage1,) if stage1 else ())
         counts = {part: len(rows) for part, rows in indices.items()} | {"unlabelled": len(unlabelled) if stage1 else 0}
         self.plan.trials.append(Trial(self.entry.name, shown, seed, point, key, stage1, counts))
 
@@ -232,19 +234,18 @@ class _DatasetPlanner:
         self,
         kind: str,
         method: Method,
-        options: Any,
-        stage: dict[str, Any],
+        asked: dict[str, Any],
         material: _Material,
         names: tuple[Any, ...],
         indices: Mapping[str, np.ndarray],
     ) -> dict[str, Any]:
         """All that can change a job's result, as JSON."""
         return {
+            **asked,
+            "options": asked["options"].to_json(),
             "kind": kind,
             "training": TRAINING_VERSION,
             "method": {"name": method.name, "version": method.version},
-            "options": options.to_json(),
-            "settings": stage,
             "data": material.recordings.fingerprint,
             "samples": {part: array_key(rows) for part, rows in indices.items()},
             "seeds": list(names),
@@ -259,12 +260,11 @@ class _DatasetPlanner:
         material: _Material,
         indices: Mapping[str, np.ndarray],
         needs: tuple[str, ...],
-        gpus: float,
     ) -> str:
+        """Add a job, unless one with the same content is there. Returns its key."""
         content = json.loads(json.dumps(content))  # as it will be read back: tuples are lists
         key = content_key(content)
-        if self.file.device == "cuda":
-            about = {**about, "gpus": gpus or 1}
+        about = {**about, "gpus": (about.get("gpus") or 1) if self.file.device == "cuda" else 0}
         if key not in self.plan.jobs:
             self.plan.jobs[key] = Job(key, content["kind"], content, about, material.recordings.fingerprint, indices, needs)
         return key

@@ -60,7 +60,7 @@ def report_run(ledger: Ledger) -> Any:
     from reports.run import Run
 
     plan, study = ledger.plan(), ledger.study()
-    versions = next((record["environment"] for record in ledger.records() if record["status"] == "done"), {})
+    versions: dict[str, Any] = next((record["environment"] for record in ledger.records() if record["status"] == "done"), {})
     return Run(
         trials=trial_table(ledger),
         study={
@@ -101,9 +101,10 @@ def show_result(ledger: Ledger, console: Console) -> int:
 def write_report(ledger: Ledger) -> Path:
     """Write RUN/report.html."""
     from reports.html import render
+    from reports.sections import document
 
     path = ledger.root / "report.html"
-    write_whole(path, render(report_run(ledger)).encode())
+    write_whole(path, render(document(report_run(ledger))).encode())
     return path
 
 

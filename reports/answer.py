@@ -55,9 +55,9 @@ def _contest(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) ->
     leads = [lead(best, other, metric) for other in others]
     ahead, second = leads[0], clean(run.title(others[0].method))
     unclear = [clean(run.title(other.method)) for other, by in zip(others, leads, strict=True) if not by.clear]
-    margin = f"{number(100 * ahead.mean)} points above {second}" if ahead.n else f"next is {second}, with no seed in common"
+    margin = _margin(ahead, second)
     if ahead.n < 2:
-        text = f"{where}, {title} has the highest mean {_name(metric)}: {figure}, {margin}; one seed can't say how much of that is chance."
+        text = f"{where}, {title} has the highest mean {_name(metric)}: {figure}, {margin}; {_few(best, metric)}"
     elif not unclear:
         inside = f"paired by seed: {number(100 * ahead.low)} to {number(100 * ahead.high)}"
         text = f"{where}, {title} is best: {figure}, {margin} ({inside})."
@@ -95,11 +95,25 @@ def _one_method(run: Run, dataset: str, groups: Sequence[Group], metric: Metric)
     text = f"On {clean(dataset)}, {title} has its highest mean {_name(metric)} at {point_text(best.point)}: {_figure(best, metric)}; "
     text += f"its lowest at {point_text(worst.point)}: {_figure(worst, metric)}"
     if by.n < 2:
-        text += "; one seed can't say how much of that is chance."
+        text += f"; {_few(best, metric)}"
     else:
         inside = f"paired by seed: {number(100 * by.low)} to {number(100 * by.high)}"
         text += f", {number(100 * by.mean)} points less ({inside}{'' if by.clear else ', so not clear'})."
     return [text + _caveats(run, dataset, groups, best, metric)]
+
+
+def _margin(by: Lead, other: str) -> str:
+    """How far ahead, in words. The higher mean may be behind on the seeds that both have, where some trials are missing."""
+    if not by.n:
+        return f"next is {other}, with no seed in common"
+    if by.mean < 0:
+        return f"though {number(-100 * by.mean)} points below {other} on the seeds that both have"
+    return f"{number(100 * by.mean)} points above {other}"
+
+
+def _few(best: Group, metric: Metric) -> str:
+    """Why nothing is claimed."""
+    return f"{'one seed' if len(best.values(metric)) < 2 else 'so few seeds in common'} can't say how much of that is chance."
 
 
 def _caveats(run: Run, dataset: str, groups: Sequence[Group], best: Group, metric: Metric) -> str:

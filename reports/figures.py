@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # have no common divisor, so a pair comes again only after 63 methods.
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#949494", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+CHANCE = "\0chance"  # a name that no method has
 INK = "#010203"  # stands for the colour of the page's text until the SVG is done
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
@@ -61,10 +62,13 @@ def curves(run: Run, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figu
     with matplotlib.style.context(["default", seaborn.axes_style("ticks"), _parameters()]):
         drawing = Drawing(figsize=(4.6 * len(shown) + 0.4, 3.9), layout="constrained")
         axes = drawing.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        drawn = [_panel(panel, run, dataset, metric) for dataset, panel in zip(shown, axes, strict=True)]
         for dataset, panel in zip(shown, axes, strict=True):
-            _panel(panel, run, dataset, metric, alone=len(shown) == 1)
+            if len(shown) > 1:
+                panel.set_title(clean(dataset))
+        axes[0].set_ylim(0, max(_top(run, dataset) for dataset in shown))
         axes[0].set_ylabel(f"{metric.title} (%)")
-        _legend(drawing, axes)
+        _legend(drawing, run, drawn)
         alt = " ".join(_alt(run, dataset, metric) for dataset in shown)
         svg = _svg(drawing, alt)
     return Figure(svg, alt, _caption(run, shown, metric), len(shown), status_notes(run, shown[0] if len(shown) == 1 else None))
@@ -103,8 +107,8 @@ def _on_axis(group: Group) -> float:
     return float(group.point.values[0])
 
 
-def _panel(panel: Axes, run: Run, dataset: str, metric: Metric, alone: bool) -> None:
-    """One data set's lines, its chance level and its axes."""
+def _panel(panel: Axes, run: Run, dataset: str, metric: Metric) -> dict[str, Any]:
+    """One data set's lines, its chance level and its axes. Returns what the legend shows, by method (and `CHANCE`)."""
     import seaborn
 
     points, look, option = _points(run, dataset, metric), looks(run.methods), numeric_option(run, dataset) or ""
@@ -127,49 +131,45 @@ def _panel(panel: Axes, run: Run, dataset: str, metric: Metric, alone: bool) -> 
         legend=False,
         ax=panel,
     )
-    for method in methods:  # drawn for the legend only: seaborn's own would take method names for titles
-        panel.plot([], [], color=look[method][0], marker=look[method][1], markeredgewidth=0, label=clean(run.title(method)))
+    # Empty lines for the legend: with seaborn's own, names would be titles, and one with a leading _ would be left out.
+    drawn = {m: panel.plot([], [], color=look[m][0], marker=look[m][1], markeredgewidth=0)[0] for m in methods}
     chance = run.chance(dataset)
     if chance is not None and metric is ACCURACY:
-        panel.axhline(100 * chance, color=INK, linestyle=":", linewidth=1.2, label="Chance")
+        drawn[CHANCE] = panel.axhline(100 * chance, color=INK, linestyle=":", linewidth=1.2)
     ticks = sorted({float(point.values[0]) for point in run.points(dataset)})
     if ticks[0] > 0 and ticks[-1] / ticks[0] >= 20:
         panel.set_xscale("log")
         panel.minorticks_off()
     panel.set_xticks(ticks, [value_text(tick, option) for tick in ticks])
     panel.set_xlabel(option_title(option))
-    panel.set_ylim(0, _top(run, dataset, metric) if alone else 100)
-    if not alone:
-        panel.set_title(clean(dataset))
+    return drawn
 
 
-def _top(run: Run, dataset: str, metric: Metric) -> float:
-    """The upper end of the axis, in per cent: the next ten above all means and intervals, at most 100."""
-    cells = [measure(group, metric) for group in run.groups(dataset).values()]
+def _top(run: Run, dataset: str) -> float:
+    """The upper end of the axis, in per cent: the next ten above all means and intervals of all metrics, at most 100."""
+    cells = [measure(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
     highest = max(cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None)
     return min(100.0, 10 * (int(10 * highest) + 1))
 
 
-def _legend(drawing: Drawing, axes: Sequence[Axes]) -> None:
-    """One legend below all panels; a method that failed on one data set is still named by another."""
-    entries: dict[str, Any] = {}
-    for panel in axes:
-        entries |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True) if label not in entries}
-    if "Chance" in entries:
-        entries["Chance"] = entries.pop("Chance")  # last
-    columns = 4 * len(axes)
-    drawing.legend(
-        list(entries.values()), list(entries), loc="outside lower center", ncols=columns, frameon=False, fontsize=9, handlelength=1.6
-    )
+def _legend(drawing: Drawing, run: Run, drawn: Sequence[Mapping[str, Any]]) -> None:
+    """One legend below all panels, chance last; a method without figures on one data set is still named by another."""
+    handles = {name: handle for panel in drawn for name, handle in panel.items()}
+    names = [name for name in (*run.methods, CHANCE) if name in handles]
+    labels = ["Chance" if name == CHANCE else clean(run.title(name)) for name in names]
+    columns = max(1, int(drawing.get_figwidth() * 13 / (max(map(len, labels)) + 7)))  # about 13 letters an inch, 7 for handle and gap
+    legend = drawing.legend([handles[name] for name in names], labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_text(label)
 
 
 def _caption(run: Run, datasets: Sequence[str], metric: Metric) -> str:
     groups = [group for dataset in datasets for group in run.groups(dataset).values()]
     most = max(len(group.values(metric)) for group in groups)
-    band = "bands are 95 % t-intervals" if most > 1 else "no band: one seed gives no interval"
     upto = "" if all(len(group.values(metric)) == most for group in groups) else "up to "
     options = listing(list(dict.fromkeys(option_title(numeric_option(run, dataset) or "") for dataset in datasets)))
-    return f"{metric.title} against {options}: lines are means over {upto}{count(most, 'seed')}, {band}."
+    lines = f"lines are means over {upto}{count(most, 'seed')}, bands are 95 % t-intervals" if most > 1 else "one seed, so no interval"
+    return f"{metric.title} against {options}: {lines}."
 
 
 def _alt(run: Run, dataset: str, metric: Metric) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and a caller with a table has done so already
@@ -115,7 +116,7 @@ class Run:
     def points(self, dataset: str) -> list[Point]:
         """The points of a data set's sweep as planned, then any other that a trial stands at: no trial is out of sight."""
         sweep = self.study["sweep"].get(dataset) or {}
-        planned = [()]  # type: list[tuple[Any, ...]]
+        planned: list[tuple[Any, ...]] = [()]
         for values in sweep.values():
             planned = [(*before, value) for before in planned for value in values]
         found = [self.point(trial) for trial in self._trials(dataset)]
@@ -135,10 +136,15 @@ class Run:
 
     def failures(self) -> list[Mapping[str, Any]]:
         """The rows of the failed trials."""
-        return _rows(self.trials[self.trials["status"] == "failed"])
+        return [trial for trial in self.rows if trial["status"] == "failed"]
+
+    @cached_property
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The trials as plain Python: an empty field is None."""
+        return [{str(name): plain_value(value) for name, value in row.items()} for row in self.trials.to_dict("records")]
 
     def _trials(self, dataset: str) -> list[Mapping[str, Any]]:
-        return _rows(self.trials[self.trials["dataset"] == dataset])
+        return [trial for trial in self.rows if trial["dataset"] == dataset]
 
 
 def is_missing(value: Any) -> bool:
@@ -173,10 +179,6 @@ def _group(method: str, point: Point, rows: Sequence[Mapping[str, Any]]) -> Grou
             for metric in METRICS
         },
     )
-
-
-def _rows(table: pd.DataFrame) -> list[Mapping[str, Any]]:
-    return [{str(name): plain_value(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _in_order(*names: Any) -> list[str]:

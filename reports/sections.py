@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from reports.answer import answer
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
-from reports.figures import all_curves, curves
-from reports.run import METRICS, Run, is_missing
+from reports.figures import all_curves, curves, numeric_option
+from reports.run import METRICS, Run
 from reports.tables import data_table, main_table, options_table, samples_table, versions_table
 from reports.wording import clean, count, listing, point_text, status_notes
 
@@ -35,7 +34,8 @@ def document(run: Run, generated: str | None = None) -> Document:
 def answer_section(run: Run) -> Iterator[Section]:
     blocks: list[Block] = [Prose(clean(run.study["question"]))] if run.study["question"] else []
     blocks += [Prose(" ".join(answer(run, dataset))) for dataset in run.datasets]
-    overview = curves(run, run.datasets) if len(run.datasets) > 1 else None
+    drawable = [dataset for dataset in run.datasets if numeric_option(run, dataset)]
+    overview = curves(run, drawable) if len(drawable) > 1 else None  # of one, its own section has the picture
     blocks += [overview] if overview else []
     blocks.append(Note(READING))
     yield Section("Question and answer", "answer", tuple(blocks))
@@ -65,7 +65,8 @@ def failures_section(run: Run) -> Iterator[Section]:
     """Each failed trial; those that failed with the same error stand together."""
     errors: dict[str, list[str]] = {}
     for trial in run.failures():
-        where = ", ".join(part for part in (trial["dataset"], point_text(run.point(trial)), f"seed {trial['seed']}") if part)
+        parts = (trial["dataset"], point_text(run.point(trial)), f"seed {trial['seed']}", f"key {trial['key']}")
+        where = ", ".join(part for part in parts if part)
         errors.setdefault(clean(trial["error"] or "no error was recorded"), []).append(f"{run.title(trial['method'])} ({where})")
     blocks: list[Block] = []
     for error, trials in errors.items():
@@ -92,23 +93,22 @@ SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
 
 
 def _epochs(run: Run) -> str:
-    epochs = sorted({int(epoch) for epoch in run.trials["epoch"] if not is_missing(epoch)})
+    epochs = sorted({int(trial["epoch"]) for trial in run.rows if trial["epoch"] is not None})
     if not epochs:
         return ""
     return f" Epoch: {epochs[0]}." if len(epochs) == 1 else f" Epochs: {epochs[0]} to {epochs[-1]}."
 
 
 def _time(run: Run) -> str:
-    """Seconds spent by stage; a pre-training that several trials share counts once."""
-    shared: dict[Any, float] = {}
-    second = 0.0
-    for trial in run.trials.to_dict("records"):
-        if not is_missing(trial["stage1_key"]) and not is_missing(trial["stage1_seconds"]):
-            shared[trial["stage1_key"]] = float(trial["stage1_seconds"])
-        second += 0.0 if is_missing(trial["stage2_seconds"]) else float(trial["stage2_seconds"])
-    parts = [f"stage 1 {_hours(sum(shared.values()))} in {count(len(shared), 'pre-training')}"] if shared else []
-    parts += [f"stage 2 {_hours(second)}"] if second else []
+    """Seconds spent by stage; a job that several trials share counts once."""
+    first, second = _seconds(run, "stage1_key", "stage1_seconds"), _seconds(run, "key", "stage2_seconds")
+    parts = [f"{_hours(sum(first.values()))} in stage 1 ({count(len(first), 'pre-training')})"] if first else []
+    parts += [f"{_hours(sum(second.values()))} in stage 2 ({count(len(second), 'training')})"] if second else []
     return f"Computing time, summed over jobs: {listing(parts)}." if parts else ""
+
+
+def _seconds(run: Run, key: str, column: str) -> dict[str, float]:
+    return {trial[key]: trial[column] for trial in run.rows if trial[key] and trial[column] is not None}
 
 
 def _hours(seconds: float) -> str:

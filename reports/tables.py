@@ -75,9 +75,8 @@ def samples_table(run: Run) -> Table:
     """How many samples were labelled, unlabelled and tested on, at each point of each sweep."""
     rows = []
     for dataset in run.datasets:
-        trials = [trial for trial in run.trials.to_dict("records") if trial["dataset"] == dataset]
         for point in run.points(dataset):
-            here = [trial for trial in trials if run.point({str(k): v for k, v in trial.items()}) == point]
+            here = [trial for trial in run.rows if trial["dataset"] == dataset and run.point(trial) == point]
             counts = (_span(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test"))
             rows.append((Text(clean(dataset)), Text(point_text(point) or "–"), *(Text(count) for count in counts)))
     columns = (Column("Data set"), Column("At"), Column("Labelled", True), Column("Unlabelled", True), Column("Tested", True))
@@ -85,12 +84,19 @@ def samples_table(run: Run) -> Table:
 
 
 def options_table(run: Run) -> Table:
-    """The options that differ from their defaults, and where each was set."""
+    """The options that differ from their defaults, where each was set and, if known, what it holds for."""
+    options = run.study["options"]
     rows = tuple(
-        (Text(clean(option["path"]), code=True), Text(value_text(option["value"]), code=True), Text(clean(option["source"])))
-        for option in run.study["options"]
+        (
+            Text(clean(option["path"]), code=True),
+            Text(value_text(option["value"]), code=True),
+            Text(clean(option["source"])),
+            Text(_holds_for(option.get("holds_for") or ["–"])),
+        )
+        for option in options
     )
-    return Table("Options that differ from the default", "", (Column("Option"), Column("Value"), Column("Set by")), rows)
+    columns = (Column("Option"), Column("Value"), Column("Set by"), Column("Holds for"))
+    return Table("Options that differ from the default", "", columns, rows)
 
 
 def versions_table(run: Run) -> Table:
@@ -115,13 +121,19 @@ def _has(groups: Groups, place: tuple[str, Point], metric: Metric) -> bool:
 
 
 def _caption(run: Run, dataset: str, metric: Metric, groups: list[Group], one_method: bool) -> str:
-    parts = [f"Mean ± half-width of the 95 % t-interval over {seeds_text(groups, metric)}."]
+    parts = [seeds_text(groups, metric)]
     if len(groups) > 1:
         parts.append("Highest mean in bold." if one_method or not run.swept(dataset) else "Highest mean at each point in bold.")
     chance = run.chance(dataset)
     if chance is not None and metric is ACCURACY:
         parts.append(f"Chance: {percent(chance)} %.")
     return " ".join(parts)
+
+
+def _holds_for(places: Sequence[Any], most: int = 3) -> str:
+    """The first few places; the rest is counted, for an option of all methods holds for dozens."""
+    named = [clean(place) for place in places]
+    return ", ".join(named) if len(named) <= most else f"{', '.join(named[: most - 1])} and {len(named) - most + 1} more"
 
 
 def _values(point: Point) -> tuple[Cell, ...]:
@@ -137,7 +149,7 @@ def _subjects(subjects: Sequence[Any] | None) -> str:
 
 
 def _span(counts: Iterable[Any]) -> str:
-    known = [int(count) for count in counts if count == count and count is not None]
+    known = [int(count) for count in counts if count is not None]
     if not known:
         return "–"
     return str(min(known)) if min(known) == max(known) else f"{min(known)} to {max(known)}"

@@ -54,7 +54,7 @@ def rich_table(table: Table) -> rich.table.Table:
         title=Text(table.title, style="bold"), caption=below, title_justify="left", caption_justify="left", box=rich.box.SIMPLE_HEAD
     )
     for column in table.columns:
-        shown.add_column(Text(column.title), justify="right" if column.number else "left", no_wrap=column.number)
+        shown.add_column(Text(column.title), justify="right" if column.number else "left", overflow="fold")
     for row in table.rows:
         shown.add_row(*(_rich(cell) for cell in row))
     return shown

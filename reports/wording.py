@@ -98,15 +98,13 @@ def measure_text(measure: Measure) -> tuple[str, str, str]:
 
 
 def seeds_text(groups: list[Group], metric: Metric) -> str:
-    """Over how many seeds the means of some groups are.
-
-    Says so where one seed gives no interval.
-    """
+    """What the cells of some groups are, over how many seeds; that there is no interval where one seed gives none."""
     counts = {len(group.values(metric)) for group in groups}
     planned = max((group.planned for group in groups), default=0)
-    if counts == {planned}:
-        return count(planned, "seed") + (" (no interval: one seed says nothing of the spread)" if planned == 1 else "")
-    return f"{count(planned, 'seed')} (fewer where a cell says so)"
+    if planned <= 1:
+        return "One seed: there is no interval, for one seed says nothing of the spread."
+    fewer = "" if counts == {planned} else " (fewer where a cell says so)"
+    return f"Mean ± half-width of the 95 % t-interval over {count(planned, 'seed')}{fewer}."
 
 
 def status_notes(run: Run, dataset: str | None = None) -> tuple[Note, ...]:

@@ -59,7 +59,20 @@ def test_the_records_hold_every_trial(folder: Path) -> None:
     (folder / "trials.csv").write_text(done.stdout)
     table = pd.read_csv(folder / "trials.csv")
     assert len(table) == 2 * 2 * 2
-    wanted = "key status dataset method seed label_rate accuracy macro_f1 stage1_key stage1_seconds stage2_seconds error".split()
+    wanted = [
+        "key",
+        "status",
+        "dataset",
+        "method",
+        "seed",
+        "label_rate",
+        "accuracy",
+        "macro_f1",
+        "stage1_key",
+        "stage1_seconds",
+        "stage2_seconds",
+        "error",
+    ]
     assert set(wanted) <= set(table.columns)
     assert (table["status"] == "done").all()
     assert table["accuracy"].between(0, 1).all()
@@ -158,7 +171,9 @@ def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[st
 
 
 def test_a_bug_is_a_traceback_and_a_way_to_report_it(folder: Path) -> None:
-    program = "import harness.cli as c; c.registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
+    program = (
+        "import harness.cli as c; c.registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
+    )
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 70
     assert "ZeroDivisionError" in done.stderr
@@ -170,7 +185,17 @@ def test_lists_and_help(folder: Path) -> None:
         done = harness("list", kind, cwd=folder)
         assert done.returncode == 0
         assert name in done.stdout
-    for command in ((), ("run",), ("status",), ("records",), ("report",), ("list",), ("data", "check"), ("data", "info"), ("data", "prepare")):
+    for command in (
+        (),
+        ("run",),
+        ("status",),
+        ("records",),
+        ("report",),
+        ("list",),
+        ("data", "check"),
+        ("data", "info"),
+        ("data", "prepare"),
+    ):
         done = harness(*command, "--help", cwd=folder)
         assert done.returncode == 0
         assert "xample" in done.stdout or "Begin with" in done.stdout

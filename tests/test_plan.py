@@ -76,9 +76,7 @@ def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
         ("fantasy-device.seed=1", True, True),
     ],
 )
-def test_only_what_can_change_a_result_changes_its_key(
-    tmp_path: Path, override: str, stage1_changes: bool, stage2_changes: bool
-) -> None:
+def test_only_what_can_change_a_result_changes_its_key(tmp_path: Path, override: str, stage1_changes: bool, stage2_changes: bool) -> None:
     before, after = plan(tmp_path), plan(tmp_path, override)
     assert (jobs(before, "pretrain") == jobs(after, "pretrain")) is not stage1_changes
     assert (jobs(before, "train") == jobs(after, "train")) is not stage2_changes
@@ -144,7 +142,9 @@ def test_what_does_not_fit_the_data_is_said_with_its_place(tmp_path: Path, overr
 
 
 def test_missing_data_is_said_for_every_data_set_at_once(tmp_path: Path) -> None:
-    text = STUDY.replace("  - fantasy-device\n", "  - utd-mhad\n  - usc-had\n").replace("options:\n  fantasy-device: {series: 6, seconds: 20}\n", "")
+    text = STUDY.replace("  - fantasy-device\n", "  - utd-mhad\n  - usc-had\n").replace(
+        "options:\n  fantasy-device: {series: 6, seconds: 20}\n", ""
+    )
     with pytest.raises(StudyError) as caught:
         plan(tmp_path, text=text, data=tmp_path)
     first, second = (str(problem) for problem in caught.value.problems)

@@ -90,19 +90,25 @@ def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Qu
 
 def measure(arrays: Sequence[np.ndarray], n_classes: int, settings: QualitySettings, seed: int) -> tuple[Quality, ...]:
     """Quality of each modality's normalised unlabelled samples (n, ...). Raises ValueError for fewer than four samples."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(1):  # libraries take every core else, and the number of cores could change the last bits
+        found = [_measure_one(array, j, n_classes, settings, seed) for j, array in enumerate(arrays)]
+    return scores([h for h, _ in found], [k for _, k in found], n_classes)
+
+
+def _measure_one(array: np.ndarray, j: int, n_classes: int, settings: QualitySettings, seed: int) -> tuple[float, int]:
+    """H and k_opt of the j-th modality."""
     from sklearn.decomposition import PCA
 
-    found: list[tuple[float, int]] = []
-    for j, array in enumerate(arrays):
-        n = len(array)
-        if n < FEWEST:
-            raise ValueError(f"the quality of a modality can't be found in {n} unlabelled samples; it needs at least {FEWEST}")
-        flat = array.reshape(n, -1)
-        reducer = PCA(min(settings.components, n - 1, flat.shape[1]), svd_solver="randomized", random_state=seed_of(seed, j, "pca") % 2**32)
-        with np.errstate(invalid="ignore"):  # a constant modality has no variance to take shares of
-            reduced = reducer.fit_transform(flat).astype(np.float64)
-        sample = max(round(settings.hopkins_share * n), min(settings.hopkins_least, n // 2))
-        h = hopkins(reduced, rng_of(seed, j, "hopkins"), sample)
-        chosen = reduced[rng_of(seed, j, "silhouette").permutation(n)[: settings.samples]]
-        found.append((h, optimal_clusters(chosen, 2 * n_classes, seed_of(seed, j, "k-means"), settings.restarts)))
-    return scores([h for h, _ in found], [k for _, k in found], n_classes)
+    n = len(array)
+    if n < FEWEST:
+        raise ValueError(f"the quality of a modality can't be found in {n} unlabelled samples; it needs at least {FEWEST}")
+    flat = array.reshape(n, -1)
+    reducer = PCA(min(settings.components, n - 1, flat.shape[1]), svd_solver="randomized", random_state=seed_of(seed, j, "pca") % 2**32)
+    with np.errstate(invalid="ignore"):  # a constant modality has no variance to take shares of
+        reduced = reducer.fit_transform(flat).astype(np.float64)
+    sample = max(round(settings.hopkins_share * n), min(settings.hopkins_least, n // 2))
+    h = hopkins(reduced, rng_of(seed, j, "hopkins"), sample)
+    chosen = reduced[rng_of(seed, j, "silhouette").permutation(n)[: settings.samples]]
+    return h, optimal_clusters(chosen, 2 * n_classes, seed_of(seed, j, "k-means"), settings.restarts)

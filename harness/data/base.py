@@ -104,6 +104,6 @@ class Dataset(ABC):
     def default_split(self, recordings: Recordings) -> DefaultSplit:
         """The split of the literature, or the nearest to it."""
 
-    def label_pool(self, recordings: Recordings) -> int | None:  # noqa: ARG002 - overrides read it
+    def label_pool(self, recordings: Recordings) -> int | None:
         """The number of samples of which ``label_rate`` is a share; None: the number of training samples."""
         return None

@@ -94,7 +94,7 @@ class Handout(Searcher):
         super().__init__()
         self._desk, self._cpus, self._gpus, self._max_concurrent = desk, cpus, gpus, max_concurrent
 
-    def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
+    def suggest(self, trial_id: str) -> Any:
         if self._desk.course.over:
             return Searcher.FINISHED
         if not self._has_room() or (job := self._desk.hand_out()) is None:

@@ -45,9 +45,7 @@ class RayExecutor:
     default `harness.execute.work.perform`; workers must be able to import it.
     """
 
-    def __init__(
-        self, address: str | None = None, max_concurrent: int | None = None, retries: int = 1, perform: Perform | None = None
-    ):
+    def __init__(self, address: str | None = None, max_concurrent: int | None = None, retries: int = 1, perform: Perform | None = None):
         self._address, self._max_concurrent, self._retries = address, max_concurrent, retries
         self._perform = perform or default_perform()
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from harness import registry
 from harness.data.base import Recordings
@@ -25,6 +26,7 @@ from harness.training import Material, Stage2Result, pretrain, pretrained_from_b
 from harness.training.metrics import metrics
 
 Doing = Generator[Progress, None, Outcome]
+Left = tuple[dict[str, Any], dict[str, bytes]]  # result, artefacts
 
 
 def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
@@ -34,6 +36,7 @@ def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
     """
     if recordings.fingerprint != job.data:
         raise RuntimeError(f"job {job.key} is for data {job.data}, got {recordings.fingerprint}")
+    threadpool_limits(job.threads)  # NumPy's and scikit-learn's; torch has its own
     torch.set_num_threads(job.threads)
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     method: Method = registry.get("methods", job.content["method"]["name"])()
@@ -84,9 +87,7 @@ def _material(job: Job, recordings: Recordings) -> Material:
     )
 
 
-def _pretrain(
-    method: Method, job: Job, recordings: Recordings, inputs: Inputs
-) -> Generator[Progress, None, tuple[dict[str, Any], dict[str, bytes]]]:
+def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Left]:
     assert method.Stage1 is not None
     options = method.Stage1.from_plain(job.content["options"])
     settings = Stage1.from_plain(job.content["settings"])
@@ -105,9 +106,7 @@ def _pretrain(
     }
 
 
-def _train(
-    method: Method, job: Job, recordings: Recordings, inputs: Inputs
-) -> Generator[Progress, None, tuple[dict[str, Any], dict[str, bytes]]]:
+def _train(method: Method, job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Left]:
     pretrained = None
     if job.needs:
         (stage1,) = (inputs[key] for key in job.needs)

@@ -19,12 +19,12 @@ def autocast(device: str, precision: str) -> torch.autocast:
 
 
 def build_optimiser(parameters: Iterable[nn.Parameter], settings: Optimiser) -> tuple[Optimizer, MultiStepLR]:
-    """The optimiser and its schedule, to be stepped once an epoch."""
+    """The optimiser and its schedule, to be stepped once an epoch. Fused: one pass over the parameters, not four."""
     optimiser: Optimizer
     if settings.optimizer == "sgd":
-        optimiser = SGD(parameters, settings.lr, settings.momentum, weight_decay=settings.weight_decay)
+        optimiser = SGD(parameters, settings.lr, settings.momentum, weight_decay=settings.weight_decay, fused=True)
     else:
-        optimiser = Adam(parameters, settings.lr, weight_decay=settings.weight_decay)
+        optimiser = Adam(parameters, settings.lr, weight_decay=settings.weight_decay, fused=True)
     return optimiser, MultiStepLR(optimiser, settings.lr_milestones, settings.lr_decay)
 
 

@@ -20,6 +20,7 @@ from harness.method import Method, Pretrained, Task
 from harness.options import Stage1, Stage2
 from harness.training import Material, pretrain, train
 
+torch.set_num_threads(1)  # on tiny data more threads only wait for each other
 NAMES = sorted(registry.BUILT_IN["methods"])
 MODALITIES = (
     Modality("acc", "series", (14, 3)),

@@ -24,6 +24,7 @@ from harness.method import Pretrained, Task
 from harness.nn.classifier import FusionClassifier
 from harness.nn.contrast import same_sample_loss
 
+torch.set_num_threads(1)  # on tiny data more threads only wait for each other
 GOLDEN = Path(__file__).parents[1] / "golden"
 SPEC = json.loads((GOLDEN / "authors_utd.json").read_text())
 VALUES = np.load(GOLDEN / "authors_utd.npz")

@@ -31,7 +31,7 @@ def own_home() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def local_ray(own_home: dict[str, str]) -> Iterator[None]:  # noqa: ARG001
+def local_ray(own_home: dict[str, str]) -> Iterator[None]:
     pytest.importorskip("harness.execute.ray_tune")  # before ray: it turns usage statistics off
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

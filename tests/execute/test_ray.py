@@ -26,7 +26,8 @@ def run(jobs: list[Job], ledger: Ledger, perform=behave, **options: Any) -> Told
     return watch
 
 
-def test_the_same_bits_as_inline(tmp_path: Path, local_ray: None):
+@pytest.mark.usefixtures("local_ray")
+def test_the_same_bits_as_inline(tmp_path: Path):
     roots = [make_job("root", i=i) for i in range(2)]
     leaves = [make_job("leaf", root, i=i) for root in roots for i in range(2)]
     jobs = [*roots, *leaves, make_job("leaf", *roots, threads=2)]
@@ -47,7 +48,8 @@ def test_the_same_bits_as_inline(tmp_path: Path, local_ray: None):
     assert watch.places == {os.uname().nodename}
 
 
-def test_failures_and_dead_workers(tmp_path: Path, local_ray: None):
+@pytest.mark.usefixtures("local_ray")
+def test_failures_and_dead_workers(tmp_path: Path):
     ledger = Ledger(tmp_path / "run")
     bad, dead, once = make_job("raise"), make_job("die"), make_job("die-once", scar=str(tmp_path / "scar"))
     jobs = [bad, dead, once, make_job("child", bad), make_job("child", dead), make_job("child", once), make_job("good")]
@@ -64,30 +66,22 @@ def test_failures_and_dead_workers(tmp_path: Path, local_ray: None):
     assert ledger.record(jobs[5].key)["result"]["types"] == ["bytes"]
 
 
-def test_recordings_are_read_without_a_copy_once_per_worker(tmp_path: Path, local_ray: None):
-    ledger = Ledger(tmp_path)
+@pytest.mark.usefixtures("local_ray")
+def test_one_at_a_time_recordings_without_a_copy_progress_while_running(tmp_path: Path):
+    ledger, watch = Ledger(tmp_path), Told()
     data = {"feed" * 5: make_recordings(n_samples=20_000)}  # too large for Ray to send it in a message
-    jobs = [make_job("peek", i=i) for i in range(6)]
-    RayExecutor(perform=behave, max_concurrent=1).run(jobs, data, ledger, Told())
-    results = [record["result"] for record in ledger.records()]
-    assert len(results) == 6
+    peeks, sleeper = [make_job("peek", i=i) for i in range(6)], make_job("sleep", seconds=2)
+    RayExecutor(perform=behave, max_concurrent=1).run([*peeks, sleeper], data, ledger, watch)
+    assert [record.get("error") for record in ledger.records()] == [None] * 7
+    assert [event for event, _ in watch.events if event != "progressed"] == ["started", "done"] * 7
+    results = [ledger.record(job.key)["result"] for job in peeks]
     assert all(result["in_store"] for result in results)
-    assert len({(result["pid"], result["at"]) for result in results}) == 1
+    assert len({(result["pid"], result["at"]) for result in results}) == 1  # read once by the one worker
+    assert 2 <= watch.events.count(("progressed", sleeper.key)) <= 5
 
 
-def test_max_concurrent(tmp_path: Path, local_ray: None):
-    watch = run([make_job("good", i=i) for i in range(4)], Ledger(tmp_path), max_concurrent=1)
-    assert [event for event, _ in watch.events if event != "progressed"] == ["started", "done"] * 4
-
-
-def test_progress_is_told_while_a_job_runs(tmp_path: Path, local_ray: None):
-    job = make_job("sleep", seconds=2)
-    events = run([job], Ledger(tmp_path)).events
-    assert 2 <= events.count(("progressed", job.key)) <= 5
-    assert events[-1] == ("done", job.key)
-
-
-def test_an_error_of_the_ledger_ends_the_run(tmp_path: Path, local_ray: None):
+@pytest.mark.usefixtures("local_ray")
+def test_an_error_of_the_ledger_ends_the_run(tmp_path: Path):
     class FullDisk(Ledger):
         def write_done(self, *_: Any) -> Any:
             raise OSError("no space left")
@@ -97,7 +91,31 @@ def test_an_error_of_the_ledger_ends_the_run(tmp_path: Path, local_ray: None):
     assert run([make_job("good")], Ledger(tmp_path)).events[-1][0] == "done"
 
 
-def test_a_job_that_fits_no_node_is_refused(tmp_path: Path, local_ray: None):
+@pytest.mark.usefixtures("local_ray")
+def test_ctrl_c_leaves_a_ray_that_was_there_before_free_of_workers(tmp_path: Path):
+    class Interrupting(Told):
+        def progressed(self, *_: Any) -> None:
+            if ("done", jobs[0].key) in self.events and not self.notes:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    import ray
+
+    ledger, watch = Ledger(tmp_path), Interrupting()
+    before = signal.getsignal(signal.SIGINT)
+    jobs = [make_job("quick"), *(make_job("sleep", seconds=60, i=i) for i in range(3))]
+    with pytest.raises(KeyboardInterrupt):
+        RayExecutor(perform=behave).run(jobs, DATA, ledger, watch)
+    assert watch.notes == ["stopping the workers; Ctrl-C again to stop at once"]
+    assert [record["key"] for record in ledger.records()] == [jobs[0].key]
+    assert signal.getsignal(signal.SIGINT) is before
+    deadline = time.monotonic() + 20
+    while ray.available_resources().get("CPU") != 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert ray.available_resources().get("CPU") == 2
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_job_that_fits_no_node_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="asks for 64 CPUs, the nodes have 2 CPUs"):
         run([make_job("wide", threads=64)], Ledger(tmp_path))
 
@@ -128,13 +146,12 @@ def test_without_ray_the_message_says_what_to_do(tmp_path: Path, monkeypatch: py
         run([make_job("good")], Ledger(tmp_path))
 
 
-@pytest.mark.parametrize("whose", [[], ["--there"]])
-def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(tmp_path: Path, own_home: dict[str, str], whose: list[str]):
+def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(tmp_path: Path, own_home: dict[str, str]):
     pytest.importorskip("ray")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("interrupted.py"), tmp_path / "run", *whose],
+        [sys.executable, Path(__file__).with_name("interrupted.py"), tmp_path / "run"],
         env={**own_home, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

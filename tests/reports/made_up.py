@@ -79,7 +79,10 @@ def realistic() -> Run:
     def spoil(trial: dict[str, Any]) -> Mapping[str, Any]:
         if (trial["dataset"], trial["method"], trial["label_rate"], trial["seed"]) != ("utd-mhad", "cpc", 0.05, 1):
             return {}
-        return {"status": "failed", "error": "Traceback (most recent call last):\n  ...\nRuntimeError: \x1b[31mloss is NaN\x1b[0m in epoch 3"}
+        return {
+            "status": "failed",
+            "error": "Traceback (most recent call last):\n  ...\nRuntimeError: \x1b[31mloss is NaN\x1b[0m in epoch 3",
+        }
 
     rates = {"utd-mhad": {"label_rate": [0.05, 0.1, 0.15, 0.2]}, "usc-had": {"label_rate": [0.01, 0.02, 0.05, 0.1]}}
     return make(rates, spoil=spoil)

@@ -1,0 +1,219 @@
+"""How a run looks while it runs: live where there is a terminal, line by line where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.jobs import Job
+from harness.ledger import Record
+from harness.method import Progress
+
+PROGRESS_SECONDS = 30.0
+LINES_BESIDE_JOBS = 5  # of the live view: totals, bar, "more", and room for the prompt
+
+
+@dataclass
+class Running:
+    """A job that is running. since: on the tally's clock."""
+
+    job: Job
+    where: str
+    since: float
+    progress: Progress | None = None
+
+
+class Tally:
+    """Counts and times of a run's jobs.
+
+    jobs: those to run. already_done: needed jobs that an earlier run has left. trials: what the study asks for; where
+    they are more than jobs of stage 2, or stage 1 has fewer jobs than trials, jobs are shared.
+    """
+
+    def __init__(self, jobs: Sequence[Job], already_done: int = 0, trials: int = 0, clock: Callable[[], float] = time.monotonic):
+        self.total, self.already_done, self.trials, self._clock = len(jobs), already_done, trials, clock
+        self.running: dict[str, Running] = {}
+        self.done, self.failed = 0, 0
+        self._begun = clock()
+        self._left: Counter[str] = Counter(job.kind for job in jobs)  # not ended, by kind
+        self._seconds: dict[str, list[float]] = defaultdict(list)  # of the jobs that are done, by kind
+        self._most_at_once = 1
+
+    def started(self, job: Job, where: str) -> None:
+        self.running[job.key] = Running(job, where, self._clock())
+        self._most_at_once = max(self._most_at_once, len(self.running))
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        if job.key in self.running:
+            self.running[job.key].progress = progress
+
+    def finished(self, job: Job, record: Record) -> float | None:
+        """Count a job; how many seconds it took, None if it never began."""
+        running = self.running.pop(job.key, None)
+        seconds = None if running is None else self._clock() - running.since
+        self._left[job.kind] -= 1
+        if record["status"] == "done":
+            self.done += 1
+            if seconds is not None:
+                self._seconds[job.kind].append(seconds)
+        else:
+            self.failed += 1
+        return seconds
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self._clock() - self._begun
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until the last job ends, if the rest takes what the finished ones of its kind took.
+
+        None until a job of every kind that is left has been done: there is nothing to tell from.
+        """
+        left = {kind: n for kind, n in self._left.items() if n > 0}
+        if not all(self._seconds[kind] for kind in left):
+            return None
+        means = {kind: sum(self._seconds[kind]) / len(self._seconds[kind]) for kind in left}
+        spent = sum(min(self._clock() - r.since, means[r.job.kind]) for r in list(self.running.values()))
+        work = sum(n * means[kind] for kind, n in left.items()) - spent
+        waiting = sum(left.values()) > len(self.running)
+        return max(work / self._most_at_once, max(means.values()) if waiting else 0.0)
+
+    @property
+    def summary(self) -> str:
+        """``12 of 40 jobs done · 1 failed · 2 running · 5 done before · 2 min 10 s · about 4 min 40 s left``."""
+        parts = [f"{self.done} of {self.total} jobs done"]
+        parts += [f"{n} {word}" for n, word in ((self.failed, "failed"), (len(self.running), "running")) if n]
+        parts += [f"{self.already_done} done before"] if self.already_done else []
+        parts += [f"for {self.trials} trials"] if self.trials else []
+        parts += [span(self.elapsed)]
+        if self.done + self.failed < self.total:
+            left = self.time_left
+            parts += ["time left not known yet" if left is None else f"about {span(left)} left"]
+        return " · ".join(parts)
+
+
+class PlainWatch:
+    """One line as a job starts or ends, and one of progress every half minute."""
+
+    def __init__(self, console: Console, tally: Tally):
+        self._console, self._tally = console, tally
+        self._told_at = tally.elapsed
+
+    def __enter__(self) -> PlainWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.note(self._tally.summary)
+
+    def started(self, job: Job, where: str) -> None:
+        self._tally.started(job, where)
+        self.note(f"started  {job.title}" + (f" on {where}" if where != "local" else ""))
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        self._tally.progressed(job, progress)
+        if self._tally.elapsed - self._told_at >= PROGRESS_SECONDS:
+            self._told_at = self._tally.elapsed
+            self.note(self._tally.summary)
+
+    def finished(self, job: Job, record: Record) -> None:
+        self.note(ending(job, record, self._tally.finished(job, record)))
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=True)
+
+
+class RichWatch:
+    """A live view: the totals, a bar, and a line for each running job. Failures and notes stay above it."""
+
+    def __init__(self, console: Console, tally: Tally):
+        self._console, self._tally = console, tally
+        self._live = Live(get_renderable=self._view, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> RichWatch:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._live.stop()
+        self.note(self._tally.summary)
+
+    def started(self, job: Job, where: str) -> None:
+        self._tally.started(job, where)
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        self._tally.progressed(job, progress)
+
+    def finished(self, job: Job, record: Record) -> None:
+        seconds = self._tally.finished(job, record)
+        if record["status"] == "failed":
+            self._console.print(Text(ending(job, record, seconds), style="red"))
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(text))
+
+    def _view(self) -> Group:
+        tally = self._tally
+        bar = Table.grid(expand=True)  # a bar of its own would not end its line
+        bar.add_row(ProgressBar(total=max(tally.total, 1), completed=tally.done + tally.failed))
+        return Group(Text(tally.summary), bar, self._jobs())
+
+    def _jobs(self) -> Table:
+        running = list(self._tally.running.values())
+        room = max(1, self._console.height - LINES_BESIDE_JOBS)
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column(justify="right", no_wrap=True)
+        for one in running[:room]:
+            table.add_row(Text(one.job.title), Text(state(one, self._console.width)))
+        if len(running) > room:
+            table.add_row(Text(f"and {len(running) - room} more"), Text(""))
+        return table
+
+
+def watch_for(console: Console, jobs: Sequence[Job], already_done: int = 0, trials: int = 0) -> RichWatch | PlainWatch:
+    """The watch that fits the console; a context manager around the executor's run."""
+    tally = Tally(jobs, already_done, trials)
+    return RichWatch(console, tally) if console.is_terminal else PlainWatch(console, tally)
+
+
+def state(running: Running, width: int = 80) -> str:
+    """``12/300 · loss 0.4321 · node7``, the less the narrower."""
+    progress = running.progress
+    if progress is None:
+        return "starting"
+    parts = [f"{progress.epoch}/{progress.epochs}"]
+    parts += [f"loss {progress.loss:.4g}"] if width >= 60 else []
+    parts += [running.where] if width >= 100 and running.where != "local" else []
+    return " · ".join(parts)
+
+
+def ending(job: Job, record: Record, seconds: float | None) -> str:
+    """``done     train cosmo · utd-mhad · seed 0 in 12 s``; for a failure, the first line of its error."""
+    if record["status"] == "done":
+        return f"done     {job.title}" + (f" in {span(seconds)}" if seconds is not None else "")
+    error = record["error"]
+    lines = str(error["message"]).splitlines() or [""]
+    return f"failed   {job.title}: {error['type']}: {lines[0]}"
+
+
+def span(seconds: float) -> str:
+    """A time for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

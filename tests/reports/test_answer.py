@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from made_up import make
+
+from reports.answer import answer
+from reports.run import Run
+
+
+def told(figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any) -> str:
+    """The answer for methods with these accuracies by seed, the same at each point."""
+    return " ".join(answer(of(figures, sweep, **study), "utd-mhad"))
+
+
+def of(figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any) -> Run:
+    seeds = max(map(len, figures.values()))
+    return make(
+        {"utd-mhad": sweep or {}},
+        methods=list(figures),
+        seeds=seeds,
+        spoil=lambda t: {"accuracy": figures[t["method"]][t["seed"]]},
+        **study,
+    )
+
+
+def test_a_clear_best_is_called_best_with_its_paired_lead() -> None:
+    text = told({"deepsense": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}, {"label_rate": [0.05]})
+    assert (
+        text
+        == "At label rate 5 % on utd-mhad, Cosmo is best: 49.3 % ± 3.8 (3 seeds), 18.3 points above DeepSense (paired by seed: 16.9 to 19.8)."
+    )
+
+
+def test_pairing_tells_apart_what_overlapping_intervals_would_not() -> None:
+    assert "Cosmo is best" in told({"cmc": [0.3, 0.4, 0.5], "cosmo": [0.32, 0.425, 0.52]})
+
+
+def test_what_cannot_be_told_apart_is_said() -> None:
+    text = told({"deepsense": [0.2, 0.21, 0.22], "cmc": [0.48, 0.52, 0.47], "cosmo": [0.48, 0.50, 0.52]})
+    assert "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it can't be told apart from CMC" in text
+    assert "best" not in text
+
+
+def test_equal_methods_are_not_ranked() -> None:
+    assert "can't be told apart from CMC" in told({"cosmo": [0.5, 0.5], "cmc": [0.5, 0.5]})
+
+
+def test_one_seed_claims_nothing() -> None:
+    text = told({"cmc": [0.3], "cosmo": [0.6]})
+    assert "±" not in text
+    assert "best" not in text
+    assert text.endswith("30.0 points above CMC; one seed can't say how much of that is chance.")
+
+
+def test_chance_is_told() -> None:
+    assert "not clearly above chance (50.0 %)" in told({"cmc": [0.5, 0.4], "cosmo": [0.6, 0.5]}, chance={"utd-mhad": 0.5})
+
+
+def test_the_sweep_is_summed_up() -> None:
+    sweep = {"label_rate": [0.05, 0.1, 0.2]}
+    assert "Cosmo has the highest mean at all 3 points" in told({"cmc": [0.3, 0.31], "cosmo": [0.6, 0.61]}, sweep)
+    run = make(
+        {"utd-mhad": sweep}, methods=["cmc", "cosmo"], spoil=lambda t: {"accuracy": 0.5 if t["method"] == "cmc" else 3 * t["label_rate"]}
+    )
+    assert "changes hands: CMC at 5 % and 10 %; Cosmo at 20 %." in " ".join(answer(run, "utd-mhad"))
+
+
+def test_one_method_is_compared_with_itself() -> None:
+    run = make(
+        {"utd-mhad": {"cosmo.lambda": [0.0, 0.8]}},
+        methods=["cosmo"],
+        spoil=lambda t: {"accuracy": 0.4 + t["cosmo.lambda"] / 10 + t["seed"] / 100},
+    )
+    (text,) = answer(run, "utd-mhad")
+    assert "its highest mean accuracy at cosmo.lambda 0.8: 49.0 %" in text
+    assert "8.0 points less (paired by seed: 8.0 to 8.0)" in text
+    assert answer(make({"utd-mhad": {}}, methods=["cosmo"]), "utd-mhad")[0].startswith("On utd-mhad, Cosmo has a mean accuracy of ")
+
+
+def test_failed_and_missing_trials_are_told(run: Run) -> None:
+    assert "Of the 21 trials behind this, 1 failed." in answer(run, "utd-mhad")[0]
+    lost = make({"utd-mhad": {}}, methods=["cpc", "cmc", "cosmo"], spoil=lambda t: {"status": "failed"} if t["method"] == "cpc" else {})
+    assert "Of the 9 trials behind this, 3 failed." in answer(lost, "utd-mhad")[0]
+
+
+@pytest.mark.parametrize("status", ["failed", "pending"])
+def test_without_figures_there_is_no_answer(status: str) -> None:
+    run = make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, spoil=lambda t: {"status": status})
+    assert answer(run, "utd-mhad") == ["On utd-mhad no trial has been done, so there is no answer yet."]
+
+
+def test_seeds_in_common_are_all_that_is_compared() -> None:
+    """Cosmo did seed 0, CMC seed 1: there is no pair."""
+    run = make(
+        {"utd-mhad": {}},
+        methods=["cmc", "cosmo"],
+        seeds=2,
+        spoil=lambda t: {"status": "failed"} if (t["method"] == "cmc") == (t["seed"] == 0) else {},
+    )
+    text = answer(run, "utd-mhad")[0]
+    assert "no seed in common" in text
+    assert "best" not in text
+
+
+def test_a_higher_mean_that_is_behind_where_both_have_figures_says_so() -> None:
+    """CMC lost its best seed: Cosmo's mean is higher, yet it is below CMC on both seeds that CMC has."""
+    figures = {"cmc": [0.42, 0.43, 0.99], "cosmo": [0.40, 0.41, 0.90]}
+    run = make(
+        {"utd-mhad": {}},
+        methods=list(figures),
+        spoil=lambda t: (
+            {"accuracy": figures[t["method"]][t["seed"]]} | ({"status": "failed"} if t["method"] == "cmc" and t["seed"] == 2 else {})
+        ),
+    )
+    text = answer(run, "utd-mhad")[0]
+    assert "Cosmo has the highest mean accuracy" in text
+    assert "though 2.0 points below CMC on the seeds that both have" in text
+    assert "1 failed" in text

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from made_up import METHODS, make
+
+from reports.document import Document, Figure, Row
+from reports.figures import SVG, curves, looks, numeric_option
+from reports.run import Run
+
+HERE = Path(__file__).resolve().parent
+
+
+def figures(report: Document) -> list[Figure]:
+    blocks = [block for section in report.sections for block in section.blocks]
+    return [f for block in blocks for f in (block.figures if isinstance(block, Row) else [block] if isinstance(block, Figure) else [])]
+
+
+def ids(svg: str) -> list[str]:
+    return [element.attrib["id"] for element in ElementTree.fromstring(svg).iter() if "id" in element.attrib]
+
+
+def words(svg: str) -> str:
+    return " ".join(element.text or "" for element in ElementTree.fromstring(svg).iter(f"{{{SVG}}}text"))
+
+
+def test_a_page_has_an_overview_and_a_figure_for_each_data_set_and_metric(report: Document) -> None:
+    assert [figure.panels for figure in figures(report)] == [2, 1, 1, 1, 1]
+
+
+def test_figures_can_stand_in_one_page(report: Document) -> None:
+    """Ids are unique over all figures, references point to their own figure, no rule or metadata reaches the page."""
+    drawn = figures(report)
+    all_ids = [name for figure in drawn for name in ids(figure.svg)]
+    assert len(set(all_ids)) == len(all_ids)
+    for figure in drawn:
+        own = set(ids(figure.svg))
+        for element in ElementTree.fromstring(figure.svg).iter():
+            for value in element.attrib.values():
+                if value.startswith(("#f", "url(#")):
+                    assert value.removeprefix("url(").strip("#)") in own
+        assert figure.svg.startswith("<svg ")
+        assert not any(word in figure.svg for word in ("<style", "<metadata", "<!DOCTYPE", "#010203", "dc:date"))
+
+
+def test_words_are_words_and_take_the_pages_colour(report: Document, run: Run) -> None:
+    svg = figures(report)[0].svg
+    for word in ("utd-mhad", "usc-had", "Accuracy (%)", "label rate", "Chance", "20 %", *(run.title(method) for method in METHODS)):
+        assert word in words(svg)
+    assert "currentColor" in svg
+
+
+def test_a_method_looks_the_same_everywhere(report: Document) -> None:
+    look = looks(list(METHODS))
+    assert look == looks(sorted(METHODS, reverse=True))
+    assert len(set(look.values())) == len(METHODS)
+    for figure in figures(report):
+        assert all(colour in figure.svg for colour, _ in look.values())
+    many = looks([f"method {i:02}" for i in range(60)])
+    assert len(set(many.values())) == 60
+
+
+def test_the_alternative_text_tells_the_numbers(report: Document) -> None:
+    alt = figures(report)[1].alt
+    assert "Mean Accuracy on utd-mhad against label rate" in alt
+    assert "Cosmo 48.3 % at 5 % to 72.0 % at 20 %" in alt
+    assert "Chance is 3.7 %." in alt
+    assert ElementTree.fromstring(figures(report)[1].svg).attrib["aria-label"] == alt
+
+
+def test_the_same_run_gives_the_same_bytes_in_any_process() -> None:
+    code = "import made_up, reports.figures as f; print(f.curves(made_up.make({'utd-mhad': {'label_rate': [.05, .1]}}), ['utd-mhad']).svg)"
+    made = set()
+    for seed in ("1", "2"):
+        path = os.pathsep.join([str(HERE), str(HERE.parent.parent)])
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path}
+        made.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("values", [["a", "b"], [True, False], [None, 100], [0.5]])
+def test_what_is_no_number_or_one_point_is_not_drawn(values: list[Any]) -> None:
+    run = make({"utd-mhad": {"some.option": values}}, methods=["cosmo"])
+    assert numeric_option(run, "utd-mhad") is None
+    assert curves(run, ["utd-mhad"]) is None
+
+
+def test_nothing_swept_or_nothing_done_draws_nothing() -> None:
+    assert curves(make({"utd-mhad": {}}), ["utd-mhad"]) is None
+    assert curves(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, spoil=lambda t: {"status": "pending"}), ["utd-mhad"]) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_names_gaps_and_one_seed_are_drawn() -> None:
+    hostile = {"cosmo": "<script>$x_", "cmc": "_hidden & \x1b[31mred"}
+    run = make(
+        {"utd-mhad": {"unlabeled": [1, 10, 100]}},
+        methods=list(hostile),
+        seeds=1,
+        titles=hostile,
+        spoil=lambda t: {"status": "failed"} if t["method"] == "cmc" and t["unlabeled"] == 10 else {},
+    )
+    figure = curves(run, ["utd-mhad"])
+    assert figure is not None
+    assert "one seed, so no interval" in figure.caption
+    assert "<script" not in figure.svg
+    assert {"<script>$x_", "_hidden & red"} <= {element.text for element in ElementTree.fromstring(figure.svg).iter(f"{{{SVG}}}text")}

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from made_up import make
+from rich.console import Console
+
+from reports.run import Run
+from reports.tables import main_table
+from reports.terminal import plain, plain_table, rich_table, show
+
+
+def shown(run: Run, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    show(run, console)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def test_plain_text_copies_well() -> None:
+    run = make(
+        {"utd-mhad": {"label_rate": [0.05, 0.1]}},
+        methods=["cmc", "cosmo"],
+        spoil=lambda t: (
+            {"accuracy": 0.4 + 0.1 * (t["method"] == "cosmo") + t["label_rate"] + t["seed"] / 100}
+            | ({"status": "failed"} if t["method"] == "cmc" and t["label_rate"] == 0.05 and t["seed"] else {})
+        ),
+    )
+    assert plain_table(main_table(run, "utd-mhad")) == (
+        "Accuracy (%) on utd-mhad, by label rate\n"
+        "! Failed: 2 trials on utd-mhad; means are over the others, each cell says where.\n"
+        "\n"
+        "Method                   5 %          10 %\n"
+        "CMC     45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
+        "Cosmo             56.0 ± 2.5 *  61.0 ± 2.5 *\n"
+        "\n"
+        "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so). Highest mean at each point marked *. Chance: 3.7 %.\n"
+    )
+
+
+def test_a_pipe_gets_plain_text(run: Run) -> None:
+    console = Console(file=io.StringIO(), width=20)
+    show(run, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text == plain(run)
+    assert "\x1b" not in text
+    assert not any(line != line.rstrip() for line in text.splitlines())
+    assert "Cosmo is best" in text
+
+
+@pytest.mark.parametrize("width", [50, 80, 160])
+def test_a_narrow_terminal_loses_no_digit(run: Run, width: int) -> None:
+    text = shown(run, width)
+    assert "…" not in text
+    cells = [
+        f"{100 * value:.1f}"
+        for value in run.trials.dropna(subset="accuracy").groupby(["dataset", "method", "label_rate"])["accuracy"].mean()
+    ]
+    assert all(cell in text for cell in cells)
+
+
+def test_names_are_not_markup() -> None:
+    run = make({"[red]data[/]": {}}, methods=["[bold]x[/bold]", "y\x1b[31m"], titles={})
+    text = shown(run, 100)
+    assert "[red]data[/]" in text
+    assert "[bold]x[/bold]" in text
+    assert "\x1b[31m" not in text
+
+
+def test_cautions_stand_below_the_table(run: Run) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(rich_table(main_table(run, "utd-mhad")))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "2 of 3 seeds, 1 failed" in text
+    assert "Failed: 1 trial on utd-mhad" in text
