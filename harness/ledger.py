@@ -50,7 +50,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def to_bytes(content: Any) -> bytes:
-    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
 class Ledger:

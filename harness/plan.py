@@ -98,7 +98,8 @@ def make_plan(study: Study, data_root: Path | None) -> Plan:
 
     Raises `StudyError` that names, for each data set that can't be used as asked, where it stands and why.
     """
-    plan, problems = Plan(study), []
+    plan = Plan(study)
+    problems: list[Problem] = []
     for index, entry in enumerate(study.file.datasets):
         where = study.located.place(("datasets", index))
         try:
@@ -202,7 +203,7 @@ class _DatasetPlanner:
         stage1 = None
         if method.Stage1:
             indices = {"train": material.parts["train"], "unlabelled": unlabelled}
-            asked = {"options": settings.stage1_options, "settings": general.stage1.content()}
+            asked: dict[str, Any] = {"options": settings.stage1_options, "settings": general.stage1.content()}
             content = self._content("pretrain", method, asked, material, names, indices)
             about1 = {**about, "method": method.name, "gpus": general.stage1.gpus_per_worker}
             stage1 = self._add(content, about1, material, indices, ())

@@ -11,6 +11,7 @@ def _own_places(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A cache kept for the session, and a HOME for Ray's authentication token."""
     os.environ["HARNESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ["OMP_NUM_THREADS"] = "1"  # in the processes that tests start: cores are shared
     os.environ["MPLCONFIGDIR"] = str(tmp_path_factory.mktemp("matplotlib"))
 
 

@@ -90,7 +90,7 @@ def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Qu
 
 def measure(arrays: Sequence[np.ndarray], n_classes: int, settings: QualitySettings, seed: int) -> tuple[Quality, ...]:
     """Quality of each modality's normalised unlabelled samples (n, ...). Raises ValueError for fewer than four samples."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # libraries take every core else, and the number of cores could change the last bits
         found = [_measure_one(array, j, n_classes, settings, seed) for j, array in enumerate(arrays)]

@@ -131,7 +131,7 @@ class Told(tune.Callback):
         self._desk, self._stop = desk, stop
         self.error: Exception | None = None
 
-    def on_trial_result(self, *_: Any, trial: Trial, result: dict[str, Any], **__: Any) -> None:
+    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
         if (job := self._desk.jobs.get(trial.config["job"])) is None:
             return
         if "where" in result:
@@ -139,10 +139,10 @@ class Told(tune.Callback):
         elif "progress" in result:
             self._desk.watch.progressed(job, Progress(**result["progress"]))
 
-    def on_trial_complete(self, *_: Any, trial: Trial, **__: Any) -> None:
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._ended(trial)
 
-    def on_trial_error(self, *_: Any, trial: Trial, **__: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         said = Path(trial.error_file)  # Tune keeps the error there only
         self._ended(trial, died=said.read_text(encoding="utf-8") if said.is_file() else "")
 
@@ -160,7 +160,7 @@ def run_trials(
     course: Course, data: Mapping[str, Recordings], perform: Perform, watch: Watch, stop: Stop, retries: int, max_concurrent: int | None
 ) -> None:
     """Run a course to its end, or until ``stop`` is asked. data: fingerprint → recordings."""
-    there = ray.cluster_resources()
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     desk = Desk(course, {name: ray.put(recordings) for name, recordings in data.items()}, perform, watch, retries)
     told = Told(desk, stop)
     try:

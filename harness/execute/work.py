@@ -157,5 +157,5 @@ def _predictions(done: Stage2Result, recordings: Recordings, job: Job) -> bytes:
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as a compressed npz, the same bytes for the same arrays."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

@@ -62,13 +62,16 @@ def _yaml_hint(error: MarkedYAMLError) -> str:
 
 
 def _plain(node: Any, path: Path, name: str, places: dict[Path, str]) -> Any:
+    here: Path
     if isinstance(node, CommentedMap):
         for key in node:
-            places[(*path, str(key))] = f"{name}:{node.lc.key(key)[0] + 1}" if key in (node.lc.data or {}) else places[path]
+            here = (*path, str(key))  # a merged key (<<) has no line of its own
+            places[here] = f"{name}:{node.lc.key(key)[0] + 1}" if key in (node.lc.data or {}) else places[path]
         return {str(key): _plain(value, (*path, str(key)), name, places) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):
-            places[(*path, index)] = f"{name}:{node.lc.item(index)[0] + 1}"
+            here = (*path, index)
+            places[here] = f"{name}:{node.lc.item(index)[0] + 1}"
         return [_plain(value, (*path, index), name, places) for index, value in enumerate(node)]
     if isinstance(node, ScalarBoolean):
         return bool(node)
