@@ -14,10 +14,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from harness import __version__, registry
-from harness.errors import InputError
+from harness.errors import InputError, StudyError
 
 app = typer.Typer(
     name="harness",
@@ -30,7 +29,10 @@ app = typer.Typer(
 )
 data_app = typer.Typer(name="data", help="Check, describe and prepare data sets.", no_args_is_help=True)
 app.add_typer(data_app)
-out, err = Console(), Console(stderr=True)
+PIPE_COLUMNS = 160  # what goes into a file or a pipe isn't wrapped at 80
+out, err = (
+    Console(stderr=stderr, width=None if stream.isatty() else PIPE_COLUMNS) for stderr, stream in ((False, sys.stdout), (True, sys.stderr))
+)
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/label_rate.")]
 DataRoot = Annotated[
@@ -120,22 +122,12 @@ def report(
 @app.command(name="list", epilog="Example: harness list methods")
 def list_(kind: Annotated[Plugins, typer.Argument(help="What to list.")]) -> None:
     """List what there is: built in, and added by other packages."""
-    table = Table("name", "what it is", "from", box=None, pad_edge=False, header_style="bold")
-    if kind is Plugins.studies:
-        from harness.driver import bundled_studies
-        from harness.study.yamltext import load
+    from harness.summary import show_plugins, show_studies
 
-        for path in bundled_studies():
-            table.add_row(path.stem, str(load(path.read_text(encoding="utf-8"), str(path)).value.get("title", "")), str(path))
+    if kind is Plugins.studies:
+        show_studies(out)
     else:
-        for name, target in registry.paths(kind.value).items():
-            try:
-                what = registry.get(kind.value, name).title
-            except InputError as error:
-                what = f"[red]{error}[/red]"
-            built_in = name in registry.BUILT_IN[kind.value]
-            table.add_row(name, what, "built in" if built_in else target.partition(":")[0])
-    out.print(table if table.row_count else f"no {kind.value} yet")
+        show_plugins(kind.value, out)
 
 
 @data_app.command(epilog="Example: harness data check usc-had --data ~/data")
@@ -196,7 +188,8 @@ def entry() -> None:
     try:
         app()
     except InputError as error:
-        err.print("[bold red]error:[/bold red] ", end="")
+        several = isinstance(error, StudyError) and len(error.problems) > 1
+        err.print("[bold red]error:[/bold red]", end="\n" if several else " ")
         err.print(str(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:

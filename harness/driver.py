@@ -8,26 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-import harness
 from harness.errors import InputError
 from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
-from harness.study import read_study
-
-
-def bundled_studies() -> list[Path]:
-    """The studies that come with the package: inside it when installed, beside it in a checkout."""
-    package = Path(harness.__file__).parent
-    folder = next((folder for folder in (package / "studies", package.parent / "studies") if folder.is_dir()), None)
-    return sorted(folder.glob("*.yaml")) if folder else []
-
-
-def find_study(path: Path) -> Path:
-    """The study file that is meant: a path, or the name of a bundled study."""
-    if path.exists() or path.suffix or len(path.parts) > 1:
-        return path
-    return next((study for study in bundled_studies() if study.stem == path.name), path)
+from harness.study import find_study, read_study
 
 
 @dataclass

@@ -101,8 +101,9 @@ class Method(ABC):
 
     Stage1, Stage2: the options that change each stage; an option that changes both stands in both. In a study they are
     one flat mapping, ``options: {cosmo: {positives: 9, lambda: 0.8}}``. READINGS: named presets of these options and of
-    the stages' settings, e.g. {"authors-code": {"freeze": False, "stage2": {"lr": 0.001}}}; the first is the default. A
-    study's explicit values win over a reading's. SETTINGS: like one reading that always holds (a method's own defaults).
+    the stages' settings, e.g. {"authors-code": {"freeze": False, "stage2": {"lr": 0.001}}}, chosen by the option
+    ``reading``; the first is the default. ABLATIONS: the same, chosen by ``without``, and laid over the reading. A
+    study's explicit values win over both. SETTINGS: a preset that always holds (a method's own defaults).
     """
 
     name: ClassVar[str]
@@ -111,8 +112,14 @@ class Method(ABC):
     Stage1: ClassVar[type[Options] | None] = None  # None: the method has no stage 1
     Stage2: ClassVar[type[Options]] = Options
     READINGS: ClassVar[Readings] = {"paper": {}}
+    ABLATIONS: ClassVar[Readings] = {}
     SETTINGS: ClassVar[Mapping[str, Any]] = {}
     min_modalities: ClassVar[int] = 1
+
+    @classmethod
+    def presets(cls) -> dict[str, Readings]:
+        """Option → the presets that it chooses among, in the order in which they are laid over each other."""
+        return {option: presets for option, presets in (("reading", cls.READINGS), ("without", cls.ABLATIONS)) if presets}
 
     def rows(self, task: Task) -> tuple[str, ...]:
         """The variants of which each is a row of its own (SingleModal: the modalities); () for just one row."""

@@ -30,7 +30,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Optimiser(Options):
     """What both stages set: the gradient steps.
 
-    The defaults are the slides' and the authors' code's (facts: lr 0.01; SGD, momentum 0.9, weight decay 1e-4).
+    The defaults are the slides' (lr 0.01) and the authors' code's (SGD, momentum 0.9, weight decay 1e-4).
     ``lr_milestones``: epochs after which the rate is multiplied by ``lr_decay``.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,17 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from harness import registry
 from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
+from harness.errors import InputError
 from harness.jobs import Job
 from harness.ledger import Ledger, write_whole
 from harness.plan import Plan
+from harness.study import bundled_studies
+from harness.study.yamltext import load
 from harness.table import trial_table
 
 
@@ -108,6 +114,28 @@ def write_report(ledger: Ledger) -> Path:
     return path
 
 
+def show_plugins(kind: str, console: Console) -> None:
+    """The plug-ins of a kind: name, what it is, whether built in or from which package."""
+    table = Table("name", "what it is", "from", box=None, pad_edge=False, header_style="bold")
+    for name, target in registry.paths(kind).items():
+        try:
+            plugin = registry.get(kind, name)
+            what = plugin.title if kind == "datasets" else (inspect.getdoc(plugin) or plugin.title).splitlines()[0]
+        except InputError as error:
+            what = str(error)
+        table.add_row(name, Text(what), "built in" if name in registry.BUILT_IN[kind] else target.partition(":")[0])
+    console.print(table if table.row_count else f"no {kind} yet")
+
+
+def show_studies(console: Console) -> None:
+    """The studies that come with the package; each can be run by its name."""
+    table = Table("name", "what it asks", box=None, pad_edge=False, header_style="bold")
+    for path in bundled_studies():
+        content = load(path.read_text(encoding="utf-8"), str(path)).value
+        table.add_row(path.stem, str(content.get("question") or content.get("title", "")))
+    console.print(table)
+
+
 def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> None:
     """A data set in a few lines and tables."""
     about = describe(dataset, recordings)
@@ -118,7 +146,8 @@ def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> Non
         shape = " × ".join(map(str, modality["shape"]))
         facts.add_row(f"modality {modality['name']}", f"{modality['kind']}, {shape}, {modality['dtype']}")
     for part, subjects in about["default_split"].items():
-        facts.add_row(f"split: {part}", ", ".join(map(str, subjects)) if isinstance(subjects, list) else str(subjects) or "all others")
+        text = ", ".join(map(str, subjects)) if isinstance(subjects, list) else str(subjects)
+        facts.add_row(f"split: {part}", text or ("all other subjects" if part == "train" else "none"))
     facts.add_row("label pool", str(about["label_pool"] or "the training samples"))
     facts.add_row("fingerprint", about["fingerprint"])
     for name, note in about["notes"].items():

@@ -94,7 +94,7 @@ class CosmoPretrainer(Pretrainer):
 
 
 class Cosmo(Method):
-    """Cosmo for any number of modalities, with both readings of its sources (facts: the slides, the authors' UTD code)."""
+    """Cosmo for any number of modalities, with both readings of its sources: the paper's slides and the authors' UTD code."""
 
     name = "cosmo"
     title = "Cosmo"
@@ -113,6 +113,15 @@ class Cosmo(Method):
             "stage1": {"epochs": 300, "batch_size": 32, "lr_milestones": [100, 200, 300]},
             "stage2": {"epochs": 500, "lr": 0.001, "lr_milestones": [350, 400, 450]},
         },
+    }
+
+    ABLATIONS: ClassVar[Readings] = {
+        "nothing": {},
+        "contrastive": {"contrastive": False},
+        "guide": {"guide": "none"},
+        "attention": {"attention": "none"},
+        "iterative": {"iterative": False},
+        "fine-tuning": {"freeze_encoders": True},
     }
 
     @override

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+import harness
 from harness import registry
 from harness.errors import InputError, Problem, StudyError
 from harness.study.check import check
@@ -21,7 +22,7 @@ from harness.study.problems import problems_of
 from harness.study.settings import Settings, Trial
 from harness.study.yamltext import Located, load
 
-__all__ = ["DatasetEntry", "Settings", "Study", "StudyFile", "read_study"]
+__all__ = ["DatasetEntry", "Settings", "Study", "StudyFile", "bundled_studies", "find_study", "read_study"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,20 @@ class Study:
         if settings is None:
             raise StudyError(problems)
         return settings
+
+
+def bundled_studies() -> list[Path]:
+    """The studies that come with the package: inside it when installed, beside it in a checkout."""
+    package = Path(harness.__file__).parent
+    folder = next((folder for folder in (package / "studies", package.parent / "studies") if folder.is_dir()), None)
+    return sorted(folder.glob("*.yaml")) if folder else []
+
+
+def find_study(path: Path) -> Path:
+    """The study file that is meant: a path, or the name of a bundled study."""
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    return next((study for study in bundled_studies() if study.stem == path.name), path)
 
 
 def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:

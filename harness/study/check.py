@@ -131,7 +131,7 @@ def _unknown(dotted: str) -> tuple[str, str] | None:
     if rest[0] in ("stage1", "stage2"):
         return _unknown_below(General, rest, f"{root}.")
     method = registry.get("methods", root)
-    names = option_names(method.Stage1) | option_names(method.Stage2) | {"reading"}
+    names = option_names(method.Stage1) | option_names(method.Stage2) | set(method.presets())
     return None if rest[0] in names else (f"{root} has no option {rest[0]!r}", did_you_mean(rest[0], names))
 
 

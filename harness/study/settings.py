@@ -1,6 +1,6 @@
 """One trial's options: layers over layers, each value with its source.
 
-From the lowest: the models' defaults; the method's own; its reading's; the study; the data set's entry; the sweep.
+From the lowest: the models' defaults; the method's own; its presets'; the study; the data set's entry; the sweep.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Source = Callable[[Path], str]
 
 @dataclass(frozen=True)
 class Value:
-    """A value in force, and where it came from: "study.yaml:7", "--set …", "cosmo's reading authors-code"."""
+    """A value in force, and where it came from: "study.yaml:7", "--set …", "cosmo.reading: authors-code"."""
 
     value: Any
     source: str
@@ -82,13 +82,13 @@ class Trial:
         asked = self._asked()
         for dotted, value in point.items():
             asked |= self._named(tuple(dotted.split(".")), value, lambda path: source)
-        reading, problems = self._reading(asked)
-        if problems:
-            return None, problems
-        layer: Layer = {}
-        own = f"{self.method_name}'s default", f"{self.method_name}'s reading {reading}"
-        for options, text in zip((self.method.SETTINGS, self.method.READINGS[reading]), own, strict=True):
-            layer |= self._of_method(options, lambda path, text=text: text)  # type: ignore[misc]
+        layer = self._of_method(self.method.SETTINGS, lambda path: f"{self.method_name}'s default")
+        for group, presets in self.method.presets().items():
+            name, problems = self._preset(group, presets, asked)
+            if problems:
+                return None, problems
+            text = f"{self.method_name}.{group}: {name}"
+            layer |= self._of_method(presets[name], lambda path, text=text: text)  # type: ignore[misc]
         return self._validated(layer | asked)
 
     # -- layers -----------------------------------------------------------------------------------------------------
@@ -134,14 +134,14 @@ class Trial:
             layer |= flatten(value, (key,) if key in ("stage1", "stage2") else ("method", key), source)
         return layer
 
-    def _reading(self, asked: Layer) -> tuple[str, list[Problem]]:
-        readings = self.method.READINGS
-        found = asked.pop(("method", "reading"), None)
+    def _preset(self, group: str, presets: Mapping[str, Any], asked: Layer) -> tuple[str, list[Problem]]:
+        """The preset of a group that is asked for, taken out of ``asked``; else the first."""
+        found = asked.pop(("method", group), None)
         if found is None:
-            return next(iter(readings)), []
-        if not isinstance(found.value, str) or found.value not in readings:
-            hint = did_you_mean(str(found.value), readings)
-            return "", [Problem(found.source, f"{self.method_name}.reading", f"there is no reading {found.value!r}", hint)]
+            return next(iter(presets)), []
+        if not isinstance(found.value, str) or found.value not in presets:
+            hint = did_you_mean(str(found.value), presets)
+            return "", [Problem(found.source, f"{self.method_name}.{group}", f"there is no {group} {found.value!r}", hint)]
         return found.value, []
 
     # -- checking ---------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Trial:
         own, data = tree.pop("method", {}), tree.pop("data", {})
         names1, names2 = option_names(self.method.Stage1), option_names(self.method.Stage2)
         for name in sorted(own.keys() - names1 - names2):
-            hint = did_you_mean(name, names1 | names2 | {"reading", "stage1", "stage2"})
+            hint = did_you_mean(name, names1 | names2 | {*self.method.presets(), "stage1", "stage2"})
             where = _source(layer, ("method", name))
             problems.append(Problem(where, f"{self.method_name}.{name}", "there is no such option", hint))
         general = check(General, tree, (), ())

@@ -204,3 +204,22 @@ def test_any_text_is_read_or_refused_with_a_message(text: str) -> None:
     except StudyError as error:
         message = str(error)
     assert message.startswith("study.yaml")
+
+
+@pytest.mark.parametrize("study", sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_that_come_with_the_package_are_right(study: Path) -> None:
+    assert read_study(study).file.study == study.stem
+
+
+def test_an_ablation_is_a_preset_laid_over_the_reading(tmp_path: Path) -> None:
+    text = GOOD.replace("label_rate: [0.1, 0.2]", "cosmo.without: [nothing, attention, contrastive]").replace(
+        "{lambda: 0.5}", "{reading: authors-code}"
+    )
+    study = read(tmp_path, text)
+    entry = study.file.datasets[0]
+    without = {name: study.settings(entry, "cosmo", {"cosmo.without": name}) for name in ("nothing", "attention", "contrastive")}
+    attention = {name: settings.stage2_options.to_json()["attention"] for name, settings in without.items()}
+    assert attention == {"nothing": "authors-code", "attention": "none", "contrastive": "authors-code"}
+    assert without["nothing"].stage1_options == without["attention"].stage1_options != without["contrastive"].stage1_options
+    (fault,) = problems(tmp_path, text.replace("nothing, attention,", "nothing, atention,"))
+    assert "study.yaml:5 (value 2): cosmo.without: there is no without 'atention'\n    did you mean 'attention'?" in fault
