@@ -2,26 +2,107 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
-from typing_extensions import override
+import torch
+from pydantic import model_validator
+from torch import Tensor, nn
+from typing_extensions import Self, override
 
 from harness.method import Classifier, Method, Pretrained, Readings, Task
 from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
+from harness.nn.heads import RECURRENT
+from harness.nn.spectral import DROPOUT, FILTERS, WIDTH, build_spectral_encoders, by_interval
+from harness.options import Options, Positive
+
+MERGE_KERNELS = (8, 6, 4)
+RECURRENT_DROPOUT = 0.5
+PUBLISHED: dict[str, Any] = {"optimizer": "adam", "lr": 1e-4, "betas": [0.5, 0.9], "weight_decay": 5e-4}
+
+
+class SpectralStage2(Options):
+    """form: the network of the comparison, which all methods here share, or the original publication's.
+
+    intervals: of the original form's spectra; none: 20, or fewer, so that each holds 10 samples of the shortest modality.
+    """
+
+    form: Literal["comparison", "original"] = "comparison"
+    intervals: Positive | None = None
+
+    @model_validator(mode="after")
+    def _intervals_are_the_originals(self) -> Self:
+        if self.intervals is not None and self.form != "original":
+            raise ValueError("intervals is for form 'original'; the comparison's network has no intervals")
+        return self
+
+
+class MergeHead(nn.Module):
+    """Features of M sensors, each (n, 64, intervals · 4) → logits (n, n_classes), and no weights.
+
+    Three convolutions over all sensors and the spectrum, a GRU of 2x120 over the intervals, the mean over them. Source: Yao et
+    al. 2017 and the authors' code. The published kernels span the two sensors there; here they span however many there are.
+    """
+
+    attention = None
+
+    def __init__(self, sensors: int, n_classes: int):
+        super().__init__()
+        layers: list[nn.Module] = [nn.Dropout3d(DROPOUT)]
+        for kernel in MERGE_KERNELS:
+            layers += [
+                nn.ConstantPad3d((*_same(kernel), *_same(sensors), 0, 0), 0),
+                nn.Conv3d(FILTERS, FILTERS, (1, sensors, kernel)), nn.BatchNorm3d(FILTERS), nn.ReLU(inplace=True), nn.Dropout3d(DROPOUT),
+            ]  # fmt: skip
+        self.merge = nn.Sequential(*layers[:-1])  # what follows the last one is the GRU, with its own dropout
+        self.gru = IntervalGRU(FILTERS * sensors * WIDTH)
+        self.output = nn.Linear(RECURRENT, n_classes)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, None]:
+        merged = self.merge(torch.stack([by_interval(z) for z in features], dim=3))  # (n, 64, intervals, M, 4)
+        return self.output(self.gru(merged.transpose(1, 2).flatten(2)).mean(1)), None
+
+
+class IntervalGRU(nn.Module):
+    """(n, intervals, width) → (n, intervals, 120): two layers, dropout 0.5 after each."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.gru = nn.GRU(width, RECURRENT, num_layers=2, dropout=RECURRENT_DROPOUT, batch_first=True)
+        self.dropout = nn.Dropout(RECURRENT_DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(self.gru(x)[0])
+
+
+def _same(kernel: int) -> tuple[int, int]:
+    """The zeros before and after that leave a length as it is."""
+    return (kernel - 1) // 2, kernel // 2
 
 
 class DeepSense(Method):
-    """DeepSense in the comparison's form: the encoders and head that all methods here share, concatenated, no attention.
+    """DeepSense in two forms.
 
-    Source: the authors of Cosmo's code for UTD. It departs from Yao et al. 2017, whose input is the spectrum of time
-    intervals, with merging convolutions, the GRU's mean over time, and Adam.
+    comparison: the encoders and head that all methods here share, concatenated, no attention. Source: the authors of Cosmo's
+    code for UTD. original: Yao et al. 2017 and its code: spectra of time intervals (`SpectralEncoder`), `MergeHead`; it departs
+    in how an interval is sampled (`spectra`), and needs series or skeletons. The reading ``original`` is that form with its
+    published optimiser, Adam 1e-4 (0.5, 0.9) and L2 5e-4; epochs and batch are the harness's own, as theirs are for 119 080 samples.
     """
 
     name = "deepsense"
     title = "DeepSense"
-    READINGS: ClassVar[Readings] = {"paper": {}, "authors-code": {"stage2": {"epochs": 300, "lr": 0.001}}}
+    Stage2 = SpectralStage2
+    READINGS: ClassVar[Readings] = {
+        "paper": {},
+        "authors-code": {"stage2": {"epochs": 300, "lr": 0.001}},
+        "original": {"form": "original", "stage2": PUBLISHED},
+    }
 
     @override
-    def build_classifier(self, task: Task, options: Any, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, row: str = "") -> Classifier:
+        """Raises InputError for the original form of frames and volumes."""
+        if options.form == "original":
+            spectral = build_spectral_encoders(task.modalities, options.intervals, self.name)
+            return FusionClassifier(spectral, MergeHead(len(task.modalities), task.n_classes))
         encoders = start_encoders(task)
         return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))

@@ -51,7 +51,8 @@ class Pretrained:
 class Pretrainer(nn.Module, ABC):
     """The model of stage 1. `forward` works on each worker's samples, `loss` on the features of the whole batch.
 
-    ``encoders`` (an nn.ModuleDict by modality) is what stage 2 receives; everything else is thrown away.
+    ``encoders`` (an nn.ModuleDict by modality) is what stage 2 receives; everything else is thrown away. If there are also
+    ``projections`` by modality, the distance between the modalities' projections is recorded.
     ``rng``: a CPU generator with the same state on every worker; all of a method's own draws come from it.
     """
 
@@ -92,7 +93,15 @@ class Classifier(nn.Module, ABC):
         return Phase(frozenset(name for name, _ in self.named_children()))
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
-        """Arrays worth keeping beside the accuracy, first axis the sample: e.g. ``attention`` (n, n_modalities)."""
+        """Arrays worth keeping beside the accuracy, first axis the sample.
+
+        Of two the record holds the mean over the test samples: ``attention`` (n, n_modalities), the modalities' weights in
+        the task's order, and ``modal_distance`` (n,), see `harness.nn.distance`.
+        """
+        return {}
+
+    def unexplained(self) -> dict[str, str]:
+        """Why, by its name, `explain` leaves out one of these two; the reason of one that is there is not used."""
         return {}
 
 

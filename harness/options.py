@@ -31,7 +31,7 @@ class Optimiser(Options):
     """What both stages set: the gradient steps.
 
     The defaults are the slides' (lr 0.01) and the authors' code's (SGD, momentum 0.9, weight decay 1e-4).
-    ``lr_milestones``: epochs after which the rate is multiplied by ``lr_decay``.
+    ``lr_milestones``: epochs after which the rate is multiplied by ``lr_decay``. ``betas``: Adam's.
     """
 
     epochs: Annotated[int, Field(ge=0)] = 100
@@ -39,6 +39,7 @@ class Optimiser(Options):
     lr: Annotated[float, Field(gt=0)] = 0.01
     optimizer: Literal["sgd", "adam"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
     lr_milestones: tuple[Positive, ...] = ()
@@ -46,7 +47,7 @@ class Optimiser(Options):
 
     def content(self) -> dict[str, Any]:
         """What of these settings can change a result."""
-        return self.to_json()
+        return {name: value for name, value in self.to_json().items() if name != "betas" or self.optimizer == "adam"}
 
 
 class Stage1(Optimiser):
@@ -57,7 +58,7 @@ class Stage1(Optimiser):
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
 
     def content(self) -> dict[str, Any]:
-        return {name: value for name, value in self.to_json().items() if name != "gpus_per_worker"}
+        return {name: value for name, value in super().content().items() if name != "gpus_per_worker"}
 
 
 class Stage2(Optimiser):

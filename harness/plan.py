@@ -247,6 +247,7 @@ class _DatasetPlanner:
             "kind": kind,
             "training": TRAINING_VERSION,
             "method": {"name": method.name, "version": method.version},
+            "dataset": {"name": material.dataset.name, "version": material.dataset.version},
             "data": material.recordings.fingerprint,
             "samples": {part: array_key(rows) for part, rows in indices.items()},
             "seeds": list(names),

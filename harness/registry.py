@@ -21,6 +21,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "attnsense": "baselines.attnsense:AttnSense",
         "cpc": "baselines.cpc:CPC",
         "cmc": "baselines.cmc:CMC",
+        "siamese": "baselines.siamese:Siamese",
+        "triplet": "baselines.triplet:Triplet",
+        "ntxent": "baselines.ntxent:NTXent",
     },
     "datasets": {
         "utd-mhad": "harness.data.utd_mhad:UtdMhad",

@@ -114,6 +114,7 @@ class PlainWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._tally.running.clear()
         self.note(self._tally.summary)
 
     def started(self, job: Job, where: str) -> None:
@@ -146,6 +147,7 @@ class RichWatch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._live.stop()
+        self._tally.running.clear()
         self.note(self._tally.summary)
 
     def started(self, job: Job, where: str) -> None:

@@ -31,8 +31,9 @@ def show(run: Run, console: Console) -> None:
     from rich.text import Text
 
     for table in tables(run):
+        console.print(Text(table.title, style="bold"))
         console.print(rich_table(table))
-        console.print()
+        console.print(Text("\n").join([*(_note(note) for note in table.notes), Text(table.caption, style="dim"), Text()]))
     for dataset in run.datasets:
         console.print(Text(" ".join(answer(run, dataset))))
 
@@ -44,15 +45,12 @@ def plain(run: Run) -> str:
 
 
 def rich_table(table: Table) -> rich.table.Table:
-    """A table for rich. Names are never read as markup."""
+    """A table's columns and rows for rich; its title and caption are lines of their own. Names are never read as markup."""
     import rich.box
     import rich.table
     from rich.text import Text
 
-    below = Text("\n").join([*(_note(note) for note in table.notes), Text(table.caption)])
-    shown = rich.table.Table(
-        title=Text(table.title, style="bold"), caption=below, title_justify="left", caption_justify="left", box=rich.box.SIMPLE_HEAD
-    )
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     for column in table.columns:
         shown.add_column(Text(column.title), justify="right" if column.number else "left", overflow="fold")
     for row in table.rows:

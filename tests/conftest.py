@@ -1,9 +1,16 @@
 """Every test has a cache and a home of its own: nothing of the user's is read or written."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from harness.execute.inline import InlineExecutor
+from harness.ledger import Ledger
+from harness.plan import make_plan
+from harness.study import read_study
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,6 +20,23 @@ def _own_places(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
     os.environ["OMP_NUM_THREADS"] = "1"  # in the processes that tests start: cores are shared
     os.environ["MPLCONFIGDIR"] = str(tmp_path_factory.mktemp("matplotlib"))
+
+
+@pytest.fixture(scope="session")
+def run_study() -> Callable[..., Ledger]:
+    """(a study's text, a folder for it and its run, the data's folder) → the ledger of the run, in this process; no job may fail."""
+
+    def run(text: str, folder: Path, data: Path | None = None) -> Ledger:
+        (folder / "study.yaml").write_text(text)
+        plan = make_plan(read_study(folder / "study.yaml"), data)
+        ledger = Ledger(folder / "run")
+        ledger.write_plan(plan.study_json(), plan.to_json())
+        InlineExecutor().run(list(plan.jobs.values()), plan.data, ledger, Mock())
+        errors = [record["error"]["traceback"] for record in ledger.records() if record["status"] != "done"]
+        assert not errors, errors[0]
+        return ledger
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,22 @@ def test_status_and_report(folder: Path) -> None:
     page = (folder / "runs/small/report.html").read_text()
     assert "<svg" in page
     assert "Cosmo" in page
+
+
+def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
+    command = [sys.executable, "-m", "harness.cli", "run", "small.yaml", "--inline", "--out", "killed"]
+    found = folder / "killed/records"
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(found.glob("*.json"))) < 3:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    before = {path: path.stat().st_mtime_ns for path in found.glob("*.json")}
+    assert 3 <= len(before) < 10
+    done = harness("run", "small.yaml", "--inline", "--out", "killed", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert records(folder / "killed") == records(folder / "runs/small")
 
 
 def test_inline_needs_no_ray(folder: Path) -> None:

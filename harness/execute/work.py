@@ -99,6 +99,8 @@ def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) 
         "train_seconds": done.seconds,
         "findings_seconds": done.findings_seconds,
         "n_parameters": done.n_parameters,
+        "modal_distance": done.modal_distance,
+        "absent": {} if done.modal_distance is not None else {"modal_distance": "stage 1 has no finite projections by modality"},
     }
     return result, {
         "encoders.safetensors": pretrained_to_bytes(done.pretrained),
@@ -126,12 +128,17 @@ def _train(method: Method, job: Job, recordings: Recordings, inputs: Inputs) -> 
 
 
 def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[str, Any]:
-    """Figures of stage 2: curves over the epochs looked at; which epoch counts is chosen later, from the record alone."""
-    curves = {}
+    """Figures of stage 2: curves over the epochs looked at; which epoch counts is chosen later, from the record alone.
+
+    per_class: part → accuracy of each class at the last look, None where the part has no such sample; for other looks, and
+    for confusion matrices, see `harness.results`.
+    """
+    curves, per_class = {}, {}
     for part, predictions in done.predictions.items():
         truth = recordings.label[job.indices[part]]
         looks = [metrics(truth, look, recordings.n_classes) for look in predictions]
         curves[part] = {"accuracy": [look.accuracy for look in looks], "macro_f1": [look.macro_f1 for look in looks]}
+        per_class[part] = list(looks[-1].per_class)
     return {
         "loss": done.loss,
         "epochs_evaluated": done.epochs_evaluated,
@@ -140,7 +147,33 @@ def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[
         "evaluation_seconds": done.evaluation_seconds,
         "n_parameters": done.n_parameters,
         "n_labelled": len(job.indices["labelled"]),
+        "flops": done.flops,
+        "per_class": per_class,
+        **_explained_means(done, recordings),
     }
+
+
+def _explained_means(done: Stage2Result, recordings: Recordings) -> dict[str, Any]:
+    """Means over the test samples, after the last epoch; None where ``absent`` has the reason.
+
+    attention: modality → weight. modal_distance: D̄, cosine distance between the modalities' features, before any weighting.
+    """
+    shapes = {"attention": (len(recordings.modalities),), "modal_distance": ()}
+    found: dict[str, Any] = dict.fromkeys(shapes)
+    absent: dict[str, str] = {}
+    for name, shape in shapes.items():
+        array = done.explained.get(name)
+        if array is None:
+            absent[name] = done.unexplained.get(name, "the method's classifier doesn't give it")
+        elif array.shape[1:] != shape:
+            absent[name] = f"one sample's has shape {array.shape[1:]}, not {shape}"
+        elif not np.isfinite(array).all():
+            absent[name] = "not finite for some samples"
+        else:
+            found[name] = array.mean(0, dtype=np.float64).tolist()
+    if found["attention"]:
+        found["attention"] = dict(zip((m.name for m in recordings.modalities), found["attention"], strict=True))
+    return {**found, "absent": absent}
 
 
 def _predictions(done: Stage2Result, recordings: Recordings, job: Job) -> bytes:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.method import Batch, Classifier, Phase, Task
+from harness.nn.distance import modal_distance
 from harness.nn.encoders import Encoder, build_encoders
 from harness.nn.heads import RecurrentClassifier
 from harness.options import Options, Positive
@@ -72,7 +73,7 @@ class FusionHead(nn.Module):
 class FusionClassifier(Classifier):
     """Encoders and a `FusionHead`; without ``iterative`` every epoch trains both."""
 
-    def __init__(self, encoders: nn.ModuleDict, head: FusionHead, iterative: Iterative | None = None):
+    def __init__(self, encoders: nn.ModuleDict, head: nn.Module, iterative: Iterative | None = None):
         super().__init__()
         self.encoders = encoders
         self.head = head
@@ -89,9 +90,21 @@ class FusionClassifier(Classifier):
         return super().phase(epoch) if self.iterative is None else self.iterative.phase(epoch)
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
-        """``attention``: the weights over modalities, (n, M), if the classifier has any."""
-        weights = self.head(list(self.modal_features(batch).values()))[1]
-        return {} if weights is None else {"attention": weights}
+        """``attention``: the weights over modalities, (n, M). ``modal_distance``: see there, of the features before any weighting, (n,)."""
+        features = list(self.modal_features(batch).values())
+        weights = self.head(features)[1]
+        found = {} if weights is None else {"attention": weights}
+        return found if "modal_distance" in self.unexplained() else {**found, "modal_distance": modal_distance(features)}
+
+    def unexplained(self) -> dict[str, str]:
+        """Between features of unequal width there is no cosine."""
+        by_name = dict(zip(self.encoders, widths(self.encoders), strict=True))
+        reasons = {"attention": "the method has no attention over modalities"}
+        if len(by_name) < 2:
+            reasons["modal_distance"] = "there is only one modality"
+        elif len(set(by_name.values())) > 1:
+            reasons["modal_distance"] = "features of unequal width: " + ", ".join(f"{name} {width}" for name, width in by_name.items())
+        return reasons
 
 
 def start_encoders(task: Task, state: Mapping[str, Tensor] | None = None) -> nn.ModuleDict:

@@ -24,7 +24,7 @@ def build_optimiser(parameters: Iterable[nn.Parameter], settings: Optimiser) -> 
     if settings.optimizer == "sgd":
         optimiser = SGD(parameters, settings.lr, settings.momentum, weight_decay=settings.weight_decay, fused=True)
     else:
-        optimiser = Adam(parameters, settings.lr, weight_decay=settings.weight_decay, fused=True)
+        optimiser = Adam(parameters, settings.lr, settings.betas, weight_decay=settings.weight_decay, fused=True)
     return optimiser, MultiStepLR(optimiser, settings.lr_milestones, settings.lr_decay)
 
 

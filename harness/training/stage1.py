@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from harness.errors import InputError
 from harness.method import Method, Pretrained, Pretrainer, Progress
+from harness.nn.distance import modal_distance
 from harness.options import Stage1
 from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
-from harness.training.material import Material, permuted
+from harness.training.material import Material, in_order, permuted
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Stage1Result:
 
     loss: mean over the samples of each epoch. loss_floor: the least that it can be, if known. seconds: training alone.
     findings_seconds: what the method found in the unlabelled data (Cosmo: quality). n_parameters: of the whole pretrainer.
+    modal_distance: mean cosine distance between the modalities' projections of a sample, over the unlabelled samples, after
+    the last epoch; None if the pretrainer has no projections by modality.
     """
 
     pretrained: Pretrained
@@ -31,6 +35,7 @@ class Stage1Result:
     seconds: float
     findings_seconds: float
     n_parameters: int
+    modal_distance: float | None
 
 
 def pretrain(
@@ -64,7 +69,28 @@ def pretrain(
         seconds += perf_counter() - started
         yield Progress(epoch, settings.epochs, losses[-1])
     encoders = {name: tensor.detach().cpu().clone() for name, tensor in model.encoders.state_dict().items()}
-    return Stage1Result(Pretrained(encoders, findings), tuple(losses), model.loss_floor, seconds, findings_seconds, n_parameters(model))
+    return Stage1Result(
+        pretrained=Pretrained(encoders, findings),
+        loss=tuple(losses),
+        loss_floor=model.loss_floor,
+        seconds=seconds,
+        findings_seconds=findings_seconds,
+        n_parameters=n_parameters(model),
+        modal_distance=_modal_distance(model, material, unlabelled),
+    )
+
+
+@torch.no_grad()
+def _modal_distance(model: Pretrainer, material: Material, samples: np.ndarray) -> float | None:
+    projections = getattr(model, "projections", None)
+    if not isinstance(projections, nn.ModuleDict) or len(projections) < 2:
+        return None
+    model.eval()
+    total = 0.0
+    for chunk in in_order(samples):
+        batch = material.batch(chunk)
+        total += modal_distance([head(model.encoders[name](batch[name])) for name, head in projections.items()]).sum().item()
+    return total / len(samples) if np.isfinite(total) else None
 
 
 def _epoch(

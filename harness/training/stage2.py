@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from harness.errors import InputError
 from harness.method import Classifier, Method, Phase, Pretrained, Progress
 from harness.options import Stage2
+from harness.training.cost import inference_flops
 from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
 from harness.training.material import Material, in_order, permuted
 
@@ -25,6 +26,7 @@ class Stage2Result:
     loss: mean over the samples of each epoch. epochs_evaluated: the epochs of the looks, rising; (0,) if none was trained.
     predictions: name → classes predicted at each look, (n_looks, n) uint16. seconds: training alone. evaluation_seconds: all
     looks. explained: what the classifier of the last epoch says of "test" (first axis the sample), if that was evaluated.
+    unexplained: why, by name, it may not say something. flops: of one inference, see `inference_flops`.
     """
 
     loss: tuple[float, ...]
@@ -34,6 +36,8 @@ class Stage2Result:
     evaluation_seconds: float
     n_parameters: int
     explained: Mapping[str, np.ndarray]
+    unexplained: Mapping[str, str]
+    flops: int
 
 
 def train(
@@ -70,8 +74,16 @@ def train(
         looks.look(0)
     explained = looks.explain(evaluated["test"]) if "test" in evaluated else {}
     return Stage2Result(
-        tuple(losses), tuple(looks.epochs), looks.stacked(), seconds, looks.seconds, n_parameters(model), explained
-    )  # fmt: skip
+        loss=tuple(losses),
+        epochs_evaluated=tuple(looks.epochs),
+        predictions=looks.stacked(),
+        seconds=seconds,
+        evaluation_seconds=looks.seconds,
+        n_parameters=n_parameters(model),
+        explained=explained,
+        unexplained=model.unexplained(),
+        flops=inference_flops(model, material.batch(labelled[:1])),  # last, for it takes the model off its device
+    )
 
 
 def apply_phase(model: Classifier, phase: Phase) -> None:

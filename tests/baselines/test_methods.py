@@ -169,7 +169,7 @@ def test_single_modal_has_a_row_for_each_modality() -> None:
 
 def test_pretrained_encoders_must_fit() -> None:
     with pytest.raises(RuntimeError, match="state_dict"):
-        CPC().build_classifier(Task(MODALITIES[:2], CLASSES), None, Pretrained({}, {}))
+        CPC().build_classifier(Task(MODALITIES[:2], CLASSES), CPC.Stage2(), Pretrained({}, {}))
 
 
 def test_methods_import_neither_ray_nor_pandas_nor_sklearn() -> None:

@@ -21,6 +21,7 @@ from harness.data.fantasy_device import (
     spikes,
     square,
 )
+from harness.data.normalise import Normaliser
 from harness.data.splits import Split, split_indices
 from harness.data.windows import windows
 
@@ -77,6 +78,34 @@ def test_the_label_is_the_mode_of_most_of_the_window(monkeypatch):
     monkeypatch.setattr("harness.data.fantasy_device.draw_segments", lambda *_: [(3, 2), (1, 4), (0, 4)])
     recordings = load(device(series=2, seconds=10, window=200, stride=50))
     assert recordings.label[:7].tolist() == [3, 3, 1, 1, 1, 1, 1]  # the third window is half and half: the earlier class
+
+
+def test_labels_are_at_the_common_rate_whatever_the_sensors(monkeypatch):
+    monkeypatch.setattr("harness.data.fantasy_device.draw_segments", lambda *_: [(3, 2), (1, 4), (0, 4)])
+    recordings = load(device(series=4, seconds=10, window=200, stride=200, pairing="unpaired"))
+    for series in (1, 2, 3, 4):  # 40, 80, 80 and 20 Hz
+        windows = recordings.arrays["signal"][recordings.subject == series]
+        assert recordings.label[recordings.subject == series].tolist() == [3, 1, 1, 0, 0]
+        means = [np.abs(window[window[:, 1] == 0, 0]).mean() for window in windows]
+        assert means[0] < 0.35  # peaks: mostly nothing but noise
+        assert min(means[1:3]) > 0.9  # square
+        assert min(means[3:]) > 0.5  # sinus: 2/π
+        assert max(means[3:]) < 0.8
+
+
+@pytest.mark.parametrize("pairing", ["paired", "unpaired"])
+def test_time_and_channel_are_not_mixed(pairing):
+    recordings = load(device(pairing=pairing, window=200, stride=150))
+    normalised = Normaliser.fit(recordings.arrays, np.arange(recordings.n_samples), recordings.modalities)
+    for name, array in recordings.arrays.items():
+        assert set(np.unique(array[..., 1])) == {0, 1}
+        assert (array[..., 0][array[..., 1] == 1] == 0).all()
+        for series in (1, 2, 3, 4):
+            one = array[recordings.subject == series]
+            np.testing.assert_array_equal(one[:-1, 150:], one[1:, :50])  # windows overlap by rows
+            flags = [tuple(window[:100, 1]) for window in one[::2]]  # 300 samples apart: whole seconds
+            assert len(set(flags)) == 1
+        assert len(np.unique(normalised.apply(name, array)[..., 1])) == 2
 
 
 def test_segments_change_mode_and_last_two_seconds_times_a_geometric_number():

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from reports.run import Run
 from reports.tables import main_table
-from reports.terminal import plain, plain_table, rich_table, show
+from reports.terminal import plain, plain_table, show
 
 
 def shown(run: Run, width: int) -> str:
@@ -67,9 +67,7 @@ def test_names_are_not_markup() -> None:
     assert "\x1b[31m" not in text
 
 
-def test_cautions_stand_below_the_table(run: Run) -> None:
-    console = Console(file=io.StringIO(), width=120)
-    console.print(rich_table(main_table(run, "utd-mhad")))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+def test_cautions_stand_with_the_table(run: Run) -> None:
+    text = shown(run, 120)
     assert "2 of 3 seeds, 1 failed" in text
     assert "Failed: 1 trial on utd-mhad" in text

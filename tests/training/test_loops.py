@@ -165,7 +165,7 @@ def test_phase_of_an_unknown_part_is_an_error() -> None:
     from harness.method import Phase
 
     with pytest.raises(KeyError, match="decoder"):
-        apply_phase(DeepSense().build_classifier(TASK, None, None), Phase(frozenset({"decoder"})))
+        apply_phase(DeepSense().build_classifier(TASK, DeepSense.Stage2(), None), Phase(frozenset({"decoder"})))
 
 
 @pytest.mark.parametrize("stage", [first_stage, second_stage])

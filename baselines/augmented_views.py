@@ -1,0 +1,68 @@
+"""What siamese networks, triplets and NT-Xent share: stage 1 on two augmented views of each sample, stage 2 as DeepSense's."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Task
+from harness.nn.augment import Augmentations
+from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
+from harness.nn.encoders import build_encoders
+from harness.nn.heads import ProjectionHead
+
+
+class ViewsPretrainer(Pretrainer):
+    """Encoders, their features side by side, one projection head; ``objective`` takes embeddings (2n, 128) and labels (2n,)."""
+
+    def __init__(self, task: Task, augmentations: Augmentations, objective: nn.Module):
+        super().__init__()
+        self.augmentations = augmentations
+        self.objective = objective
+        self.encoders = build_encoders(task.modalities)
+        self.projection = ProjectionHead(sum(widths(self.encoders)))
+
+    @override
+    def forward(self, batch: Batch, rng: torch.Generator) -> Features:
+        """The normalised projections (n, 128) of a sample's first and second view; each modality is augmented by itself."""
+        # one draw from rng, however many samples this worker has, so that the workers' rngs stay alike
+        seed = int(torch.randint(2**62, (), generator=rng))
+        generator = torch.Generator(next(iter(batch.values())).device).manual_seed(seed)
+        features = []
+        for name, encoder in self.encoders.items():
+            views = [self.augmentations.apply(batch[name], generator) for _ in range(2)]
+            features.append(encoder(torch.cat(views)))
+        first, second = self.projection(torch.cat(features, dim=2)).chunk(2)
+        return first, second
+
+    @override
+    def loss(self, features: Features, rng: torch.Generator) -> Tensor:
+        """The objective, with the sample's identity as both views' label."""
+        identity = torch.arange(len(features[0]), device=features[0].device)
+        loss: Tensor = self.objective(torch.cat(features), identity.repeat(2))
+        return loss
+
+
+class AugmentedViews(Method):
+    """Base of the contrastive classics, for any number of modalities: a subclass gives the objective.
+
+    Source: the talk on contrastive losses for sensor data, for the augmentations and the objectives. The encoders, the
+    projection head and the classifier are those that all methods here share, not the talk's.
+    """
+
+    @abstractmethod
+    def objective(self, options: Any) -> nn.Module:
+        """The loss, from pytorch-metric-learning, which is only imported when it is needed."""
+
+    @override
+    def build_pretrainer(self, task: Task, options: Any) -> Pretrainer:
+        return ViewsPretrainer(task, options, self.objective(options))
+
+    @override
+    def build_classifier(self, task: Task, options: Any, pretrained: Pretrained | None, row: str = "") -> Classifier:
+        encoders = start_encoders(task, pretrained.encoders if pretrained else None)
+        return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))

@@ -1,0 +1,36 @@
+"""Triplets: a sample's other view is nearer than any view of another sample, by a margin."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+from typing_extensions import override
+
+from baselines.augmented_views import AugmentedViews
+from harness.nn.augment import Augmentations
+
+
+class TripletStage1(Augmentations):
+    """margin: by how much, in the distance of normalised projections, which is at most 2."""
+
+    margin: Annotated[float, Field(gt=0, le=2)] = 0.2
+
+
+class Triplet(AugmentedViews):
+    """The triplet loss max(0, d(a, p) − d(a, n) + margin) over all triplets of a batch; memory grows with the batch's cube.
+
+    Source: Schroff et al. 2015 (margin 0.2), in pytorch-metric-learning's form: d isn't squared; the mean is over the triplets
+    with a loss above 0, so it stays near the margin while fewer and fewer are left.
+    """
+
+    name = "triplet"
+    title = "Triplet"
+    Stage1 = TripletStage1
+
+    @override
+    def objective(self, options: TripletStage1) -> nn.Module:
+        from pytorch_metric_learning.losses import TripletMarginLoss
+
+        return TripletMarginLoss(margin=options.margin)
