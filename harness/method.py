@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -163,9 +163,9 @@ class Method(ABC):
 
 @dataclass(frozen=True)
 class Progress:
-    """One epoch has ended."""
+    """One epoch has ended. loss_floor: the least value that its loss can take, where that is known and not zero."""
 
     epoch: int
     epochs: int
     loss: float
-    extra: Mapping[str, float] = field(default_factory=dict)
+    loss_floor: float | None = None

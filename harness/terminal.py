@@ -190,14 +190,18 @@ def watch_for(console: Console, jobs: Sequence[Job], already_done: int = 0, tria
 
 
 def state(running: Running, width: int = 80) -> str:
-    """``12/300 · loss 0.4321 · node7``, the less the narrower."""
+    """``12/300 · loss 2.3121 (floor 2.079) · node7``, the less the narrower."""
     progress = running.progress
     if progress is None:
         return "starting"
     parts = [f"{progress.epoch}/{progress.epochs}"]
-    parts += [f"loss {progress.loss:.4g}"] if width >= 60 else []
+    parts += [f"loss {progress.loss:.4g}" + _floor(progress, width)] if width >= 60 else []
     parts += [running.where] if width >= 100 and running.where != "local" else []
     return " · ".join(parts)
+
+
+def _floor(progress: Progress, width: int) -> str:
+    return f" (floor {progress.loss_floor:.4g})" if progress.loss_floor is not None and width >= 80 else ""
 
 
 def ending(job: Job, record: Record, seconds: float | None) -> str:

@@ -127,4 +127,5 @@ def test_the_live_view_fits_its_terminal(width: int, height: int):
 def test_small_words():
     assert state(Running(A, "node7", 0.0)) == "starting"
     assert state(Running(A, "node7", 0.0, Progress(3, 300, 0.5)), width=59) == "3/300"
+    assert state(Running(A, "local", 0.0, Progress(3, 300, 2.5, 2.0794)), width=80) == "3/300 · loss 2.5 (floor 2.079)"
     assert [span(s) for s in (0.42, 9.96, 59.4, 59.6, 185, 7800)] == ["0.4 s", "10 s", "59 s", "1 min 00 s", "3 min 05 s", "2 h 10 min"]

@@ -67,7 +67,7 @@ def pretrain(
             losses.append(_epoch(model, optimiser, settings, material, permuted(unlabelled, settings.batch_size, order), draws, epoch))
         schedule.step()
         seconds += perf_counter() - started
-        yield Progress(epoch, settings.epochs, losses[-1])
+        yield Progress(epoch, settings.epochs, losses[-1], model.loss_floor or None)
     encoders = {name: tensor.detach().cpu().clone() for name, tensor in model.encoders.state_dict().items()}
     return Stage1Result(
         pretrained=Pretrained(encoders, findings),

@@ -53,3 +53,14 @@ def test_few_samples(n: int) -> None:
 
 def test_constant_modality() -> None:
     assert measure([np.zeros((20, 5))], 4, QualitySettings(), 0)[0].hopkins == 0.5
+
+
+@pytest.mark.parametrize(("kind", "theirs"), [("clustered", 0.9672), ("uniform", 0.5095), ("regular", 0.3234)])
+def test_hopkins_agrees_with_pyclustertend(kind: str, theirs: float) -> None:
+    """Theirs: mean of 1 − pyclustertend.hopkins(x, 60) of version 1.10.0 over 20 draws on these data; its spread is below 0.017 a draw."""
+    rng = np.random.default_rng(0)
+    data = {"clustered": np.concatenate([rng.normal(centre, 0.02, (100, 3)) for centre in rng.uniform(0, 1, (6, 3))])}
+    data["uniform"] = rng.uniform(0, 1, (600, 3))
+    data["regular"] = np.stack(np.meshgrid(*[np.arange(9.0)] * 3), axis=-1).reshape(-1, 3)
+    ours = np.mean([hopkins(data[kind], np.random.default_rng(draw), 60) for draw in range(20)])
+    assert ours == pytest.approx(theirs, abs=0.02)
