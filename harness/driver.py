@@ -73,7 +73,7 @@ class Driver:
 
             executor = RayExecutor(address, retries=self.planned.study.file.retries)
         n_done = len(self.planned.jobs) - len(todo)
-        with watch_for(self.console, todo, n_done, len(self.planned.trials)) as watch:
+        with watch_for(self.console, todo, n_done, self.planned.shared) as watch:
             try:
                 executor.run(todo, self.planned.data, self.ledger, watch)
             except KeyboardInterrupt:

@@ -55,10 +55,16 @@ def show_status(ledger: Ledger, console: Console) -> None:
     table.add_row(f"trials ({len(trials)})", *(str(states[state]) for state in ("done", "failed", "pending")))
     console.print(f"{plan['study']} in {ledger.root}", highlight=False, soft_wrap=True)
     console.print(table)
-    for key, record in records.items():
+    show_failures(ledger, console)
+
+
+def show_failures(ledger: Ledger, console: Console) -> None:
+    """A line for each failed job: which, and why."""
+    for key, job in ledger.plan()["jobs"].items():
+        record = ledger.record(key)
         if record and record["status"] == "failed":
-            title, error = plan["jobs"][key]["title"], record["error"]
-            console.print(f"failed: {title}: {error['type']}: {error['message']}", markup=False, highlight=False, soft_wrap=True)
+            text = f"failed: {job['title']}: {record['error']['type']}: {record['error']['message']}"
+            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def report_run(ledger: Ledger) -> Any:
@@ -101,6 +107,7 @@ def show_result(ledger: Ledger, console: Console) -> int:
 
     run = report_run(ledger)
     show(run, console)
+    show_failures(ledger, console)
     return int((run.trials["status"] == "failed").sum())
 
 

@@ -35,12 +35,12 @@ class Running:
 class Tally:
     """Counts and times of a run's jobs.
 
-    jobs: those to run. already_done: needed jobs that an earlier run has left. trials: what the study asks for; where
-    they are more than jobs of stage 2, or stage 1 has fewer jobs than trials, jobs are shared.
+    jobs: those to run. already_done: needed jobs that an earlier run has left. shared: jobs that trials have in common and
+    that are therefore not run again for each.
     """
 
-    def __init__(self, jobs: Sequence[Job], already_done: int = 0, trials: int = 0, clock: Callable[[], float] = time.monotonic):
-        self.total, self.already_done, self.trials, self._clock = len(jobs), already_done, trials, clock
+    def __init__(self, jobs: Sequence[Job], already_done: int = 0, shared: int = 0, clock: Callable[[], float] = time.monotonic):
+        self.total, self.already_done, self.shared, self._clock = len(jobs), already_done, shared, clock
         self.running: dict[str, Running] = {}
         self.done, self.failed = 0, 0
         self._begun = clock()
@@ -95,7 +95,7 @@ class Tally:
         parts = [f"{self.done} of {self.total} jobs done"]
         parts += [f"{n} {word}" for n, word in ((self.failed, "failed"), (len(self.running), "running")) if n]
         parts += [f"{self.already_done} done before"] if self.already_done else []
-        parts += [f"for {self.trials} trials"] if self.trials else []
+        parts += [f"{self.shared} shared"] if self.shared else []
         parts += [span(self.elapsed)]
         if self.done + self.failed < self.total:
             left = self.time_left
@@ -183,9 +183,9 @@ class RichWatch:
         return table
 
 
-def watch_for(console: Console, jobs: Sequence[Job], already_done: int = 0, trials: int = 0) -> RichWatch | PlainWatch:
+def watch_for(console: Console, jobs: Sequence[Job], already_done: int = 0, shared: int = 0) -> RichWatch | PlainWatch:
     """The watch that fits the console; a context manager around the executor's run."""
-    tally = Tally(jobs, already_done, trials)
+    tally = Tally(jobs, already_done, shared)
     return RichWatch(console, tally) if console.is_terminal else PlainWatch(console, tally)
 
 

@@ -79,7 +79,7 @@ def test_time_left_with_jobs_side_by_side():
 def test_plain_lines():
     out_console, out = console(width=40)
     clock = Clock()
-    with PlainWatch(out_console, Tally([A, B, C], already_done=4, trials=7, clock=clock)) as watch:
+    with PlainWatch(out_console, Tally([A, B, C], already_done=4, shared=7, clock=clock)) as watch:
         watch.started(A, "local")
         clock.now += 12
         watch.progressed(A, Progress(1, 3, 0.5))
@@ -94,10 +94,10 @@ def test_plain_lines():
         "started  train a · made · seed 0 · label_rate 0.05",
         "done     train a · made · seed 0 · label_rate 0.05 in 12 s",
         "started  train b · made · seed 0 · label_rate 0.05 on node7",
-        "1 of 3 jobs done · 1 running · 4 done before · for 7 trials · 30 s · about 12 s left",
+        "1 of 3 jobs done · 1 running · 4 done before · 7 shared · 30 s · about 12 s left",
         "failed   train b · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
         "failed   train c · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
-        "1 of 3 jobs done · 2 failed · 4 done before · for 7 trials · 30 s",
+        "1 of 3 jobs done · 2 failed · 4 done before · 7 shared · 30 s",
     ]
 
 
