@@ -49,14 +49,15 @@ class Driver:
         """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when jobs failed."""
         from harness.summary import show_result, write_report
 
-        todo = self.todo
-        self.ledger.write_plan({**self.planned.study_json(), "command": self.command}, self.planned.to_json())
-        if todo:
-            self._execute(todo, inline, address)
-        else:
-            self.console.print(f"all {len(self.planned.jobs)} jobs are done already: nothing to run", highlight=False)
-        failed = show_result(self.ledger, self.console)
-        self.console.print(f"report: {write_report(self.ledger)}", highlight=False, soft_wrap=True)
+        with self.ledger.locked():
+            todo = self.todo
+            self.ledger.write_plan({**self.planned.study_json(), "command": self.command}, self.planned.to_json())
+            if todo:
+                self._execute(todo, inline, address)
+            else:
+                self.console.print(f"all {len(self.planned.jobs)} jobs are done already: nothing to run", highlight=False)
+            failed = show_result(self.ledger, self.console)
+            self.console.print(f"report: {write_report(self.ledger)}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
     def _execute(self, todo: list[Job], inline: bool, address: str | None) -> None:

@@ -12,16 +12,21 @@ import hashlib
 import json
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from harness.errors import InputError
 from harness.jobs import Failure, Job, Outcome
 
 SCHEMA = 1
+WRITING = ".writing-"  # begins the name of a file that isn't whole yet
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -31,7 +36,7 @@ Record = dict[str, Any]
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, whatever dies when: temporary file, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=WRITING)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -65,6 +70,31 @@ class Ledger:
         if not (root / "plan.json").is_file():
             raise InputError(f"{root} holds no run: it has no plan.json. `harness run STUDY.yaml --out {root}` makes one")
         return cls(root)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process alone, and clear away what a killed one left half-written.
+
+        The lock is the system's, so it ends with its process however that dies. Raises `InputError` with the pid and host
+        of the process that holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock, holder = FileLock(self.root / "lock", timeout=0), self.root / "holder.json"
+        try:
+            lock.acquire()
+        except Timeout:
+            who = json.loads(holder.read_bytes()) if holder.is_file() else {}
+            text = f"process {who.get('pid', '?')} on {who.get('host', '?')} since {who.get('since', '?')}"
+            raise InputError(f"{self.root} is being run by {text}; wait for it, or give another folder with --out") from None
+        try:
+            for leftover in self.root.rglob(f"{WRITING}*"):
+                leftover.unlink()
+            since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            write_whole(holder, to_bytes({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
 
     # -- what was asked ---------------------------------------------------------------------------------------------
 

@@ -108,3 +108,29 @@ def test_a_killed_writer_never_leaves_half_a_file(tmp_path: Path) -> None:
             data = path.read_bytes()
             assert len(data) == 200_000
             assert len(set(data)) == 1
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from harness.ledger import Ledger
+with Ledger(Path(sys.argv[1])).locked():
+    print("holding", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_and_a_dead_one_is_not_waited_for(tmp_path: Path) -> None:
+    first = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert first.stdout
+    first.stdout.readline()
+    with pytest.raises(InputError, match=f"is being run by process {first.pid} on .* since"), Ledger(tmp_path).locked():
+        pass
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / ".writing-half").write_text("{")
+    with Ledger(tmp_path).locked():
+        assert json.loads((tmp_path / "holder.json").read_text())["pid"] == os.getpid()
+        assert not list((tmp_path / "records").iterdir())
+    assert not (tmp_path / "holder.json").exists()
