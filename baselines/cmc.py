@@ -12,12 +12,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
+from harness.method import Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
 from harness.nn.attention import JointAttention
 from harness.nn.classifier import FusionClassifier, FusionHead, Iterative, start_encoders, widths
 from harness.nn.contrast import same_sample_floor, same_sample_loss
-from harness.nn.encoders import STEPS, build_encoders
-from harness.nn.heads import PROJECTED, build_projections
+from harness.nn.encoders import STEPS
+from harness.nn.heads import PROJECTED
+from harness.nn.pretrainer import ProjectingPretrainer
 from harness.options import Options
 
 Form = Literal["comparison", "original"]
@@ -36,20 +37,13 @@ class CMCStage2(Iterative):
     form: Form = "comparison"
 
 
-class CMCPretrainer(Pretrainer):
-    """Encoders and a projection head each; a sample's views are its modalities' own projections."""
+class CMCPretrainer(ProjectingPretrainer):
+    """A sample's views are its modalities' own projections."""
 
     def __init__(self, task: Task, options: CMCStage1):
-        super().__init__()
+        super().__init__(task)
         self.temperature = options.temperature
         self.loss_floor = same_sample_floor(len(task.modalities))
-        self.encoders = build_encoders(task.modalities)
-        self.projections = build_projections(self.encoders)
-
-    @override
-    def forward(self, batch: Batch, rng: torch.Generator) -> Features:
-        """The normalised projections (n, 128) of each modality."""
-        return tuple(self.projections[name](encoder(batch[name])) for name, encoder in self.encoders.items())
 
     @override
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:

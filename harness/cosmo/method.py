@@ -20,7 +20,7 @@ from harness.nn.attention import JointAttention
 from harness.nn.classifier import Fusion, FusionClassifier, FusionHead, Iterative, start_encoders, widths
 from harness.nn.contrast import same_sample_floor, same_sample_loss
 from harness.nn.encoders import build_encoders
-from harness.nn.heads import build_projections
+from harness.nn.pretrainer import ProjectingPretrainer
 from harness.options import Options, Share
 
 
@@ -69,21 +69,14 @@ class CosmoStage2(Iterative):
     fusion: Literal["auto", "sum", "concat"] = "auto"
 
 
-class CosmoPretrainer(Pretrainer):
-    """Encoders and a projection head each; the loss is over P mixtures of a sample's projections."""
+class CosmoPretrainer(ProjectingPretrainer):
+    """The loss is over P mixtures of a sample's projections."""
 
     def __init__(self, task: Task, options: CosmoStage1):
-        super().__init__()
+        super().__init__(task)
         self.options = options
         self.trains = options.contrastive
         self.loss_floor = same_sample_floor(options.positives)
-        self.encoders = build_encoders(task.modalities)
-        self.projections = build_projections(self.encoders)
-
-    @override
-    def forward(self, batch: Batch, rng: torch.Generator) -> Features:
-        """The normalised projections (n, 128) of each modality."""
-        return tuple(self.projections[name](encoder(batch[name])) for name, encoder in self.encoders.items())
 
     @override
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:

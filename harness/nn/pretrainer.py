@@ -1,0 +1,24 @@
+"""The pretrainer whose features are one projection a modality."""
+
+from __future__ import annotations
+
+import torch
+from typing_extensions import override
+
+from harness.method import Batch, Features, Pretrainer, Task
+from harness.nn.encoders import build_encoders
+from harness.nn.heads import build_projections
+
+
+class ProjectingPretrainer(Pretrainer):
+    """Encoders and a projection head each; a subclass says what the loss makes of the projections."""
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.encoders = build_encoders(task.modalities)
+        self.projections = build_projections(self.encoders)
+
+    @override
+    def forward(self, batch: Batch, rng: torch.Generator) -> Features:
+        """The normalised projections (n, 128) of each modality."""
+        return tuple(self.projections[name](encoder(batch[name])) for name, encoder in self.encoders.items())
