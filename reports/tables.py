@@ -18,7 +18,8 @@ def main_table(run: Run, dataset: str, metric: Metric = ACCURACY) -> Table:
 
     Cells are means over seeds with the half-width of their 95 % t-interval.
     """
-    groups, points, methods = run.groups(dataset), run.points(dataset), run.methods
+    groups, points = run.groups(dataset), run.points(dataset)
+    methods = [method for method in run.methods if any(method == planned for planned, _ in groups)]
     best = _best(groups, points, methods, metric)
 
     def cell(method: str, point: Point) -> Measure:

@@ -158,3 +158,11 @@ def test_samples_that_differ_are_a_range() -> None:
 
 def test_made_up_runs_are_the_same_each_time() -> None:
     pd.testing.assert_frame_equal(realistic().trials, realistic().trials)
+
+
+def test_a_table_has_only_the_methods_that_run_on_its_data_set() -> None:
+    run = make({"utd-mhad": {}, "usc-had": {}}, methods=["single-modal:acc", "cosmo"])
+    mask = (run.trials["dataset"] == "utd-mhad") & (run.trials["method"] == "single-modal:acc")
+    table = main_table(Run(run.trials[~mask], run.study), "utd-mhad")
+    assert len(table.rows) == 1
+    assert len(main_table(run, "usc-had").rows) == 2
