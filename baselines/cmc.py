@@ -128,6 +128,10 @@ class CMC(Method):
     }
 
     @override
+    def cautions(self, stage2: CMCStage2, epochs: int) -> list[str]:
+        return stage2.cautions(epochs)
+
+    @override
     def build_pretrainer(self, task: Task, options: CMCStage1) -> Pretrainer:
         return OriginalCMCPretrainer(task, options) if options.form == "original" else CMCPretrainer(task, options)
 

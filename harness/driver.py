@@ -33,6 +33,8 @@ class Driver:
         names = ", ".join(entry.name for entry in checked.file.datasets)
         with console.status(f"reading {names}"):
             planned = make_plan(checked, data)
+        for caution in planned.cautions:
+            console.print(f"note: {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
         return cls(planned, Ledger(folder or Path("runs") / checked.file.study), command, console)
 
     @property

@@ -145,6 +145,10 @@ class Method(ABC):
             else:
                 self.build_classifier(task, stage2, None, next(iter(self.rows(task)), ""))
 
+    def cautions(self, stage2: Any, epochs: int) -> list[str]:
+        """What a user should know of these options before so many epochs of stage 2 are trained; nothing that is wrong."""
+        return []
+
     def build_pretrainer(self, task: Task, options: Any) -> Pretrainer:
         """The model of stage 1, randomly initialised from torch's global generator."""
         raise TypeError(f"{self.name} has no stage 1")

@@ -57,6 +57,7 @@ class Plan:
     about_data: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_force: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
+    cautions: list[str] = field(default_factory=list)  # worth a line before the run starts
 
     @property
     def shared(self) -> int:
@@ -110,6 +111,7 @@ def make_plan(study: Study, data_root: Path | None) -> Plan:
             problems.append(Problem(where, f"datasets.{index}", str(error)))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
+    plan.cautions = list(dict.fromkeys(plan.cautions))
     plan.jobs = dict(sorted(plan.jobs.items(), key=lambda item: item[1].kind != "pretrain"))  # the longest and most needed first
     return plan
 
@@ -143,6 +145,8 @@ class _DatasetPlanner:
             task = Task(material.recordings.modalities, material.recordings.n_classes)
             self._check_method(method, settings, task)
             self._note(method, settings, material)
+            cautions = method.cautions(settings.stage2_options, settings.general.stage2.epochs)
+            self.plan.cautions += [f"{name} on {self.entry.name}: {caution}" for caution in cautions]
             for row, seed in product(method.rows(task) or ("",), self.file.seeds):
                 self._plan_trial(method, row, seed, point, settings, material)
 

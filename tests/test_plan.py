@@ -141,6 +141,13 @@ def test_what_does_not_fit_the_data_is_said_with_its_place(tmp_path: Path, overr
     assert message in text
 
 
+def test_a_head_that_is_never_trained_is_said(tmp_path: Path) -> None:
+    assert plan(tmp_path, "stage2.epochs=6").cautions == []
+    text = "with 5 epochs of stage 2 and iterative_epochs 5 its classifier is never trained"
+    assert plan(tmp_path, "stage2.epochs=5").cautions == [f"{name} on fantasy-device: {text}" for name in ("cosmo", "cmc")]
+    assert plan(tmp_path, "stage2.epochs=5", "cosmo.freeze=false", "cmc.iterative_epochs=2").cautions == []
+
+
 def test_missing_data_is_said_for_every_data_set_at_once(tmp_path: Path) -> None:
     text = STUDY.replace("  - fantasy-device\n", "  - utd-mhad\n  - usc-had\n").replace(
         "options:\n  fantasy-device: {series: 6, seconds: 20}\n", ""

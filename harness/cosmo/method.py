@@ -118,6 +118,10 @@ class Cosmo(Method):
     }
 
     @override
+    def cautions(self, stage2: CosmoStage2, epochs: int) -> list[str]:
+        return stage2.cautions(epochs)
+
+    @override
     def build_pretrainer(self, task: Task, options: CosmoStage1) -> Pretrainer:
         return CosmoPretrainer(task, options)
 

@@ -45,6 +45,12 @@ class Iterative(Options):
         active = frozenset({HEAD if turn % 2 else ENCODERS})
         return Phase(active) if self.freeze else Phase(both, train_mode=active)
 
+    def cautions(self, epochs: int) -> list[str]:
+        """That the head is never trained, if its first turn comes after the last epoch."""
+        if not epochs or any(HEAD in self.phase(epoch).gradient for epoch in range(1, epochs + 1)):
+            return []
+        return [f"with {epochs} epochs of stage 2 and iterative_epochs {self.iterative_epochs} its classifier is never trained"]
+
 
 class FusionHead(nn.Module):
     """Features of M modalities, each (n, 16, width_j) → logits (n, n_classes) and weights (n, M), or None without attention.
