@@ -39,14 +39,15 @@ TUNE = {
 class RayExecutor:
     """Runs jobs on Ray.
 
-    address: a running cluster's ("auto", "HOST:PORT"); None: this machine's cores, for this run alone. Where Ray is
-    already initialised in this process, that is used and left running. max_concurrent: jobs at a time; None: as many as
-    there are cores. retries: how often a job is tried again whose worker process died. perform: what does a job; by
+    address: a running cluster's ("auto", "HOST:PORT"); None: RAY_ADDRESS if that is set, else this machine's cores, for
+    this run alone. Where Ray is already initialised in this process, that is used and left running. max_concurrent: jobs
+    at a time; None: as many as there are cores. retries: how often a job is tried again whose worker process died. perform: what does a job; by
     default `harness.execute.work.perform`; workers must be able to import it.
     """
 
     def __init__(self, address: str | None = None, max_concurrent: int | None = None, retries: int = 1, perform: Perform | None = None):
-        self._address, self._max_concurrent, self._retries = address, max_concurrent, retries
+        self._address = address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
+        self._max_concurrent, self._retries = max_concurrent, retries
         self._perform = perform or default_perform()
 
     def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
@@ -77,8 +78,10 @@ class RayExecutor:
             return
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self._address is None:
-            # at least as many as one job asks for: a job with more threads than cores is slow, not impossible
-            ray.init(num_cpus=max(_cores(), *(job.threads for job in jobs)), include_dashboard=False, **quiet)
+            # "local": else Ray would join what `ray start` has left on this machine, running or dead. As many cores as one job
+            # asks for, at least: a job with more threads than cores is slow, not impossible
+            cores = max(_cores(), *(job.threads for job in jobs))
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         else:
             _reach(self._address)
             try:

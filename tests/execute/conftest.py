@@ -34,6 +34,6 @@ def own_home() -> Iterator[dict[str, str]]:
 def local_ray(own_home: dict[str, str]) -> Iterator[None]:
     pytest.importorskip("harness.execute.ray_tune")  # before ray: it turns usage statistics off
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()

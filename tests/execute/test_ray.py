@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,26 @@ def test_the_same_bits_as_inline(tmp_path: Path):
         assert watch.events.index(("started", job.key)) < done_at
         assert all(watch.events.index(("done", need)) < watch.events.index(("started", job.key)) for need in job.needs)
     assert watch.places == {os.uname().nodename}
+
+
+def test_what_ray_start_left_behind_is_not_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import ray
+
+    class Asked(Exception):
+        pass
+
+    def init(**asked: Any) -> None:
+        raise Asked(asked["address"])
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(Asked, match="local"):
+        run([make_job("good")], Ledger(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(InputError, match="no Ray cluster can be used at 127.0.0.1"):
+            run([make_job("good")], Ledger(tmp_path))
 
 
 @pytest.mark.usefixtures("local_ray")
