@@ -41,8 +41,8 @@ class RayExecutor:
 
     address: a running cluster's ("auto", "HOST:PORT"); None: RAY_ADDRESS if that is set, else this machine's cores, for
     this run alone. Where Ray is already initialised in this process, that is used and left running. max_concurrent: jobs
-    at a time; None: as many as there are cores. retries: how often a job is tried again whose worker process died. perform: what does a job; by
-    default `harness.execute.work.perform`; workers must be able to import it.
+    at a time; None: as many as there are cores. retries: how often a job is tried again whose worker process died.
+    perform: what does a job; by default `harness.execute.work.perform`; workers must be able to import it.
     """
 
     def __init__(self, address: str | None = None, max_concurrent: int | None = None, retries: int = 1, perform: Perform | None = None):
