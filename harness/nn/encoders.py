@@ -6,6 +6,7 @@ narrower than they are. Frames and volumes are not in their published code: a st
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from math import prod
 
@@ -21,7 +22,7 @@ DROPOUT = 0.5
 POOLED = 40  # frames and volumes are averaged down to at most this many pixels a side before the first convolution
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Base: (n, *modality.shape) → (n, 16, width). ``map_shape`` is (16, time, ...), time first, of which width is the product.
 
     ``features`` are four times convolution, BatchNorm, ReLU, with Dropout 0.5 after all but the last (authors' code).
@@ -35,13 +36,13 @@ class Encoder(nn.Module):
             self.map_shape = tuple(self.eval().map(torch.zeros(1, *modality.shape)).shape[1:])
         self.train()
 
+    @abstractmethod
     def build(self, shape: tuple[int, ...]) -> nn.Sequential:
         """The layers for one sample of this shape."""
-        raise NotImplementedError
 
+    @abstractmethod
     def map(self, x: Tensor) -> Tensor:
         """The feature map (n, 16, time, ...) of the samples (n, *modality.shape)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         return self.map(x).flatten(2)
