@@ -7,6 +7,7 @@ the plug-in's, its value ``package.module:Class``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -44,7 +45,8 @@ class UnknownName(InputError):
         super().__init__(f"there is no {kind[:-1]} {name!r}: {self.hint}")
 
 
-def paths(kind: str) -> dict[str, str]:
+@cache
+def paths(kind: str) -> Mapping[str, str]:
     """Every plug-in of a kind: name → ``module:Class``. Built-in names can't be taken over by an entry point."""
     found = {point.name: point.value for point in entry_points(group=f"cosmo_harness.{kind}")}
     return dict(sorted({**found, **BUILT_IN[kind]}.items()))

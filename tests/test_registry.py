@@ -19,7 +19,7 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         registry.get("methods", "deepsens")
 
 
-def test_an_entry_point_adds_but_never_replaces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_point_adds_but_never_replaces(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     group = "cosmo_harness.methods"
     points = [
         importlib.metadata.EntryPoint("mine", "harness.errors:Problem", group),
@@ -27,6 +27,8 @@ def test_an_entry_point_adds_but_never_replaces(monkeypatch: pytest.MonkeyPatch)
         importlib.metadata.EntryPoint("broken", "no_such_module:Thing", group),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    registry.paths.cache_clear()
+    request.addfinalizer(registry.paths.cache_clear)
     assert registry.get("methods", "mine").__name__ == "Problem"
     assert registry.get("methods", "cosmo").__name__ == "Cosmo"
     with pytest.raises(InputError, match=r"'broken' \(no_such_module:Thing\) can't be loaded"):
