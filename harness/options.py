@@ -51,10 +51,10 @@ class Optimiser(Options):
 
 
 class Stage1(Optimiser):
-    """Stage 1: pre-training on unlabelled data."""
+    """Stage 1: pre-training on unlabelled data. ``workers``: one, until stage 1 can be spread over several."""
 
     batch_size: Annotated[int, Field(ge=2)] = 64
-    workers: Positive = 1
+    workers: Literal[1] = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
 
     def content(self) -> dict[str, Any]:

@@ -66,8 +66,7 @@ class RayExecutor:
             cores = _check_resources(ray, jobs)
             # with a searcher Tune keeps one trial pending unless told otherwise, and cores stay idle
             environment = _environment({**TUNE, "TUNE_MAX_PENDING_TRIALS_PG": str(cores)})
-            # our own Ray ends with all its workers when a Ctrl-C leaves this block; in another's, Tune must stop them
-            with environment, _quiet(), _signals(None if ours else stop, watch):
+            with environment, _quiet(), _signals(stop, at_once=ours, watch=watch):
                 run_trials(Course(jobs, ledger, watch), used, self._perform, watch, stop, self._retries, self._max_concurrent)
 
     @contextmanager
@@ -160,11 +159,11 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _signals(stop: Stop | None, watch: Watch) -> Iterator[None]:
-    """Put back the signal handlers that Tune takes over.
+def _signals(stop: Stop, at_once: bool, watch: Watch) -> Iterator[None]:
+    """Put back the signal handlers that Tune takes over; Ctrl-C stops the run and raises KeyboardInterrupt.
 
-    With ``stop``, the first Ctrl-C lets Tune stop its workers in order, then raises KeyboardInterrupt; a second one
-    raises it at once.
+    at_once: it is raised on the spot, for our own Ray ends with all its workers; should it be lost in a callback, Tune's
+    stop ends the run. Else Tune first stops its workers in order; a second Ctrl-C raises it on the spot.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers, and only it is interrupted
@@ -174,13 +173,13 @@ def _signals(stop: Stop | None, watch: Watch) -> Iterator[None]:
 
     def ask(*_: Any) -> None:
         nonlocal interrupted
-        assert stop is not None
         stop.asked = interrupted = True
         signal.signal(signal.SIGINT, interrupt)
+        if at_once:
+            raise KeyboardInterrupt
         watch.note("stopping the workers; Ctrl-C again to stop at once")
 
-    if stop is not None:
-        signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, ask)
     try:
         yield
     finally:
