@@ -5,6 +5,7 @@ The cache only saves time. Whatever is wrong with it (damaged, read-only, full d
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -128,13 +129,27 @@ def _read(entry: Path) -> Recordings | None:
     return None
 
 
+def _install(new: Path, entry: Path, aside: Path) -> None:
+    """Put an entry in place of one that is damaged or just written by another process, which may be doing the same now."""
+    for attempt in range(10):
+        try:
+            if entry.exists():
+                entry.rename(aside / f"old-{attempt}")
+            new.rename(entry)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    # the others' entry, which holds the same, is as good as ours
+
+
 def _write(entry: Path, recordings: Recordings) -> None:
     """Write the entry whole or not at all; another process may be writing the same one."""
     temporary: Path | None = None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
-        new, old = temporary / "new", temporary / "old"
+        new = temporary / "new"
         new.mkdir()
         for number, modality in enumerate(recordings.modalities):  # by number: names never become paths
             np.save(new / f"{number}.npy", recordings.arrays[modality.name], allow_pickle=False)
@@ -147,9 +162,7 @@ def _write(entry: Path, recordings: Recordings) -> None:
             "notes": dict(recordings.notes),
         }
         (new / "about.json").write_text(json.dumps(about), encoding="utf-8")
-        if entry.exists():  # damaged, or just written by another process: either way ours is good
-            entry.rename(old)
-        new.rename(entry)
+        _install(new, entry, temporary)
     except (OSError, TypeError, ValueError) as error:  # also notes that JSON can't hold
         if not (entry / "about.json").exists():
             warnings.warn(f"the data cache can't be written ({error}); going on without it", stacklevel=3)
