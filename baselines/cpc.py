@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from math import prod
 from typing import Any, ClassVar, Literal, cast
@@ -71,13 +72,13 @@ class CPCPretrainer(Pretrainer):
     horizon: int
     predictors: nn.ModuleList
 
+    @abstractmethod
     def sequence(self, batch: Batch) -> Tensor:
         """The features over time, (n, steps, width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last_context(self, past: Tensor) -> Tensor:
         """(n, past steps, width) → (n, 256)."""
-        raise NotImplementedError
 
     @override
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:
