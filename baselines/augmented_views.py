@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Task
-from harness.nn.augment import Augmentations
+from harness.nn.augment import Augmentations, device_generator
 from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
 from harness.nn.encoders import build_encoders
 from harness.nn.heads import ProjectionHead
@@ -27,15 +27,15 @@ class ViewsPretrainer(Pretrainer):
         self.projection = ProjectionHead(sum(widths(self.encoders)))
 
     @override
+    def views(self, batch: Batch, rng: torch.Generator) -> Batch:
+        """Two augmented views of each sample, (n, 2, ...); each modality is augmented by itself."""
+        generator = device_generator(batch, rng)
+        return {name: torch.stack([self.augmentations.apply(batch[name], generator) for _ in range(2)], dim=1) for name in self.encoders}
+
+    @override
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:
-        """The normalised projections (n, 128) of a sample's first and second view; each modality is augmented by itself."""
-        # one draw from rng, however many samples this worker has, so that the workers' rngs stay alike
-        seed = int(torch.randint(2**62, (), generator=rng))
-        generator = torch.Generator(next(iter(batch.values())).device).manual_seed(seed)
-        features = []
-        for name, encoder in self.encoders.items():
-            views = [self.augmentations.apply(batch[name], generator) for _ in range(2)]
-            features.append(encoder(torch.cat(views)))
+        """The normalised projections (n, 128) of a sample's first and second view."""
+        features = [encoder(batch[name].transpose(0, 1).flatten(0, 1)) for name, encoder in self.encoders.items()]
         first, second = self.projection(torch.cat(features, dim=2)).chunk(2)
         return first, second
 

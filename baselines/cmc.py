@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from harness.method import Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
 from harness.nn.attention import JointAttention
+from harness.nn.augment import Augmentations
 from harness.nn.classifier import FusionClassifier, FusionHead, Iterative, start_encoders, widths
 from harness.nn.contrast import same_sample_floor, same_sample_loss
 from harness.nn.encoders import STEPS
@@ -25,10 +26,14 @@ Form = Literal["comparison", "original"]
 
 
 class CMCStage1(Options):
-    """temperature: τ of the loss. form: the comparison's projections and loss, or the original publication's."""
+    """temperature: τ of the loss. form: the comparison's projections and loss, or the original publication's.
+
+    augmentations: of the samples before they are encoded, see `Augmentations`; none in the comparison.
+    """
 
     form: Form = "comparison"
     temperature: Annotated[float, Field(gt=0)] = 0.07
+    augmentations: Augmentations | None = None
 
 
 class CMCStage2(Iterative):
@@ -41,7 +46,7 @@ class CMCPretrainer(ProjectingPretrainer):
     """A sample's views are its modalities' own projections."""
 
     def __init__(self, task: Task, options: CMCStage1):
-        super().__init__(task)
+        super().__init__(task, options.augmentations)
         self.temperature = options.temperature
         self.loss_floor = same_sample_floor(len(task.modalities))
 

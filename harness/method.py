@@ -49,16 +49,21 @@ class Pretrained:
 
 
 class Pretrainer(nn.Module, ABC):
-    """The model of stage 1. `forward` works on each worker's samples, `loss` on the features of the whole batch.
+    """The model of stage 1. `views` and `loss` see the whole batch, `forward` each worker's samples.
 
     ``encoders`` (an nn.ModuleDict by modality) is what stage 2 receives; everything else is thrown away. If there are also
     ``projections`` by modality, the distance between the modalities' projections is recorded.
-    ``rng``: a CPU generator with the same state on every worker; all of a method's own draws come from it.
+    ``rng``: a CPU generator with the same state on every worker; all of a method's own draws come from it, in `forward`
+    only such as do not depend on the number of samples.
     """
 
     encoders: nn.ModuleDict
     loss_floor: float | None = None  # the least value that the loss can take, where it is known
     trains: bool = True  # False: no epoch is run; the encoders stay random and only the findings are wanted
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Batch:
+        """What `forward` gets of a batch: tensors whose first axis is still the sample. By default the batch itself."""
+        return batch
 
     @abstractmethod
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:

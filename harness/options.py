@@ -64,7 +64,12 @@ class Stage1(Optimiser):
 class Stage2(Optimiser):
     """Stage 2: supervised training on few labels.
 
+    ``encoders_lr``: the rate of the classifier's part "encoders"; none: ``lr``.
     ``evaluate_every``: epochs between two looks at the validation and test samples; the last epoch is always looked at.
     """
 
+    encoders_lr: Annotated[float, Field(gt=0)] | None = None
     evaluate_every: Positive = 5
+
+    def content(self) -> dict[str, Any]:
+        return {name: value for name, value in super().content().items() if name != "encoders_lr" or value is not None}

@@ -17,6 +17,7 @@ from harness.cosmo.quality import QualitySettings, measure
 from harness.errors import InputError
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
 from harness.nn.attention import JointAttention
+from harness.nn.augment import Augmentations
 from harness.nn.classifier import Fusion, FusionClassifier, FusionHead, Iterative, start_encoders, widths
 from harness.nn.contrast import same_sample_floor, same_sample_loss
 from harness.nn.encoders import build_encoders
@@ -29,6 +30,7 @@ class CosmoStage1(Options):
 
     positives: P, mixtures of each sample. temperature: τ. weights, weights_range, weights_per: see `draw_weights`.
     renormalise: normalise each mixture once more before the loss (authors' code), not only each modality's feature (slides).
+    augmentations: of the samples before they are encoded, see `Augmentations`; none in the sources.
     contrastive: false leaves the encoders random; the quality of the modalities is found all the same.
     quality: see `QualitySettings`.
     """
@@ -39,6 +41,7 @@ class CosmoStage1(Options):
     weights_range: tuple[Share, Share] = (0.0, 1.0)
     weights_per: Per = "batch"
     renormalise: bool = False
+    augmentations: Augmentations | None = None
     contrastive: bool = True
     quality: QualitySettings = QualitySettings()
 
@@ -73,7 +76,7 @@ class CosmoPretrainer(ProjectingPretrainer):
     """The loss is over P mixtures of a sample's projections."""
 
     def __init__(self, task: Task, options: CosmoStage1):
-        super().__init__(task)
+        super().__init__(task, options.augmentations)
         self.options = options
         self.trains = options.contrastive
         self.loss_floor = same_sample_floor(options.positives)

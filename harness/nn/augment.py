@@ -7,6 +7,7 @@ lost is 0, the mean of the training part, in every channel, instead of flagged; 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -33,6 +34,12 @@ class Augmentations(Options):
         x = down_sample(x, self.down_sampling, generator)
         x = add_noise(x, self.noise, generator)
         return sensor_failure(x, self.failure, generator)
+
+
+def device_generator(batch: Mapping[str, Tensor], rng: torch.Generator) -> torch.Generator:
+    """A generator on the batch's device, seeded by one draw from ``rng``."""
+    seed = int(torch.randint(2**62, (), generator=rng))
+    return torch.Generator(next(iter(batch.values())).device).manual_seed(seed)
 
 
 def sensor_failure(x: Tensor, longest: float, generator: torch.Generator) -> Tensor:

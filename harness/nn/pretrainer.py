@@ -6,17 +6,30 @@ import torch
 from typing_extensions import override
 
 from harness.method import Batch, Features, Pretrainer, Task
+from harness.nn.augment import Augmentations, device_generator
 from harness.nn.encoders import build_encoders
 from harness.nn.heads import build_projections
 
 
 class ProjectingPretrainer(Pretrainer):
-    """Encoders and a projection head each; a subclass says what the loss makes of the projections."""
+    """Encoders and a projection head each; a subclass says what the loss makes of the projections.
 
-    def __init__(self, task: Task):
+    augmentations: of each sample before it is encoded, each modality by itself; None, as in all of Cosmo's sources.
+    """
+
+    def __init__(self, task: Task, augmentations: Augmentations | None = None):
         super().__init__()
+        self.augmentations = augmentations
         self.encoders = build_encoders(task.modalities)
         self.projections = build_projections(self.encoders)
+
+    @override
+    def views(self, batch: Batch, rng: torch.Generator) -> Batch:
+        """The batch, each sample augmented once if the options say so."""
+        if self.augmentations is None:
+            return batch
+        generator = device_generator(batch, rng)
+        return {name: self.augmentations.apply(batch[name], generator) for name in self.encoders}
 
     @override
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ def autocast(device: str, precision: str) -> torch.autocast:
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def build_optimiser(parameters: Iterable[nn.Parameter], settings: Optimiser) -> tuple[Optimizer, MultiStepLR]:
+def build_optimiser(parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], settings: Optimiser) -> tuple[Optimizer, MultiStepLR]:
     """The optimiser and its schedule, to be stepped once an epoch. Fused: one pass over the parameters, not four."""
     optimiser: Optimizer
     if settings.optimizer == "sgd":

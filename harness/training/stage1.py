@@ -100,7 +100,7 @@ def _epoch(
     total = 0.0
     for samples in batches:
         with autocast(material.device, settings.precision):
-            features = model(material.batch(samples), draws)
+            features = model(model.views(material.batch(samples), draws), draws)
         loss = model.loss(tuple(f.float() for f in features), draws)
         value = loss.item()
         if not np.isfinite(value):

@@ -56,7 +56,7 @@ def train(
         model = method.build_classifier(material.task, options, pretrained, row).to(material.device)
         torch.manual_seed(material.seed("dropout"))
     order = material.rng("order")
-    optimiser, schedule = build_optimiser(model.parameters(), settings)
+    optimiser, schedule = build_optimiser(_parameters(model, settings), settings)
     looks = Looks(model, settings, material, evaluated)
     losses: list[float] = []
     seconds = 0.0
@@ -84,6 +84,15 @@ def train(
         unexplained=model.unexplained(),
         flops=inference_flops(model, material.batch(labelled[:1])),  # last, for it takes the model off its device
     )
+
+
+def _parameters(model: Classifier, settings: Stage2) -> list[dict[str, Any]]:
+    """What the optimiser gets: all parameters, or the encoders' and the others' with a rate each."""
+    if settings.encoders_lr is None:
+        return [{"params": list(model.parameters())}]
+    encoders = [p for name, p in model.named_parameters() if name.startswith("encoders.")]
+    others = [p for name, p in model.named_parameters() if not name.startswith("encoders.")]
+    return [{"params": encoders, "lr": settings.encoders_lr}, {"params": others}]
 
 
 def apply_phase(model: Classifier, phase: Phase) -> None:

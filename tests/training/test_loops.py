@@ -188,3 +188,23 @@ def test_settings(settings: dict[str, Any]) -> None:
     result = finish(second_stage(Cosmo(), None, pretrained, **settings))
     assert all(np.isfinite(result.loss))
     assert all(t.dtype != torch.bfloat16 for t in pretrained.encoders.values())
+
+
+@pytest.mark.parametrize("method", [Cosmo(), CMC()])
+def test_augmentations_change_stage_1_and_draw_the_same_again(method: Method) -> None:
+    few = FEW if isinstance(method, Cosmo) else {}
+    plain = finish(first_stage(method, few))
+    augmented = finish(first_stage(method, {**few, "augmentations": {"noise": 0.5}}))
+    assert augmented.loss != plain.loss
+    assert augmented.loss == finish(first_stage(method, {**few, "augmentations": {"noise": 0.5}})).loss
+    nothing = {"failure": 0, "noise": 0, "down_sampling": 1}
+    assert finish(first_stage(CMC(), {"augmentations": nothing})).loss == finish(first_stage(CMC(), {})).loss
+
+
+def test_encoders_may_have_a_rate_of_their_own() -> None:
+    same = finish(second_stage(encoders_lr=0.01))
+    assert same.loss == finish(second_stage()).loss
+    slow = finish(second_stage(encoders_lr=1e-5))
+    assert slow.loss != same.loss
+    assert "encoders_lr" not in Stage2().content()
+    assert Stage2(encoders_lr=0.1).content()["encoders_lr"] == 0.1
