@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -172,9 +172,13 @@ class Method(ABC):
 
 @dataclass(frozen=True)
 class Progress:
-    """One epoch has ended. loss_floor: the least value that its loss can take, where that is known and not zero."""
+    """One epoch has ended. loss_floor: the least value that its loss can take, where that is known and not zero.
+
+    checkpoint: what is needed to go on from here in another process, now and then.
+    """
 
     epoch: int
     epochs: int
     loss: float
     loss_floor: float | None = None
+    checkpoint: bytes | None = field(default=None, repr=False)

@@ -51,14 +51,23 @@ class Optimiser(Options):
 
 
 class Stage1(Optimiser):
-    """Stage 1: pre-training on unlabelled data. ``workers``: one, until stage 1 can be spread over several."""
+    """Stage 1: pre-training on unlabelled data.
+
+    ``workers``: processes that share each batch (``batch_size`` is the whole one's); above one, Ray Train places them on the
+    cluster's nodes, each with the study's ``threads`` and ``gpus_per_worker``. ``batch_norm``: statistics of each worker's own
+    samples ("local", as the authors' DataParallel) or of all ("sync"). ``checkpoint_every``: epochs after which what is
+    needed to go on is kept, until stage 1 is done.
+    """
 
     batch_size: Annotated[int, Field(ge=2)] = 64
-    workers: Literal[1] = 1
+    workers: Positive = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    batch_norm: Literal["local", "sync"] = "local"
+    checkpoint_every: Positive = 25
 
     def content(self) -> dict[str, Any]:
-        return {name: value for name, value in super().content().items() if name != "gpus_per_worker"}
+        irrelevant = {"gpus_per_worker", "checkpoint_every"} | ({"batch_norm"} if self.workers == 1 else set())
+        return {name: value for name, value in super().content().items() if name not in irrelevant}
 
 
 class Stage2(Optimiser):

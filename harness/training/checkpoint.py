@@ -1,10 +1,12 @@
-"""Stage 1's encoders as bytes (safetensors), to travel and to be kept; the findings travel as JSON beside them."""
+"""Stage 1 as bytes, to travel and to be kept: its encoders when it is done (safetensors), all of it when it is to go on."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from safetensors.torch import load, save
 
 from harness.method import Pretrained
@@ -18,3 +20,16 @@ def pretrained_to_bytes(pretrained: Pretrained) -> bytes:
 def pretrained_from_bytes(content: bytes, findings: Mapping[str, Any]) -> Pretrained:
     """The inverse. Raises safetensors' SafetensorError for bytes that are none of ours."""
     return Pretrained(load(content), findings)
+
+
+def to_bytes(state: Mapping[str, Any]) -> bytes:
+    """Tensors and plain values, nested as they like."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes) -> dict[str, Any]:
+    """The inverse, on the CPU. Runs no code that the bytes may hold."""
+    found: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
@@ -29,6 +29,11 @@ def build_optimiser(parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]
     return optimiser, MultiStepLR(optimiser, settings.lr_milestones, settings.lr_decay)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """float32 of a half-precision tensor, else the tensor itself."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 class OwnRandomness:
     """A job's own state of torch's global generators, in force only inside ``with randomness():``; outside all is as it was.
 
@@ -44,6 +49,14 @@ class OwnRandomness:
     def _keep(self) -> None:
         self.cpu_state = torch.get_rng_state()
         self.cuda_states = [torch.cuda.get_rng_state(d) for d in self.cuda]
+
+    def states(self) -> list[Tensor]:
+        """Both generators' states, to be kept."""
+        return [self.cpu_state, *self.cuda_states]
+
+    def restore(self, states: list[Tensor]) -> None:
+        """Go on from kept states."""
+        self.cpu_state, *self.cuda_states = states
 
     @contextmanager
     def __call__(self) -> Iterator[None]:

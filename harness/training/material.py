@@ -46,17 +46,20 @@ class Material:
         return torch.from_numpy(np.ascontiguousarray(normalised, dtype=np.float32)).to(self.device)
 
 
-def batches(samples: np.ndarray, size: int) -> list[np.ndarray]:
-    """``samples`` cut into batches; a last one of a single sample, which breaks BatchNorm, is merged into the one before."""
+def batches(samples: np.ndarray, size: int, fewest: int = 2) -> list[np.ndarray]:
+    """``samples`` cut into batches; a last one of less than ``fewest`` is merged into the one before.
+
+    A single sample breaks BatchNorm, so of several workers each needs two.
+    """
     cuts = list(range(size, len(samples), size))
-    if cuts and len(samples) - cuts[-1] == 1:
+    if cuts and len(samples) - cuts[-1] < fewest:
         cuts.pop()
     return np.split(samples, cuts)
 
 
-def permuted(samples: np.ndarray, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+def permuted(samples: np.ndarray, size: int, rng: np.random.Generator, fewest: int = 2) -> list[np.ndarray]:
     """`batches` of the samples in random order."""
-    return batches(rng.permutation(samples), size)
+    return batches(rng.permutation(samples), size, fewest)
 
 
 def in_order(samples: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from time import perf_counter
@@ -9,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import InputError
 from harness.method import Method, Pretrained, Pretrainer, Progress
 from harness.nn.distance import modal_distance
 from harness.options import Stage1
-from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
+from harness.training.checkpoint import from_bytes, to_bytes
+from harness.training.device import OwnRandomness, at_least_float32, autocast, build_optimiser, n_parameters
 from harness.training.material import Material, in_order, permuted
+from harness.training.workers import ALONE, Workers, bare
 
 
 @dataclass(frozen=True)
@@ -39,45 +42,117 @@ class Stage1Result:
 
 
 def pretrain(
-    method: Method, options: Any, settings: Stage1, material: Material, unlabelled: np.ndarray
-) -> Generator[Progress, None, Stage1Result]:
+    method: Method, options: Any, settings: Stage1, material: Material, unlabelled: np.ndarray,
+    workers: Workers = ALONE, checkpoint: bytes | None = None,
+) -> Generator[Progress, None, Stage1Result]:  # fmt: skip
     """Train a method's pretrainer on the samples ``unlabelled`` (indices); yields after each epoch, returns the result.
 
-    Raises InputError for fewer than two samples, RuntimeError when the loss is no longer finite.
+    workers: this process among those that share the work, all of which call this alike; the first one's result counts.
+    checkpoint: a former `Progress.checkpoint` of the same call, to go on from: the result is the same, but for the seconds.
+    Raises InputError for fewer than two samples a worker, RuntimeError when the loss is no longer finite.
     """
-    if len(unlabelled) < 2:
-        raise InputError(f"{method.name}: stage 1 needs at least two unlabelled samples, not {len(unlabelled)}")
-    started = perf_counter()
-    with torch.no_grad():
-        findings = method.findings(material.batch(unlabelled), material.task, options, material.seed("findings"))
-    findings_seconds = perf_counter() - started
-
-    randomness = OwnRandomness(material.seed("weights"), material.device)
-    with randomness():
-        model = method.build_pretrainer(material.task, options).to(material.device)
-        torch.manual_seed(material.seed("dropout"))
-    order, draws = material.rng("order"), torch.Generator().manual_seed(material.seed("method"))
-    optimiser, schedule = build_optimiser(model.parameters(), settings)
-    losses: list[float] = []
-    seconds = 0.0
-    model.train()
-    for epoch in range(1, (settings.epochs if model.trains else 0) + 1):
-        started = perf_counter()
-        with randomness():
-            losses.append(_epoch(model, optimiser, settings, material, permuted(unlabelled, settings.batch_size, order), draws, epoch))
-        schedule.step()
-        seconds += perf_counter() - started
-        yield Progress(epoch, settings.epochs, losses[-1], model.loss_floor or None)
-    encoders = {name: tensor.detach().cpu().clone() for name, tensor in model.encoders.state_dict().items()}
+    if len(unlabelled) < 2 * workers.count:
+        each = f" for each of {workers.count} workers" if workers.count > 1 else ""
+        raise InputError(f"{method.name}: stage 1 needs at least two unlabelled samples{each}, not {len(unlabelled)}")
+    run = _Run(method, options, settings, material, unlabelled, workers)
+    if checkpoint is not None:
+        run.restore(checkpoint)
+    elif workers.rank == 0:
+        run.find()
+    for epoch in range(len(run.losses) + 1, (settings.epochs if run.model.trains else 0) + 1):
+        run.epoch(epoch)
+        due = epoch % settings.checkpoint_every == 0 and epoch < settings.epochs
+        yield Progress(epoch, settings.epochs, run.losses[-1], run.model.loss_floor or None, run.checkpoint() if due else None)
     return Stage1Result(
-        pretrained=Pretrained(encoders, findings),
-        loss=tuple(losses),
-        loss_floor=model.loss_floor,
-        seconds=seconds,
-        findings_seconds=findings_seconds,
-        n_parameters=n_parameters(model),
-        modal_distance=_modal_distance(model, material, unlabelled),
+        pretrained=Pretrained(bare(run.model.encoders.state_dict()), run.findings),
+        loss=tuple(run.losses),
+        loss_floor=run.model.loss_floor,
+        seconds=run.seconds,
+        findings_seconds=run.findings_seconds,
+        n_parameters=n_parameters(run.model),
+        modal_distance=_modal_distance(run.model, material, unlabelled),
     )
+
+
+class _Run:
+    """Everything that changes from epoch to epoch, and so stands in a checkpoint."""
+
+    def __init__(self, method: Method, options: Any, settings: Stage1, material: Material, unlabelled: np.ndarray, workers: Workers):
+        self.method, self.options, self.settings = method, options, settings
+        self.material, self.unlabelled, self.workers = material, unlabelled, workers
+        self.randomness = OwnRandomness(material.seed("weights"), material.device)
+        with self.randomness():
+            self.model = method.build_pretrainer(material.task, options).to(material.device)
+            torch.manual_seed(material.seed("dropout", *([workers.rank] if workers.rank else [])))
+        self.replicated = workers.replicate(self.model, settings)
+        self.order, self.draws = material.rng("order"), torch.Generator().manual_seed(material.seed("method"))
+        self.optimiser, self.schedule = build_optimiser(self.model.parameters(), settings)
+        self.losses: list[float] = []
+        self.seconds = self.findings_seconds = 0.0
+        self.findings: dict[str, Any] = {}
+        self.model.train()
+
+    def find(self) -> None:
+        """What the method finds in the unlabelled data."""
+        started = perf_counter()
+        with torch.no_grad():
+            batch = self.material.batch(self.unlabelled)
+            self.findings = self.method.findings(batch, self.material.task, self.options, self.material.seed("findings"))
+        self.findings_seconds = perf_counter() - started
+
+    def epoch(self, epoch: int) -> None:
+        """Train one epoch."""
+        started = perf_counter()
+        total, settings = 0.0, self.settings
+        with self.randomness():
+            for samples in permuted(self.unlabelled, settings.batch_size, self.order, 2 * self.workers.count):
+                loss = self.loss(samples)
+                value = loss.item()
+                if not np.isfinite(value):
+                    raise RuntimeError(f"the loss of stage 1 is {value} in epoch {epoch}; a smaller lr or a greater temperature may help")
+                self.optimiser.zero_grad()
+                torch.autograd.backward(loss)
+                self.optimiser.step()
+                total += value * len(samples)
+        self.schedule.step()
+        self.losses.append(total / len(self.unlabelled))
+        self.seconds += perf_counter() - started
+
+    def loss(self, samples: np.ndarray) -> Tensor:
+        """The loss of a whole batch, of which this worker encodes its part."""
+        views = self.model.views(self.material.batch(samples), self.draws)
+        with autocast(self.material.device, self.settings.precision):
+            features = self.replicated(self.workers.part(views), self.draws)
+        gathered = self.workers.gather(tuple(at_least_float32(f) for f in features))
+        return self.model.loss(gathered, self.draws)
+
+    def checkpoint(self) -> bytes:
+        """All that `restore` needs, of all workers."""
+        state = {
+            "model": bare(self.model.state_dict()),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "order": json.dumps(self.order.bit_generator.state),
+            "draws": self.draws.get_state(),
+            "randomness": self.workers.collect(self.randomness.states()),
+            "losses": self.losses,
+            "seconds": [self.seconds, self.findings_seconds],
+            "findings": json.dumps(self.findings),
+        }
+        return to_bytes(state)
+
+    def restore(self, checkpoint: bytes) -> None:
+        """Go on from a checkpoint."""
+        state = from_bytes(checkpoint)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.order.bit_generator.state = json.loads(state["order"])
+        self.draws.set_state(state["draws"])
+        self.randomness.restore(state["randomness"][self.workers.rank])
+        self.losses = state["losses"]
+        self.seconds, self.findings_seconds = state["seconds"]
+        self.findings = json.loads(state["findings"])
 
 
 @torch.no_grad()
@@ -91,22 +166,3 @@ def _modal_distance(model: Pretrainer, material: Material, samples: np.ndarray) 
         batch = material.batch(chunk)
         total += modal_distance([head(model.encoders[name](batch[name])) for name, head in projections.items()]).sum().item()
     return total / len(samples) if np.isfinite(total) else None
-
-
-def _epoch(
-    model: Pretrainer, optimiser: torch.optim.Optimizer, settings: Stage1, material: Material,
-    batches: list[np.ndarray], draws: torch.Generator, epoch: int,
-) -> float:  # fmt: skip
-    total = 0.0
-    for samples in batches:
-        with autocast(material.device, settings.precision):
-            features = model(model.views(material.batch(samples), draws), draws)
-        loss = model.loss(tuple(f.float() for f in features), draws)
-        value = loss.item()
-        if not np.isfinite(value):
-            raise RuntimeError(f"the loss of stage 1 is {value} in epoch {epoch}; a smaller lr or a greater temperature may help")
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-        total += value * len(samples)
-    return total / sum(len(samples) for samples in batches)
