@@ -35,6 +35,11 @@ class Job:
         return int(self.content["threads"])
 
     @property
+    def workers(self) -> int:
+        """Processes that do it together, each with `threads` and `gpus`."""
+        return int(self.content["settings"].get("workers", 1))
+
+    @property
     def gpus(self) -> float:
         return float(self.about.get("gpus", 0))
 
@@ -79,4 +84,6 @@ class Failure:
 
 
 Inputs = Mapping[str, Mapping[str, bytes]]
-"""Key of a needed job → its artefacts, by file name."""
+"""Key of a needed job → its artefacts, by file name; under the job's own key `CHECKPOINT`, if it is to go on from one."""
+
+CHECKPOINT = "checkpoint"

@@ -4,6 +4,7 @@ RUN/study.json      what was asked: the study's text, every value in force and w
 RUN/plan.json       the trials, and the keys of their jobs
 RUN/records/KEY.json
 RUN/artefacts/KEY/NAME
+RUN/checkpoints/KEY  where a job that isn't done can go on
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ class Ledger:
         try:
             for leftover in self.root.rglob(f"{WRITING}*"):
                 leftover.unlink()
+            for path in (self.root / "checkpoints").glob("*"):  # of what was done just before a kill
+                if self.is_done(path.name):
+                    path.unlink()
             since = datetime.now(timezone.utc).isoformat(timespec="seconds")
             write_whole(holder, to_bytes({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
             yield
@@ -117,7 +121,7 @@ class Ledger:
         for name, data in outcome.artefacts.items():
             write_whole(self._artefact_path(job.key, name), data)
             artefacts[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        return self._write(
+        record = self._write(
             job,
             status="done",
             result=dict(outcome.result),
@@ -126,6 +130,8 @@ class Ledger:
             started_at=outcome.started_at,
             seconds=outcome.seconds,
         )
+        self._checkpoint_path(job.key).unlink(missing_ok=True)
+        return record
 
     def write_failed(self, job: Job, failure: Failure) -> Record:
         """Write a failed job, with its error; it is tried again when the run is started again."""
@@ -177,6 +183,17 @@ class Ledger:
         record = self.record(key)
         return {name: self.artefact(key, name) for name in (record or {}).get("artefacts", {})}
 
+    # -- checkpoints ------------------------------------------------------------------------------------------------
+
+    def keep_checkpoint(self, key: str, checkpoint: bytes) -> None:
+        """Keep where a running job can go on, until it is done."""
+        write_whole(self._checkpoint_path(key), checkpoint)
+
+    def checkpoint(self, key: str) -> bytes | None:
+        """Where a job can go on; None: at its beginning."""
+        path = self._checkpoint_path(key)
+        return path.read_bytes() if path.is_file() else None
+
     # -- files ------------------------------------------------------------------------------------------------------
 
     def _record_path(self, key: str) -> Path:
@@ -184,6 +201,9 @@ class Ledger:
 
     def _artefact_path(self, key: str, name: str) -> Path:
         return self.root / "artefacts" / _checked(_KEY, key) / _checked(_NAME, name)
+
+    def _checkpoint_path(self, key: str) -> Path:
+        return self.root / "checkpoints" / _checked(_KEY, key)
 
     @staticmethod
     def _read(path: Path) -> Record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 
@@ -64,6 +64,12 @@ class Stage1(Optimiser):
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
     batch_norm: Literal["local", "sync"] = "local"
     checkpoint_every: Positive = 25
+
+    @model_validator(mode="after")
+    def _shared(self) -> Self:
+        if self.batch_size < 2 * self.workers:
+            raise ValueError(f"batch_size {self.batch_size} is too small for {self.workers} workers: each needs two samples, for BatchNorm")
+        return self
 
     def content(self) -> dict[str, Any]:
         irrelevant = {"gpus_per_worker", "checkpoint_every"} | ({"batch_norm"} if self.workers == 1 else set())

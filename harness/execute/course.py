@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from harness.execute.base import Watch
-from harness.jobs import Failure, Inputs, Job, Outcome
+from harness.jobs import CHECKPOINT, Failure, Inputs, Job, Outcome
 from harness.ledger import Ledger
+from harness.method import Progress
 
 
 class Course:
@@ -41,10 +42,19 @@ class Course:
         while self._ready:
             job = self._ready.popleft()
             try:
-                return job, {need: self._ledger.artefacts(need) for need in job.needs}
+                inputs: dict[str, dict[str, bytes]] = {need: self._ledger.artefacts(need) for need in job.needs}
+                if (checkpoint := self._ledger.checkpoint(job.key)) is not None:
+                    inputs[job.key] = {CHECKPOINT: checkpoint}
+                return job, inputs
             except Exception as error:
                 self.failed(job, Failure.of(error))
         return None
+
+    def progressed(self, job: Job, progress: Progress, checkpoint: bytes | None) -> None:
+        """A job has ended an epoch, and may have left where it can go on."""
+        if checkpoint is not None:
+            self._ledger.keep_checkpoint(job.key, checkpoint)
+        self._watch.progressed(job, progress)
 
     def again(self, job: Job) -> None:
         """A job that was handed out left nothing: it is the next to be handed out."""

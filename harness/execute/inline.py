@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from harness.data.base import Recordings
+from harness.errors import InputError
 from harness.execute.base import Perform, Watch, default_perform
 from harness.execute.course import Course
 from harness.jobs import Failure, Inputs, Job, Outcome
@@ -20,7 +21,12 @@ class InlineExecutor:
         self._perform = perform or default_perform()
 
     def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
-        """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings."""
+        """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
+
+        Raises `InputError` for a job that asks for several workers.
+        """
+        if shared := next((job for job in jobs if job.workers > 1), None):
+            raise InputError(f"stage1.workers: {shared.workers} needs Ray: leave out --inline, or set stage1.workers to 1")
         course = Course(jobs, ledger, watch)
         threads = torch.get_num_threads()
         try:
@@ -28,7 +34,7 @@ class InlineExecutor:
                 job, inputs = task
                 watch.started(job, "local")
                 try:
-                    outcome = self._do(job, data, inputs, watch)
+                    outcome = self._do(job, data, inputs, course)
                 except Exception as error:
                     course.failed(job, Failure.of(error))
                 else:
@@ -36,11 +42,12 @@ class InlineExecutor:
         finally:
             torch.set_num_threads(threads)  # each job sets its own
 
-    def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, watch: Watch) -> Outcome:
+    def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, course: Course) -> Outcome:
         doing = self._perform(job, data[job.data], inputs)
         while True:
             try:
-                watch.progressed(job, next(doing))
+                progress = next(doing)
             except StopIteration as stop:
                 outcome: Outcome = stop.value
                 return outcome
+            course.progressed(job, progress, progress.checkpoint)

@@ -45,7 +45,7 @@ class Desk:
     def __init__(self, course: Course, data: Mapping[str, ray.ObjectRef[Any]], perform: Perform, watch: Watch, retries: int):
         self.course, self.watch = course, watch
         self.jobs: dict[str, Job] = {}  # those handed out that have not ended
-        self._data, self._perform, self._retries = data, perform, retries
+        self._data, self._perform, self.retries = data, perform, retries
         self._deaths: dict[str, int] = {}
         self.courier_name = f"harness-courier-{uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -63,6 +63,10 @@ class Desk:
         self.jobs[job.key] = job
         return job
 
+    def progressed(self, job: Job, progress: Progress, checkpoint: bool) -> None:
+        """A worker has ended an epoch; ``checkpoint``: and has left one with the courier."""
+        self.course.progressed(job, progress, ray.get(self.courier.checkpoint.remote(job.key)) if checkpoint else None)
+
     def ended(self, job: Job, died: str = "") -> None:
         """A worker has ended: write what it left; if that is nothing, offer the job again or write that it failed."""
         del self.jobs[job.key]
@@ -75,7 +79,7 @@ class Desk:
                 self.course.done(job, what)
             return
         self._deaths[job.key] = deaths = self._deaths.get(job.key, 0) + 1
-        if deaths <= self._retries:
+        if deaths <= self.retries:
             self.watch.note(f"a worker died in {job.title}; it is tried again")
             self.course.again(job)
         else:
@@ -99,7 +103,10 @@ class Handout(Searcher):
             return Searcher.FINISHED
         if not self._has_room() or (job := self._desk.hand_out()) is None:
             return None
-        return {"job": job.key, "courier": self._desk.courier_name, "cpus": job.threads, "gpus": job.gpus}
+        return {
+            "job": job.key, "courier": self._desk.courier_name, "retries": self._desk.retries,
+            "workers": job.workers, "cpus": job.threads, "gpus": job.gpus,
+        }  # fmt: skip
 
     def _has_room(self) -> bool:
         ahead, running = self._desk.course.ahead, self._desk.jobs.values()
@@ -107,8 +114,8 @@ class Handout(Searcher):
             return True
         return (
             (self._max_concurrent is None or len(running) < self._max_concurrent)
-            and sum(job.threads for job in running) + ahead.threads <= self._cpus
-            and sum(job.gpus for job in running) + ahead.gpus <= self._gpus
+            and sum(job.workers * job.threads for job in [*running, ahead]) <= self._cpus
+            and sum(job.workers * job.gpus for job in [*running, ahead]) <= self._gpus
         )
 
     def on_trial_complete(self, *_: Any, **__: Any) -> None:
@@ -137,7 +144,7 @@ class Told(tune.Callback):
         if "where" in result:
             self._desk.watch.started(job, result["where"])
         elif "progress" in result:
-            self._desk.watch.progressed(job, Progress(**result["progress"]))
+            self._desk.progressed(job, Progress(**result["progress"]), result["checkpoint"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._ended(trial)

@@ -79,7 +79,7 @@ class RayExecutor:
         if self._address is None:
             # "local": else Ray would join what `ray start` has left on this machine, running or dead. As many cores as one job
             # asks for, at least: a job with more threads than cores is slow, not impossible
-            cores = max(_cores(), *(job.threads for job in jobs))
+            cores = max(_cores(), *(job.workers * job.threads for job in jobs))
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         else:
             _reach(self._address)
@@ -125,11 +125,18 @@ def _check_resources(ray: Any, jobs: Sequence[Job]) -> int:
     """The cluster's cores. Raises `InputError` if no node fits some job, which would wait for ever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     for job in jobs:
-        if not any(node.get("CPU", 0) >= job.threads and node.get("GPU", 0) >= job.gpus for node in nodes):
+        if sum(_fitting(node, job) for node in nodes) < job.workers:
             asked = f"{job.threads} CPUs" + (f" and {job.gpus:g} GPUs" if job.gpus else "")
+            asked += f" for each of {job.workers} workers" if job.workers > 1 else ""
             there = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
             raise InputError(f"no node of the Ray cluster fits {job.title}: it asks for {asked}, the nodes have {there}")
     return max(1, int(sum(node.get("CPU", 0) for node in nodes)))
+
+
+def _fitting(node: Mapping[str, float], job: Job) -> int:
+    """How many of a job's workers fit a node."""
+    by_cpu = node.get("CPU", 0) // job.threads
+    return int(min(by_cpu, node.get("GPU", 0) // job.gpus) if job.gpus else by_cpu)
 
 
 @contextmanager

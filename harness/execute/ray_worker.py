@@ -10,22 +10,24 @@ import pickle
 import platform
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ray
 from ray import tune
 
 from harness.data.base import Recordings
-from harness.jobs import Failure, Job, Outcome
+from harness.execute.base import Perform
+from harness.jobs import Failure, Inputs, Job, Outcome
 from harness.method import Progress
 
+Doing = Generator[Progress, None, "Outcome | Failure"]
 SLICE_SECONDS = 0.5  # how long a worker works before it tells how far it is (an epoch is never cut)
 
 
 @ray.remote(num_cpus=0)
 class Courier:
-    """Lives on the driver's node: keeps each job until a worker takes it, and its outcome until the driver collects it.
+    """Lives on the driver's node: keeps each job until a worker takes it, its checkpoint and its outcome until the driver collects it.
 
     It opens none of what it carries. Outcomes come as bytes, not as references: an object dies with the worker that
     owns it, and a worker may be stopped as soon as its job is done.
@@ -34,6 +36,8 @@ class Courier:
     def __init__(self) -> None:
         self._offers: dict[str, list[ray.ObjectRef[Any]]] = {}
         self._left: dict[str, bytes] = {}
+        self._checkpoints: dict[str, bytes] = {}
+        self._told: dict[str, dict[str, Any]] = {}
 
     def offer(self, key: str, task: list[ray.ObjectRef[Any]]) -> None:
         self._offers[key] = task
@@ -44,18 +48,35 @@ class Courier:
     def leave(self, key: str, outcome: bytes) -> None:
         self._left[key] = outcome
 
+    def keep(self, key: str, checkpoint: bytes) -> None:
+        self._checkpoints[key] = checkpoint
+
+    def checkpoint(self, key: str) -> bytes | None:
+        """Where a running job can go on."""
+        return self._checkpoints.get(key)
+
+    def tell(self, key: str, progress: dict[str, Any]) -> None:
+        """``kept``: a checkpoint was kept since the last time that this was heard."""
+        self._told[key] = {**progress, "kept": progress["kept"] or self._told.get(key, {}).get("kept", False)}
+
+    def hear(self, key: str) -> tuple[dict[str, Any] | None, bytes | None]:
+        """How far the workers that share a job are, told once, and what they have left."""
+        return self._told.pop(key, None), self._left.get(key)
+
     def collect(self, key: str) -> bytes | None:
         """What a worker has left, and forget the job; None if it left nothing."""
-        self._offers.pop(key, None)
+        for kept in (self._offers, self._checkpoints, self._told):
+            kept.pop(key, None)
         return self._left.pop(key, None)
 
 
 class Worker(tune.Trainable):
-    """Does one job after another. A trial's config: job (key), courier (the actor's name), cpus, gpus."""
+    """Does one job after another. A trial's config: job (key), courier (the actor's name), workers, cpus, gpus (of each), retries."""
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        bundle = {"CPU": config["cpus"], "GPU": config["gpus"]}
+        """One byte of memory, the least that Tune allows, for a job that is shared: Ray Train reserves what its workers need."""
+        bundle = {"CPU": config["cpus"], "GPU": config["gpus"]} if config["workers"] == 1 else {"memory": 1}
         return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -63,9 +84,9 @@ class Worker(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._key = new_config["job"]
+        self._key, self._config = new_config["job"], new_config
         self._courier = ray.get_actor(new_config["courier"])
-        self._doing: Generator[Progress, None, Outcome] | None = None
+        self._doing: Doing | None = None
         return True
 
     def step(self) -> dict[str, Any]:
@@ -79,7 +100,7 @@ class Worker(tune.Trainable):
         except Exception as error:
             what = Failure.of(error)
         if isinstance(what, Progress):
-            return {"progress": asdict(what)}
+            return {"progress": self._told(what), "checkpoint": what.checkpoint is not None}
         ray.get(self._courier.leave.remote(self._key, pickle.dumps(what)))
         self.cleanup()
         return {"done": True}
@@ -89,24 +110,39 @@ class Worker(tune.Trainable):
             self._doing.close()
         self._doing = None
 
-    def _take(self) -> Generator[Progress, None, Outcome]:
-        (task,) = ray.get(self._courier.take.remote(self._key))
-        perform, job, inputs, recordings = ray.get(task)
-        assert isinstance(job, Job)
+    def _told(self, progress: Progress) -> dict[str, Any]:
+        """A progress as Tune may carry it: its checkpoint goes by the courier."""
+        if progress.checkpoint is not None and self._config["workers"] == 1:
+            ray.get(self._courier.keep.remote(self._key, progress.checkpoint))
+        return asdict(replace(progress, checkpoint=None))
+
+    def _take(self) -> Doing:
+        if self._config["workers"] > 1:
+            from harness.execute.ray_shared import share
+
+            return share(self._config)
+        perform, job, inputs, recordings = take(self._courier, self._key)
         if job.data not in self._recordings:
             self._recordings[job.data] = ray.get(recordings)
-        doing: Generator[Progress, None, Outcome] = perform(job, self._recordings[job.data], inputs)
+        doing: Doing = perform(job, self._recordings[job.data], inputs)
         return doing
 
 
-def _slice(doing: Generator[Progress, None, Outcome]) -> Progress | Outcome:
+def take(courier: Any, key: str) -> tuple[Perform, Job, Inputs, ray.ObjectRef[Recordings]]:
+    """A job as it was offered."""
+    (task,) = ray.get(courier.take.remote(key))
+    found: tuple[Perform, Job, Inputs, ray.ObjectRef[Recordings]] = ray.get(task)
+    return found
+
+
+def _slice(doing: Doing) -> Progress | Outcome | Failure:
     """Go on with a job for a while; its last progress, or its outcome if it has ended."""
     end = time.monotonic() + SLICE_SECONDS
     while True:
         try:
             progress = next(doing)
         except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
-        if time.monotonic() >= end:
+            left: Outcome | Failure = stop.value
+            return left
+        if progress.checkpoint is not None or time.monotonic() >= end:
             return progress

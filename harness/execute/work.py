@@ -19,11 +19,12 @@ from threadpoolctl import threadpool_limits
 from harness import registry
 from harness.data.base import Recordings
 from harness.data.normalise import Normaliser
-from harness.jobs import Inputs, Job, Outcome
+from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
 from harness.method import Method, Progress, Task
 from harness.options import Stage1, Stage2
 from harness.training import Material, Stage2Result, pretrain, pretrained_from_bytes, pretrained_to_bytes, train
 from harness.training.metrics import metrics
+from harness.training.workers import Workers
 
 Doing = Generator[Progress, None, Outcome]
 Left = tuple[dict[str, Any], dict[str, bytes]]  # result, artefacts
@@ -91,7 +92,8 @@ def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) 
     assert method.Stage1 is not None
     options = method.Stage1.from_plain(job.content["options"])
     settings = Stage1.from_plain(job.content["settings"])
-    done = yield from pretrain(method, options, settings, _material(job, recordings), job.indices["unlabelled"])
+    checkpoint, workers = inputs.get(job.key, {}).get(CHECKPOINT), Workers.here(job.workers)
+    done = yield from pretrain(method, options, settings, _material(job, recordings), job.indices["unlabelled"], workers, checkpoint)
     result = {
         "loss": done.loss,
         "loss_floor": done.loss_floor,

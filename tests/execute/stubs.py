@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from harness.data.base import Modality, Recordings
-from harness.jobs import Inputs, Job, Outcome
+from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
 from harness.keys import content_key
 from harness.ledger import Record
 from harness.method import Progress
@@ -118,3 +118,22 @@ def behave(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
             return outcome({"in_store": not array.flags.owndata, "pid": os.getpid(), "at": array.ctypes.data})
     types = sorted({type(data).__name__ for artefacts in inputs.values() for data in artefacts.values()})
     return outcome({"inputs": {key: sorted(artefacts) for key, artefacts in inputs.items()}, "types": types}, b"x" * 1000)
+
+
+def together(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
+    """Shared by ``job.workers``: the ranks are summed in every epoch; in epoch 3 the last one dies, where content says so, once."""
+    from torch import distributed as dist
+
+    start = int(inputs.get(job.key, {}).get(CHECKPOINT, b"0"))
+    rank, count = dist.get_rank(), dist.get_world_size()
+    for epoch in range(start + 1, 6):
+        ranks = torch.tensor(float(rank))
+        dist.all_reduce(ranks)
+        once = Path(str(job.content.get("dies", "")))
+        if "dies" in job.content and epoch == 3 and rank == count - 1 and not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.content.get("raises") and epoch == 3 and rank == count - 1:
+            raise ValueError("the last one doesn't like it")
+        yield Progress(epoch, 5, ranks.item(), checkpoint=str(epoch).encode() if epoch == 2 else None)
+    return outcome({"ranks": ranks.item(), "count": count, "began_at": start}, b"together")

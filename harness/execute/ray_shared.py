@@ -1,0 +1,110 @@
+"""Stage 1 shared by several workers: Ray Train places them, the courier carries what they leave.
+
+Imported by a worker of the Ray executor alone, and only for a job that asks for several.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+
+from harness.execute.ray_worker import take
+from harness.jobs import CHECKPOINT, Failure, Outcome
+from harness.method import Progress
+
+POLL_SECONDS = 0.2
+
+
+def share(config: Mapping[str, Any]) -> Generator[Progress, None, Outcome | Failure]:
+    """Do a job by ``config["workers"]`` workers, each with its cpus and gpus: yields the first one's progress, returns its outcome.
+
+    A worker that dies or raises takes the others with it, and all go on from the last checkpoint, as often as ``retries`` says.
+    Checkpoints travel by the courier, not through Ray Train's storage, which would have to be a disk that all nodes share.
+    Returns the failure that a worker left, if it came to nothing; raises RuntimeError if none could leave any.
+    """
+    courier, key = ray.get_actor(config["courier"]), config["job"]
+    with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
+        fit = threading.Thread(target=_fit, args=(dict(config), scratch, ended := _Ended()), daemon=True)
+        fit.start()
+        while True:
+            over = not fit.is_alive()  # asked first: what was left before the end is there
+            told, left = ray.get(courier.hear.remote(key))
+            if told is not None:
+                checkpoint = ray.get(courier.checkpoint.remote(key)) if told.pop("kept") else None
+                yield Progress(**{**told, "checkpoint": checkpoint})
+            if over:
+                break
+            time.sleep(POLL_SECONDS)
+    if left is None:
+        raise RuntimeError(f"its workers ended without a result: {ended.error}") from ended.error
+    what: Outcome | Failure = pickle.loads(left)
+    return what
+
+
+class _Ended:
+    """How a thread ended."""
+
+    error: Exception | None = None
+
+
+def _fit(config: dict[str, Any], scratch: str, ended: _Ended) -> None:
+    logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+    try:
+        trainer = TorchTrainer(
+            _member,
+            train_loop_config=config,
+            torch_config=TorchConfig(backend="nccl" if config["gpus"] else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=config["workers"],
+                use_gpu=bool(config["gpus"]),
+                resources_per_worker={"CPU": config["cpus"], **({"GPU": config["gpus"]} if config["gpus"] else {})},
+            ),
+            run_config=RunConfig(name=config["job"], storage_path=scratch, failure_config=FailureConfig(max_failures=config["retries"])),
+        )
+        trainer.fit()
+    except Exception as error:
+        ended.error = error
+
+
+def _member(config: dict[str, Any]) -> None:
+    """One worker: the same job as all others, of which only the first tells of it."""
+    import torch
+
+    if config["gpus"]:
+        torch.cuda.set_device(get_device())
+    courier, key = ray.get_actor(config["courier"]), config["job"]
+    first = get_context().get_world_rank() == 0
+    try:
+        perform, job, inputs, recordings = take(courier, key)
+        if (checkpoint := ray.get(courier.checkpoint.remote(key))) is not None:
+            inputs = {**inputs, key: {CHECKPOINT: checkpoint}}
+        doing = perform(job, ray.get(recordings), inputs)
+        while True:
+            try:
+                progress = next(doing)
+            except StopIteration as stop:
+                if first:
+                    ray.get(courier.leave.remote(key, pickle.dumps(stop.value)))
+                return
+            if first:
+                _tell(courier, key, progress)
+    except Exception as error:
+        ray.get(courier.leave.remote(key, pickle.dumps(Failure.of(error))))
+        raise  # else the others would wait for this one
+
+
+def _tell(courier: Any, key: str, progress: Progress) -> None:
+    if progress.checkpoint is not None:
+        ray.get(courier.keep.remote(key, progress.checkpoint))
+    told = asdict(replace(progress, checkpoint=None))
+    ray.get(courier.tell.remote(key, {**told, "kept": progress.checkpoint is not None}))
