@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.errors import InputError
+from harness.execute.base import EarlyStopping, Executor
 from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
@@ -23,6 +24,7 @@ class Driver:
     ledger: Ledger
     command: str
     console: Console
+    data: Path | None
 
     @classmethod
     def plan(cls, study: Path, folder: Path | None, data: Path | None, overrides: Sequence[str], command: str, console: Console) -> Driver:
@@ -31,15 +33,16 @@ class Driver:
         if data is not None and not data.is_dir():
             raise InputError(f"the data folder {data} does not exist; give another with --data or HARNESS_DATA")
         names = ", ".join(entry.name for entry in checked.file.datasets)
+        ledger = Ledger(folder or Path("runs") / checked.file.study)
         with console.status(f"reading {names}"):
-            planned = make_plan(checked, data)
+            planned = make_plan(checked, data, ledger.record)
         for caution in planned.cautions:
             console.print(f"note: {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-        return cls(planned, Ledger(folder or Path("runs") / checked.file.study), command, console)
+        return cls(planned, ledger, command, console, data)
 
     @property
     def todo(self) -> list[Job]:
-        return [job for job in self.planned.jobs.values() if not self.ledger.is_done(job.key)]
+        return [job for key, job in self.planned.jobs.items() if not self.planned.is_settled(key, self.ledger.record(key))]
 
     def show_plan(self) -> None:
         """The plan in words and a table; what `--dry-run` prints."""
@@ -48,22 +51,38 @@ class Driver:
         show_plan(self.planned, self.todo, self.console)
 
     def run(self, inline: bool, address: str | None) -> int:
-        """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when jobs failed."""
+        """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
         from harness.summary import show_result, write_report
 
+        search = self.planned.study.file.search
+        if inline and search and search.scheduler != "none":
+            raise InputError(
+                f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: leave --inline out, "
+                "or train every trial of the search to its end with --set search.scheduler=none"
+            )
         with self.ledger.locked():
-            todo = self.todo
-            self.ledger.write_plan({**self.planned.study_json(), "command": self.command}, self.planned.to_json())
-            if todo:
-                self._execute(todo, inline, address)
-            else:
-                self.console.print(f"all {len(self.planned.jobs)} jobs are done already: nothing to run", highlight=False)
+            self._run_all(inline, address)
             failed = show_result(self.ledger, self.console)
             self.console.print(f"report: {write_report(self.ledger)}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
+    def _run_all(self, inline: bool, address: str | None) -> None:
+        """Run what the plan asks for, and what it asks for then: a search's choice adds the study's own trials."""
+        tried: set[str] = set()
+        while True:
+            self.ledger.write_plan({**self.planned.study_json(), "command": self.command}, self.planned.to_json())
+            todo = [job for job in self.todo if job.key not in tried]
+            if not todo:
+                break
+            self._execute(todo, inline, address)
+            tried |= {job.key for job in todo}
+            if not self.planned.tunings:
+                return
+            self.planned = make_plan(self.planned.study, self.data, self.ledger.record)
+        if not tried:
+            self.console.print(f"all {len(self.planned.jobs)} jobs are done already: nothing to run", highlight=False)
+
     def _execute(self, todo: list[Job], inline: bool, address: str | None) -> None:
-        from harness.execute.base import Executor
         from harness.terminal import watch_for
 
         executor: Executor
@@ -74,7 +93,7 @@ class Driver:
         else:
             from harness.execute.ray_tune import RayExecutor
 
-            executor = RayExecutor(address, retries=self.planned.study.file.retries)
+            executor = RayExecutor(address, retries=self.planned.study.file.retries, stopping=self._stopping())
         n_done = len(self.planned.jobs) - len(todo)
         with watch_for(self.console, todo, n_done, self.planned.shared) as watch:
             try:
@@ -84,3 +103,11 @@ class Driver:
                 watch.note(f"interrupted: {len(self.planned.jobs) - left} jobs are done and kept, {left} are left")
                 watch.note(f"go on with: {self.command}")
                 raise
+
+    def _stopping(self) -> EarlyStopping | None:
+        """Which of the jobs compete in a search, if the study has losers stopped early."""
+        search = self.planned.study.file.search
+        if search is None or search.scheduler == "none":
+            return None
+        rivals = tuple(tuple(candidate.key for candidate in tuning.candidates) for tuning in self.planned.tunings)
+        return EarlyStopping(rivals, search.grace_period, search.reduction_factor)

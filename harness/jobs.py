@@ -52,6 +52,9 @@ class Job:
         """One line for people: ``train cosmo · utd-mhad · seed 0 · label_rate 0.05``."""
         parts = [f"{self.kind} {self.about['method']}", str(self.about["dataset"]), f"seed {self.about['seed']}"]
         parts += [f"{name} {value}" for name, value in self.about.get("point", {}).items()]
+        if search := self.about.get("search"):
+            drawn = ", ".join(f"{name} {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in search["values"].items())
+            parts.append(f"search {search['number']}: {drawn}")
         return " · ".join(parts)
 
 

@@ -15,7 +15,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -136,6 +136,15 @@ class Ledger:
     def write_failed(self, job: Job, failure: Failure) -> Record:
         """Write a failed job, with its error; it is tried again when the run is started again."""
         return self._write(job, status="failed", error=failure.to_json())
+
+    def write_stopped(self, job: Job, looks: Sequence[tuple[int, float]]) -> Record:
+        """Write a job that a search stopped early: (epoch, accuracy on the validation samples) of its looks, and no artefact.
+
+        Whoever wants the job whole runs it: it is not done.
+        """
+        epochs, accuracies = [epoch for epoch, _ in looks], [accuracy for _, accuracy in looks]
+        result = {"epochs_evaluated": epochs, "curves": {"validation": {"accuracy": accuracies}}}
+        return self._write(job, status="stopped", result=result)
 
     def _write(self, job: Job, **what: Any) -> Record:
         before = self.record(job.key)

@@ -172,13 +172,16 @@ class Method(ABC):
 
 @dataclass(frozen=True)
 class Progress:
-    """One epoch has ended. loss_floor: the least value that its loss can take, where that is known and not zero.
+    """One epoch has ended.
 
-    checkpoint: what is needed to go on from here in another process, now and then.
+    loss_floor: the least value that its loss can take, where that is known and not zero. validation_accuracy: share of the
+    validation samples that are right, where they were looked at. checkpoint: what is needed to go on from here in another
+    process, now and then.
     """
 
     epoch: int
     epochs: int
     loss: float
     loss_floor: float | None = None
+    validation_accuracy: float | None = None
     checkpoint: bytes | None = field(default=None, repr=False)

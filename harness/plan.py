@@ -1,13 +1,15 @@
-"""From a study to its jobs: a pure function of the study and of the data's fingerprints.
+"""From a study to its jobs: a pure function of the study, of the data's fingerprints and, where it searches, of the search's records.
 
 A job's key is the hash of all that can change its result, and of nothing else. Whatever two trials have in common is
 therefore shared without a rule of its own: λ is not in stage 1's content, so a sweep of λ shares its pre-training.
+
+A study that searches is planned twice: first the search's jobs, then, from the records that these leave, its own trials.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -22,9 +24,12 @@ from harness.data.splits import draw_labelled, draw_unlabelled, labelled_from_li
 from harness.errors import InputError, Problem, StudyError
 from harness.jobs import Job
 from harness.keys import array_key, content_key
+from harness.ledger import Record
 from harness.method import Method, Task
+from harness.search import Candidate, Tuning, draw
 from harness.study import DatasetEntry, Settings, Study
 from harness.study.settings import fields_in_force
+from harness.study.space import Dimension
 from harness.training import VERSION as TRAINING_VERSION
 
 Point = dict[str, Any]
@@ -32,15 +37,20 @@ Point = dict[str, Any]
 
 @dataclass(frozen=True)
 class Trial:
-    """One (data set, method's row, point of the sweep, seed), and the keys of its jobs. Several trials may share a job."""
+    """One (data set, method's row, point of the sweep, seed), and the keys of its jobs. Several trials may share a job.
+
+    chosen: option → value, by the study's search. key: None until that has chosen; error: why it never will.
+    """
 
     dataset: str
     method: str
     seed: int
     point: Point
-    key: str
+    key: str | None
     stage1_key: str | None
     counts: Mapping[str, int]  # samples by part: train, validation, test, labelled, unlabelled
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**self.__dict__, "counts": dict(self.counts)}
@@ -53,6 +63,8 @@ class Plan:
     study: Study
     trials: list[Trial] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
+    tunings: list[Tuning] = field(default_factory=list)
+    asked: int = 0  # how many jobs it would take without sharing
     data: dict[str, Recordings] = field(default_factory=dict)
     about_data: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_force: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -62,8 +74,20 @@ class Plan:
     @property
     def shared(self) -> int:
         """How many jobs sharing has saved: without it each trial would run its own."""
-        asked = sum(1 + (trial.stage1_key is not None) for trial in self.trials)
-        return asked - len(self.jobs)
+        return self.asked - len(self.jobs)
+
+    @property
+    def searching(self) -> bool:
+        """Whether these are a search's jobs, of which the jobs of some trials are still to follow."""
+        return any(not tuning.settled for tuning in self.tunings)
+
+    def is_settled(self, key: str, record: Record | None) -> bool:
+        """Whether a job need not run: it is done, or was stopped early and only a search wanted it."""
+        if record is None or record["status"] != "stopped":
+            return record is not None and record["status"] == "done"
+        return any(c.key == key and c.status == "stopped" for t in self.tunings for c in t.candidates) and all(
+            trial.key != key for trial in self.trials
+        )
 
     def to_json(self) -> dict[str, Any]:
         """What the ledger keeps as plan.json."""
@@ -77,8 +101,18 @@ class Plan:
             "seeds": file.seeds,
             "data": self.about_data,
             "trials": [trial.to_json() for trial in self.trials],
-            "jobs": {key: {"kind": job.kind, "title": job.title, "needs": list(job.needs)} for key, job in self.jobs.items()},
+            "jobs": {
+                key: {"kind": "search" if "search" in job.about else job.kind, "title": job.title, "needs": list(job.needs)}
+                for key, job in self.jobs.items()
+            },
+            "search": self._search_json(),
         }
+
+    def _search_json(self) -> dict[str, Any] | None:
+        """What was searched under which budget, every draw with what came of it, and the choices."""
+        if not (search := self.study.file.search):
+            return None
+        return {**search.to_json(), "seed": self.study.file.search_seed, "tunings": [tuning.to_json() for tuning in self.tunings]}
 
     def study_json(self) -> dict[str, Any]:
         """What the ledger keeps as study.json: the text, and every value in force with its source."""
@@ -94,8 +128,8 @@ class Plan:
         }
 
 
-def make_plan(study: Study, data_root: Path | None) -> Plan:
-    """Plan a checked study. Parses (or finds in the cache) each data set.
+def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Record | None] = lambda key: None) -> Plan:
+    """Plan a checked study. Parses (or finds in the cache) each data set. record: a key's record, for what a search chooses.
 
     Raises `StudyError` that names, for each data set that can't be used as asked, where it stands and why.
     """
@@ -104,7 +138,7 @@ def make_plan(study: Study, data_root: Path | None) -> Plan:
     for index, entry in enumerate(study.file.datasets):
         where = study.located.place(("datasets", index))
         try:
-            _DatasetPlanner(plan, entry, data_root).plan_all()
+            _DatasetPlanner(plan, entry, data_root, record).plan_all()
         except StudyError as error:
             problems += error.problems
         except InputError as error:
@@ -130,8 +164,8 @@ class _Material:
 class _DatasetPlanner:
     """Plans the trials of one data set of a study."""
 
-    def __init__(self, plan: Plan, entry: DatasetEntry, data_root: Path | None):
-        self.plan, self.entry, self.root = plan, entry, data_root
+    def __init__(self, plan: Plan, entry: DatasetEntry, data_root: Path | None, record: Callable[[str], Record | None]):
+        self.plan, self.entry, self.root, self.record = plan, entry, data_root, record
         self.study, self.file = plan.study, plan.study.file
         self.loaded: dict[str, tuple[Dataset, Recordings]] = {}
         self.checked: set[str] = set()
@@ -143,12 +177,9 @@ class _DatasetPlanner:
             settings = self.study.settings(self.entry, name, point)
             material = self._material(settings)
             task = Task(material.recordings.modalities, material.recordings.n_classes)
-            self._check_method(method, settings, task)
             self._note(method, settings, material)
-            cautions = method.cautions(settings.stage2_options, settings.general.stage2.epochs)
-            self.plan.cautions += [f"{name} on {self.entry.name}: {caution}" for caution in cautions]
-            for row, seed in product(method.rows(task) or ("",), self.file.seeds):
-                self._plan_trial(method, row, seed, point, settings, material)
+            for row in method.rows(task) or ("",):
+                self._plan_row(method, row, point, settings, material)
 
     def _points(self) -> Iterator[Point]:
         sweep = self.file.sweep_of(self.entry)
@@ -165,10 +196,18 @@ class _DatasetPlanner:
         subjects = resolve_split(recordings, split, default)
         if self.file.select == "validation" and not subjects["validation"]:
             raise InputError(f"select: validation needs validation subjects, {self.entry.name} has none; set split.validation")
+        if self.file.search and not subjects["validation"]:
+            raise InputError(
+                f"search needs validation subjects, {self.entry.name} has none; take some from those that train "
+                f"({', '.join(map(str, subjects['train']))}): split: {{validation: [{subjects['train'][-1]}]}}"
+            )
         parts = split_indices(recordings, split, default)
         return _Material(recordings, dataset, parts, subjects, (self.entry.name, content_key(subjects)))
 
-    def _check_method(self, method: Method, settings: Settings, task: Task) -> None:
+    def _check_method(self, method: Method, settings: Settings, material: _Material) -> None:
+        task = Task(material.recordings.modalities, material.recordings.n_classes)
+        cautions = method.cautions(settings.stage2_options, settings.general.stage2.epochs)
+        self.plan.cautions += [f"{method.name} on {self.entry.name}: {caution}" for caution in cautions]
         if len(task.modalities) < method.min_modalities:
             names = ", ".join(modality.name for modality in task.modalities)
             raise InputError(f"{method.name} needs {method.min_modalities} modalities, {self.entry.name} has only {names}")
@@ -182,6 +221,8 @@ class _DatasetPlanner:
         """Keep what the report will say of the set-up."""
         models = {"": settings.general, "method": settings.stage1_options, "data": settings.data_options}
         found = fields_in_force(settings, models) | fields_in_force(settings, {"method": settings.stage2_options})
+        for searched in self.study.searched(self.entry, method.name).values():
+            found[".".join(searched.path)] = {"value": f"searched: {searched.dimension}", "source": searched.source}
         self.plan.in_force.setdefault(self.entry.name, {}).setdefault(method.name, found)
         recordings = material.recordings
         self.plan.about_data.setdefault(
@@ -199,26 +240,69 @@ class _DatasetPlanner:
         )
         self.plan.data[recordings.fingerprint] = recordings
 
-    def _plan_trial(self, method: Method, row: str, seed: int, point: Point, settings: Settings, material: _Material) -> None:
-        names, general = (*material.names, seed), settings.general
+    def _plan_row(self, method: Method, row: str, point: Point, settings: Settings, material: _Material) -> None:
+        """The trials of one row of the tables, and before them their search."""
+        shown = _shown(method, row)
+        self.plan.titles[shown] = f"{method.title} ({row})" if row else method.title
+        chosen, error, known = {}, None, True
+        if space := self.study.searched(self.entry, method.name):
+            tuning = self._tune(method, row, point, material, {option: searched.dimension for option, searched in space.items()})
+            self.plan.tunings.append(tuning)
+            known, error = tuning.chosen is not None, tuning.error
+            if tuning.chosen:
+                chosen = dict(tuning.chosen.values)
+                settings = self.study.settings(self.entry, method.name, {**point, **chosen}, "search")
+        elif self.file.search:
+            self.plan.cautions.append(f"{method.name} on {self.entry.name}: nothing in search.space concerns it: it is not tuned")
+        if not space:
+            self._check_method(method, settings, material)
+        for seed in self.file.seeds:
+            key, stage1 = self._jobs(method, row, seed, settings, material, {"point": point}) if known else (None, None)
+            counts = {part: len(rows) for part, rows in self._samples(method, settings, material, seed).items()}
+            self.plan.trials.append(Trial(self.entry.name, shown, seed, point, key, stage1, counts, chosen, error))
+
+    def _tune(self, method: Method, row: str, point: Point, material: _Material, space: Mapping[str, Dimension]) -> Tuning:
+        """Plan the search's jobs of one row, and tell what their records say so far."""
+        search, seed, candidates = self.file.search, self.file.search_seed, []
+        assert search is not None
+        for number in range(1, search.trials + 1):
+            values = draw(space, seed, number)
+            settings = self.study.settings(self.entry, method.name, {**point, **values}, f"search, draw {number}")
+            self._check_method(method, settings, material)
+            about = {"point": point, "search": {"number": number, "values": values}}
+            key, _ = self._jobs(method, row, seed, settings, material, about)
+            record = self.record(key)
+            if record and record["status"] == "stopped" and search.scheduler == "none":
+                record = None  # an earlier search had a scheduler: this one wants the job whole
+            candidates.append(Candidate(number, values, key).judged(record, self.file.select))
+        return Tuning(self.entry.name, _shown(method, row), point, tuple(candidates))
+
+    def _samples(self, method: Method, settings: Settings, material: _Material, seed: int) -> dict[str, np.ndarray]:
+        """The rows of each part, and those that a trial's stages learn from."""
+        names = (*material.names, seed)
         labelled = self._labelled(settings, material, names)
-        unlabelled = draw_unlabelled(material.parts["train"], labelled, general.unlabeled, *names)
+        unlabelled = draw_unlabelled(material.parts["train"], labelled, settings.general.unlabeled, *names)
+        return {**material.parts, "labelled": labelled, "unlabelled": unlabelled if method.Stage1 else unlabelled[:0]}
+
+    def _jobs(
+        self, method: Method, row: str, seed: int, settings: Settings, material: _Material, wanted: dict[str, Any]
+    ) -> tuple[str, str | None]:
+        """Add the jobs that train one row with one seed. wanted: what for. Returns the key of the train job, and of stage 1."""
+        names, general = (*material.names, seed), settings.general
+        samples = self._samples(method, settings, material, seed)
         about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
         stage1 = None
         if method.Stage1:
-            indices = {"train": material.parts["train"], "unlabelled": unlabelled}
+            indices = {part: samples[part] for part in ("train", "unlabelled")}
             asked: dict[str, Any] = {"options": settings.stage1_options, "settings": general.stage1.content()}
             content = self._content("pretrain", method, asked, material, names, indices)
             about1 = {**about, "method": method.name, "gpus": general.stage1.gpus_per_worker}
             stage1 = self._add(content, about1, material, indices, ())
-        indices = {**material.parts, "labelled": labelled}
+        indices = {part: rows for part, rows in samples.items() if part != "unlabelled"}
         asked = {"options": settings.stage2_options, "settings": general.stage2.content(), "row": row, "stage1": stage1}
         content = self._content("train", method, asked, material, names, indices)
-        shown = f"{method.name}:{row}" if row else method.name
-        self.plan.titles[shown] = f"{method.title} ({row})" if row else method.title
-        key = self._add(content, {**about, "method": shown, "point": point}, material, indices, (stage1,) if stage1 else ())
-        counts = {part: len(rows) for part, rows in indices.items()} | {"unlabelled": len(unlabelled) if stage1 else 0}
-        self.plan.trials.append(Trial(self.entry.name, shown, seed, point, key, stage1, counts))
+        about = {**about, "method": _shown(method, row), **wanted}
+        return self._add(content, about, material, indices, (stage1,) if stage1 else ()), stage1
 
     def _labelled(self, settings: Settings, material: _Material, names: tuple[Any, ...]) -> np.ndarray:
         """The labelled samples, drawn once: the same for every method."""
@@ -270,10 +354,16 @@ class _DatasetPlanner:
         """Add a job, unless one with the same content is there. Returns its key."""
         content = json.loads(json.dumps(content))  # as it will be read back: tuples are lists
         key = content_key(content)
+        self.plan.asked += 1
         about = {**about, "gpus": (about.get("gpus") or 1) if self.file.device == "cuda" else 0}
         if key not in self.plan.jobs:
             self.plan.jobs[key] = Job(key, content["kind"], content, about, material.recordings.fingerprint, indices, needs)
         return key
+
+
+def _shown(method: Method, row: str) -> str:
+    """The name of one row of the tables."""
+    return f"{method.name}:{row}" if row else method.name
 
 
 def read_label_list(path: Path, rate: float) -> list[str]:

@@ -29,7 +29,8 @@ def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
     left = {job.key for job in todo}
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     for key, job in plan.jobs.items():
-        group = counts.setdefault((str(job.about["dataset"]), str(job.about["method"]), job.kind), Counter())
+        shown = "search" if "search" in job.about else job.kind
+        group = counts.setdefault((str(job.about["dataset"]), str(job.about["method"]), shown), Counter())
         group["jobs"] += 1
         group["left"] += key in left
     table = Table("data set", "method", "kind", "jobs", "done", "to run", box=None, pad_edge=False, header_style="bold")
@@ -37,25 +38,41 @@ def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
         table.add_row(dataset, method, kind, str(count["jobs"]), str(count["jobs"] - count["left"]), str(count["left"]))
     console.print(table)
     done = len(plan.jobs) - len(todo)
-    text = f"{len(plan.trials)} trials need {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
+    who = "the search needs" if plan.searching else f"{len(plan.trials)} trials need"
+    text = f"{who} {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
     console.print(text, highlight=False)
+    if waiting := sum(trial.key is None for trial in plan.trials):
+        text = f"then {waiting} of the study's {len(plan.trials)} trials follow, with the options that the search chooses"
+        console.print(text, highlight=False)
 
 
 def show_status(ledger: Ledger, console: Console) -> None:
     """Jobs and trials by state; the failed ones with their errors."""
     plan, trials = ledger.plan(), trial_table(ledger)
     records = {key: ledger.record(key) for key in plan["jobs"]}
-    table = Table("jobs", "done", "failed", "pending", box=None, pad_edge=False, header_style="bold")
+    shown = ("done", "stopped", "failed", "pending") if plan.get("search") else ("done", "failed", "pending")
+    table = Table("jobs", *shown, box=None, pad_edge=False, header_style="bold")
     kinds = list(dict.fromkeys(job["kind"] for job in plan["jobs"].values()))
     for kind in kinds:
         keys = [key for key, job in plan["jobs"].items() if job["kind"] == kind]
         states = Counter((records[key] or {"status": "pending"})["status"] for key in keys)
-        table.add_row(f"{kind} ({len(keys)})", *(str(states[state]) for state in ("done", "failed", "pending")))
+        table.add_row(f"{kind} ({len(keys)})", *(str(states[state]) for state in shown))
     states = Counter(trials["status"])
-    table.add_row(f"trials ({len(trials)})", *(str(states[state]) for state in ("done", "failed", "pending")))
+    table.add_row(f"trials ({len(trials)})", *(str(states[state]) for state in shown))
     console.print(f"{plan['study']} in {ledger.root}", highlight=False, soft_wrap=True)
     console.print(table)
+    show_choices(ledger, console)
     show_failures(ledger, console)
+
+
+def show_choices(ledger: Ledger, console: Console) -> None:
+    """What a study's search has chosen so far; nothing if it has none."""
+    from reports.tables import search_table
+    from reports.terminal import show_table
+
+    run = report_run(ledger)
+    if run.study["search"]:
+        show_table(search_table(run), console)
 
 
 def show_failures(ledger: Ledger, console: Console) -> None:
@@ -82,6 +99,7 @@ def report_run(ledger: Ledger) -> Any:
             "data": plan["data"],
             "options": _changed_options(study["in_force"]),
             "versions": versions,
+            "search": plan.get("search"),
         },
     )
 
@@ -106,6 +124,7 @@ def show_result(ledger: Ledger, console: Console) -> int:
     from reports.terminal import show
 
     run = report_run(ledger)
+    show_choices(ledger, console)
     show(run, console)
     show_failures(ledger, console)
     return int((run.trials["status"] == "failed").sum())

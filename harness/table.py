@@ -28,26 +28,31 @@ def selected_look(result: Record, select: str) -> int:
 
 
 def trial_table(ledger: Ledger) -> pd.DataFrame:
-    """One row a trial: `COLUMNS` and one column for each swept option, under its own name.
+    """One row a trial: `COLUMNS` and one column for each option that is swept or searched, under its own name.
 
     Figures are NaN unless the trial is done; ``stage1_seconds`` and ``stage2_seconds`` are of training alone.
     """
     plan = ledger.plan()
     records = {key: ledger.record(key) for key in plan["jobs"]}
-    swept = list(dict.fromkeys(option for sweep in plan["sweep"].values() for option in sweep))
+    asked = [*plan["sweep"].values(), *(trial.get("chosen", {}) for trial in plan["trials"])]
+    swept = list(dict.fromkeys(option for options in asked for option in options))
     rows = [_row(trial, records, plan["select"], swept) for trial in plan["trials"]]
     front, back = COLUMNS[:5], COLUMNS[5:]
     return pd.DataFrame(rows, columns=[*front, *swept, *back])
 
 
 def _row(trial: Record, records: dict[str, Record | None], select: str, swept: list[str]) -> dict[str, Any]:
-    record = records[trial["key"]]
+    record = records[trial["key"]] if trial["key"] else None
+    if record and record["status"] == "stopped":
+        record = None  # a search did without the rest: the trial is still to come
     stage1 = records[trial["stage1_key"]] if trial["stage1_key"] else None
     row: dict[str, Any] = {name: trial[name] for name in ("key", "dataset", "method", "seed", "stage1_key")}
-    row |= {option: trial["point"].get(option) for option in swept}
+    row |= {option: trial["point"].get(option, trial.get("chosen", {}).get(option)) for option in swept}
     row |= {f"n_{part}": trial["counts"].get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")}
-    row["status"] = record["status"] if record else "pending"
-    row["error"] = f"{record['error']['type']}: {record['error']['message']}" if record and record["status"] == "failed" else None
+    row["status"] = record["status"] if record else "failed" if trial.get("error") else "pending"
+    row["error"] = trial.get("error")
+    if record and record["status"] == "failed":
+        row["error"] = f"{record['error']['type']}: {record['error']['message']}"
     if stage1 and stage1["status"] == "done":
         row["stage1_seconds"] = stage1["result"]["train_seconds"]
     if record and record["status"] == "done":

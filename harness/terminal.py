@@ -42,7 +42,7 @@ class Tally:
     def __init__(self, jobs: Sequence[Job], already_done: int = 0, shared: int = 0, clock: Callable[[], float] = time.monotonic):
         self.total, self.already_done, self.shared, self._clock = len(jobs), already_done, shared, clock
         self.running: dict[str, Running] = {}
-        self.done, self.failed = 0, 0
+        self.done, self.failed, self.stopped = 0, 0, 0
         self._begun = clock()
         self._left: Counter[str] = Counter(job.kind for job in jobs)  # not ended, by kind
         self._seconds: dict[str, list[float]] = defaultdict(list)  # of the jobs that are done, by kind
@@ -65,9 +65,15 @@ class Tally:
             self.done += 1
             if seconds is not None:
                 self._seconds[job.kind].append(seconds)
+        elif record["status"] == "stopped":
+            self.stopped += 1
         else:
             self.failed += 1
         return seconds
+
+    @property
+    def ended(self) -> int:
+        return self.done + self.stopped + self.failed
 
     @property
     def elapsed(self) -> float:
@@ -93,11 +99,13 @@ class Tally:
     def summary(self) -> str:
         """``12 of 40 jobs done · 1 failed · 2 running · 5 done before · 2 min 10 s · about 4 min 40 s left``."""
         parts = [f"{self.done} of {self.total} jobs done"]
-        parts += [f"{n} {word}" for n, word in ((self.failed, "failed"), (len(self.running), "running")) if n]
+        parts += [
+            f"{n} {word}" for n, word in ((self.stopped, "stopped early"), (self.failed, "failed"), (len(self.running), "running")) if n
+        ]
         parts += [f"{self.already_done} done before"] if self.already_done else []
         parts += [f"{self.shared} shared"] if self.shared else []
         parts += [span(self.elapsed)]
-        if self.done + self.failed < self.total:
+        if self.ended < self.total:
             left = self.time_left
             parts += ["time left not known yet" if left is None else f"about {span(left)} left"]
         return " · ".join(parts)
@@ -167,7 +175,7 @@ class RichWatch:
     def _view(self) -> Group:
         tally = self._tally
         bar = Table.grid(expand=True)  # a bar of its own would not end its line
-        bar.add_row(ProgressBar(total=max(tally.total, 1), completed=tally.done + tally.failed))
+        bar.add_row(ProgressBar(total=max(tally.total, 1), completed=tally.ended))
         return Group(Text(tally.summary), bar, self._jobs())
 
     def _jobs(self) -> Table:
@@ -205,9 +213,12 @@ def _floor(progress: Progress, width: int) -> str:
 
 
 def ending(job: Job, record: Record, seconds: float | None) -> str:
-    """``done     train cosmo · utd-mhad · seed 0 in 12 s``; for a failure, the first line of its error."""
+    """``done     train cosmo · utd-mhad · seed 0 in 12 s``; of one stopped early, how far it came; of a failure, its error's first line."""
     if record["status"] == "done":
         return f"done     {job.title}" + (f" in {span(seconds)}" if seconds is not None else "")
+    if record["status"] == "stopped":
+        epoch, accuracy = record["result"]["epochs_evaluated"][-1], record["result"]["curves"]["validation"]["accuracy"][-1]
+        return f"stopped  {job.title} at epoch {epoch}: {accuracy:.1%} right on the validation subjects"
     error = record["error"]
     lines = str(error["message"]).splitlines() or [""]
     return f"failed   {job.title}: {error['type']}: {lines[0]}"

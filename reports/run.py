@@ -69,7 +69,8 @@ class Run:
 
     trials: one row a trial with `COLUMNS` and one column per swept option under its own dotted name.
     study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance, data, options,
-    command, versions. Raises ValueError that names what is missing.
+    command, versions; search, where hyper-parameters were searched: trials, scheduler, sampler, seed, space, tunings [{dataset,
+    method, point, chosen, candidates [{number, values, status, accuracy, epoch}]}]. Raises ValueError that names what is missing.
     """
 
     trials: pd.DataFrame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -9,8 +10,8 @@ from reports.answer import answer
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
 from reports.figures import all_curves, curves, numeric_option
 from reports.run import METRICS, Run
-from reports.tables import data_table, main_table, options_table, samples_table, versions_table
-from reports.wording import clean, count, listing, point_text, status_notes
+from reports.tables import data_table, main_table, options_table, samples_table, search_table, versions_table
+from reports.wording import clean, count, listing, point_text, status_notes, value_text
 
 READING = (
     "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and how the weights "
@@ -61,6 +62,27 @@ def setup_section(run: Run) -> Iterator[Section]:
     yield Section("Set-up", "setup", tuple(blocks))
 
 
+def search_section(run: Run) -> Iterator[Section]:
+    """How hyper-parameters were searched, and what was chosen; nothing where none were."""
+    if not (search := run.study.get("search")):
+        return
+    judged = "best" if run.study["select"] == "validation" else "last"
+    stopping = (
+        f"ASHA stopped the worse part of them early (grace period {search['grace_period']}, reduction factor "
+        f"{value_text(search['reduction_factor'])}); which, depends on the order in which they ran."
+        if search["scheduler"] == "asha"
+        else "Each was trained to its end."
+    )
+    text = (
+        f"Hyper-parameters were searched for each method, data set and point of the sweep under the same budget: "
+        f"{count(search['trials'], 'configuration')} drawn at random, each trained once (seed {search['seed']}). {stopping} Chosen was the "
+        f"one with the highest accuracy on the validation subjects in the {judged} epoch looked at; no test sample had a part in it. "
+        "The trials of the tables then ran with what was chosen."
+    )
+    space = "\n".join(f"{option}: {json.dumps(value)}" for option, value in search["space"].items())
+    yield Section("Search of hyper-parameters", "search", (Prose(text), Code(clean(space)), search_table(run)))
+
+
 def failures_section(run: Run) -> Iterator[Section]:
     """Each failed trial; those that failed with the same error stand together."""
     errors: dict[str, list[str]] = {}
@@ -87,6 +109,7 @@ SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
     answer_section,
     dataset_sections,
     failures_section,
+    search_section,
     setup_section,
     provenance_section,
 )

@@ -100,6 +100,35 @@ def options_table(run: Run) -> Table:
     return Table("Options that differ from the default", "", columns, rows)
 
 
+def search_table(run: Run) -> Table:
+    """What the search of hyper-parameters chose: for each method and point, of how many trials, and how well it did."""
+    search, rows = run.study["search"], []
+    for tuning in search["tunings"]:
+        tried = tuning["candidates"]
+        counts = (Text(str(sum(one["status"] == status for one in tried))) for status in ("done", "stopped", "failed", "pending"))
+        chosen = next((one for one in tried if one["number"] == tuning["chosen"]), None)
+        values = ", ".join(f"{clean(option)} {value_text(value)}" for option, value in chosen["values"].items()) if chosen else "–"
+        place = Point(tuple(tuning["point"]), tuple(tuning["point"].values()))
+        rows.append(
+            (
+                Text(clean(run.title(tuning["method"]))),
+                Text(clean(tuning["dataset"])),
+                Text(point_text(place) or "–"),
+                *counts,
+                Text(f"no. {chosen['number']}: {values}" if chosen else "–", code=bool(chosen)),
+                Text(percent(chosen["accuracy"]) if chosen else "–"),
+            )
+        )
+    counted = ("Trained", "Stopped early", "Failed", "To come")
+    columns = (*map(Column, ("Method", "Data set", "At")), *(Column(name, True) for name in counted), Column("Chosen"))
+    return Table(
+        "What the search chose",
+        f"Of {search['trials']} drawn configurations each. Validation: accuracy (%) of the chosen one on the validation subjects.",
+        (*columns, Column("Validation", True)),
+        tuple(rows),
+    )
+
+
 def versions_table(run: Run) -> Table:
     """What it ran on, by name."""
     rows = tuple((Text(clean(name)), Text(clean(version), code=True)) for name, version in sorted(run.study["versions"].items()))

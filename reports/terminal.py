@@ -31,11 +31,21 @@ def show(run: Run, console: Console) -> None:
     from rich.text import Text
 
     for table in tables(run):
-        console.print(Text(table.title, style="bold"))
-        console.print(rich_table(table))
-        console.print(Text("\n").join([*(_note(note) for note in table.notes), Text(table.caption, style="dim"), Text()]))
+        show_table(table, console)
     for dataset in run.datasets:
         console.print(Text(" ".join(answer(run, dataset))))
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Print one table on a console; plain text if it is no terminal."""
+    if not console.is_terminal:
+        console.out(plain_table(table), highlight=False)
+        return
+    from rich.text import Text
+
+    console.print(Text(table.title, style="bold"))
+    console.print(rich_table(table))
+    console.print(Text("\n").join([*(_note(note) for note in table.notes), Text(table.caption, style="dim"), Text()]))
 
 
 def plain(run: Run) -> str:

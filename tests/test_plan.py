@@ -51,6 +51,15 @@ def test_a_sweep_of_lambda_shares_stage_1_and_leaves_other_methods_alone(tmp_pat
     assert len(jobs(planned, "train", "deepsense")) == 2
 
 
+def test_six_lambdas_and_three_seeds_are_three_stage_1_jobs(tmp_path: Path) -> None:
+    planned = plan(tmp_path, "methods=[cosmo]", "sweep={cosmo.lambda: [0, 0.2, 0.4, 0.6, 0.8, 1]}", "seeds=3")
+    assert (len(jobs(planned, "pretrain")), len(jobs(planned, "train"))) == (3, 18)
+    for key in jobs(planned, "pretrain"):  # each is what the six trials of its seed wait for, and nothing else
+        waiting = [job for job in planned.jobs.values() if key in job.needs]
+        assert len(waiting) == 6
+        assert all(job.needs == (key,) for job in waiting)
+
+
 def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
     seen: set[str] = set()
     for key, job in plan(tmp_path).jobs.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from harness.data.base import Recordings
@@ -31,10 +32,19 @@ class Watch(Protocol):
         """A running job has ended an epoch (not every epoch is told)."""
 
     def finished(self, job: Job, record: Record) -> None:
-        """A job has left a record with status done or failed."""
+        """A job has left a record with status done, failed or, by a search, stopped."""
 
     def note(self, text: str) -> None:
         """Something worth a line: an address, a retry."""
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Ray Tune's ASHA over the accuracy on validation samples. rivals: for each search the keys of the jobs that compete."""
+
+    rivals: tuple[tuple[str, ...], ...]
+    grace_period: int  # epochs
+    reduction_factor: float
 
 
 class Executor(Protocol):

@@ -69,11 +69,19 @@ class Course:
             if dependant.key in self._open and not self._missing[dependant.key]:
                 self._ready.append(dependant)
 
+    def stopped(self, job: Job, looks: Sequence[tuple[int, float]]) -> None:
+        """A search has stopped a job early: write how far it came."""
+        self._watch.finished(job, self._ledger.write_stopped(job, looks))
+        self._dropped(job, "was stopped early")
+
     def failed(self, job: Job, failure: Failure) -> None:
         """A job has failed: write that, and that those that need it have failed with it."""
         self._watch.finished(job, self._ledger.write_failed(job, failure))
+        self._dropped(job, f"failed: {failure.message}")
+
+    def _dropped(self, job: Job, why: str) -> None:
         del self._open[job.key]
         for dependant in self._dependants[job.key]:
             if dependant.key in self._open:  # else it has already failed by another of its needs
-                reason = f"needs {job.title} ({job.key}), which failed: {failure.message}"
+                reason = f"needs {job.title} ({job.key}), which {why}"
                 self.failed(dependant, Failure("NeededJobFailed", reason, ""))

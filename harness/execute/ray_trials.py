@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from harness.data.base import Recordings
 from harness.execute.base import Perform, Watch
 from harness.execute.course import Course
+from harness.execute.ray_halving import Halving
 from harness.execute.ray_worker import Courier, Worker
 from harness.jobs import Failure, Job, Outcome
 from harness.method import Progress
@@ -42,10 +43,12 @@ class Stop(tune.Stopper):
 class Desk:
     """The driver's end: gives jobs to the courier, collects what workers left, and writes it down."""
 
-    def __init__(self, course: Course, data: Mapping[str, ray.ObjectRef[Any]], perform: Perform, watch: Watch, retries: int):
+    def __init__(
+        self, course: Course, data: Mapping[str, ray.ObjectRef[Any]], perform: Perform, watch: Watch, retries: int, halving: Halving | None
+    ):
         self.course, self.watch = course, watch
         self.jobs: dict[str, Job] = {}  # those handed out that have not ended
-        self._data, self._perform, self.retries = data, perform, retries
+        self._data, self._perform, self.retries, self.halving = data, perform, retries, halving
         self._deaths: dict[str, int] = {}
         self.courier_name = f"harness-courier-{uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -61,6 +64,8 @@ class Desk:
         task_ref = ray.put((self._perform, job, inputs, self._data[job.data]))
         ray.get(self.courier.offer.remote(job.key, [task_ref]))  # before any worker is told of it
         self.jobs[job.key] = job
+        if self.halving:
+            self.halving.begun(job)
         return job
 
     def progressed(self, job: Job, progress: Progress, checkpoint: bool) -> None:
@@ -77,6 +82,9 @@ class Desk:
                 self.course.failed(job, what)
             else:
                 self.course.done(job, what)
+            return
+        if self.halving and job.key in self.halving.stopped:
+            self.course.stopped(job, self.halving.looks[job.key])
             return
         self._deaths[job.key] = deaths = self._deaths.get(job.key, 0) + 1
         if deaths <= self.retries:
@@ -106,6 +114,7 @@ class Handout(Searcher):
         return {
             "job": job.key, "courier": self._desk.courier_name, "retries": self._desk.retries,
             "workers": job.workers, "cpus": job.threads, "gpus": job.gpus,
+            "each_look": self._desk.halving is not None and self._desk.halving.concerns(job),
         }  # fmt: skip
 
     def _has_room(self) -> bool:
@@ -164,11 +173,18 @@ class Told(tune.Callback):
 
 
 def run_trials(
-    course: Course, data: Mapping[str, Recordings], perform: Perform, watch: Watch, stop: Stop, retries: int, max_concurrent: int | None
+    course: Course,
+    data: Mapping[str, Recordings],
+    perform: Perform,
+    watch: Watch,
+    stop: Stop,
+    retries: int,
+    max_concurrent: int | None,
+    halving: Halving | None,
 ) -> None:
-    """Run a course to its end, or until ``stop`` is asked. data: fingerprint → recordings."""
+    """Run a course to its end, or until ``stop`` is asked. data: fingerprint → recordings. halving: what stops jobs early."""
     there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    desk = Desk(course, {name: ray.put(recordings) for name, recordings in data.items()}, perform, watch, retries)
+    desk = Desk(course, {name: ray.put(recordings) for name, recordings in data.items()}, perform, watch, retries, halving)
     told = Told(desk, stop)
     try:
         with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
@@ -176,6 +192,7 @@ def run_trials(
                 Worker,
                 name="jobs",
                 search_alg=Handout(desk, there.get("CPU", 0), there.get("GPU", 0), max_concurrent),
+                scheduler=halving,
                 num_samples=-1,
                 reuse_actors=True,
                 stop=stop,

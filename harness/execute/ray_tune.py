@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.base import Recordings
 from harness.errors import InputError
-from harness.execute.base import Perform, Watch, default_perform
+from harness.execute.base import EarlyStopping, Perform, Watch, default_perform
 from harness.execute.course import Course
 from harness.jobs import Job
 from harness.ledger import Ledger
@@ -42,13 +42,21 @@ class RayExecutor:
     address: a running cluster's ("auto", "HOST:PORT"); None: RAY_ADDRESS if that is set, else this machine's cores, for
     this run alone. Where Ray is already initialised in this process, that is used and left running. max_concurrent: jobs
     at a time; None: as many as there are cores. retries: how often a job is tried again whose worker process died.
-    perform: what does a job; by default `harness.execute.work.perform`; workers must be able to import it.
+    perform: what does a job; by default `harness.execute.work.perform`; workers must be able to import it. stopping: which jobs
+    may be stopped early; None: none.
     """
 
-    def __init__(self, address: str | None = None, max_concurrent: int | None = None, retries: int = 1, perform: Perform | None = None):
+    def __init__(
+        self,
+        address: str | None = None,
+        max_concurrent: int | None = None,
+        retries: int = 1,
+        perform: Perform | None = None,
+        stopping: EarlyStopping | None = None,
+    ):
         self._address = address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
         self._max_concurrent, self._retries = max_concurrent, retries
-        self._perform = perform or default_perform()
+        self._perform, self._stopping = perform or default_perform(), stopping
 
     def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
         """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
@@ -58,6 +66,7 @@ class RayExecutor:
         if not jobs:
             return
         ray = _import_ray()
+        from harness.execute.ray_halving import Halving
         from harness.execute.ray_trials import Stop, run_trials
 
         used = {job.data: data[job.data] for job in jobs}
@@ -67,7 +76,9 @@ class RayExecutor:
             # with a searcher Tune keeps one trial pending unless told otherwise, and cores stay idle
             environment = _environment({**TUNE, "TUNE_MAX_PENDING_TRIALS_PG": str(cores)})
             with environment, _quiet(), _signals(stop, at_once=ours, watch=watch):
-                run_trials(Course(jobs, ledger, watch), used, self._perform, watch, stop, self._retries, self._max_concurrent)
+                halving = Halving(self._stopping, jobs, ledger) if self._stopping else None
+                course = Course(jobs, ledger, watch)
+                run_trials(course, used, self._perform, watch, stop, self._retries, self._max_concurrent, halving)
 
     @contextmanager
     def _connected(self, ray: Any, jobs: Sequence[Job], watch: Watch) -> Iterator[bool]:

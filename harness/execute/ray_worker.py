@@ -71,7 +71,10 @@ class Courier:
 
 
 class Worker(tune.Trainable):
-    """Does one job after another. A trial's config: job (key), courier (the actor's name), workers, cpus, gpus (of each), retries."""
+    """Does one job after another.
+
+    A trial's config: job (key), courier (the actor's name), workers, cpus, gpus (of each), retries, each_look (tell of each).
+    """
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
@@ -96,7 +99,7 @@ class Worker(tune.Trainable):
             if self._doing is None:
                 self._doing = self._take()
                 return {"where": platform.node()}
-            what = _slice(self._doing)
+            what = _slice(self._doing, self._config["each_look"])
         except Exception as error:
             what = Failure.of(error)
         if isinstance(what, Progress):
@@ -135,8 +138,8 @@ def take(courier: Any, key: str) -> tuple[Perform, Job, Inputs, ray.ObjectRef[Re
     return found
 
 
-def _slice(doing: Doing) -> Progress | Outcome | Failure:
-    """Go on with a job for a while; its last progress, or its outcome if it has ended."""
+def _slice(doing: Doing, each_look: bool) -> Progress | Outcome | Failure:
+    """Go on with a job for a while, or until its next look or checkpoint; its last progress, or what it leaves if it has ended."""
     end = time.monotonic() + SLICE_SECONDS
     while True:
         try:
@@ -144,5 +147,6 @@ def _slice(doing: Doing) -> Progress | Outcome | Failure:
         except StopIteration as stop:
             left: Outcome | Failure = stop.value
             return left
-        if progress.checkpoint is not None or time.monotonic() >= end:
+        looked = each_look and progress.validation_accuracy is not None
+        if looked or progress.checkpoint is not None or time.monotonic() >= end:
             return progress

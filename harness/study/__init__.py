@@ -20,9 +20,19 @@ from harness.study.check import check
 from harness.study.model import DatasetEntry, StudyFile
 from harness.study.problems import problems_of
 from harness.study.settings import Settings, Trial
+from harness.study.space import Dimension, dimension
 from harness.study.yamltext import Located, load
 
 __all__ = ["DatasetEntry", "Settings", "Study", "StudyFile", "bundled_studies", "find_study", "read_study"]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """An option that is searched: what its values are drawn from, its path among the settings, where the study says so."""
+
+    dimension: Dimension
+    path: tuple[str, ...]
+    source: str
 
 
 @dataclass(frozen=True)
@@ -35,13 +45,26 @@ class Study:
     path: Path
     overrides: tuple[str, ...]
 
-    def settings(self, entry: DatasetEntry, method: str, point: Mapping[str, Any]) -> Settings:
+    def settings(self, entry: DatasetEntry, method: str, point: Mapping[str, Any], source: str = "sweep") -> Settings:
         """The options of the trials of one data set and method at one point of the sweep. Raises `StudyError`."""
-        index = [known.name for known in self.file.datasets].index(entry.name)
-        settings, problems = Trial(self.located, index, entry, method).settings(point)
+        settings, problems = self._trial(entry, method).settings(point, source)
         if settings is None:
             raise StudyError(problems)
         return settings
+
+    def searched(self, entry: DatasetEntry, method: str) -> dict[str, Searched]:
+        """What is searched for one data set and method: option → its distribution and where it is set; {} for nothing."""
+        if not self.file.search:
+            return {}
+        space = self.file.search.space
+        return {
+            dotted: Searched(dimension(space[dotted]), path, self.located.place(("search", "space", dotted)))
+            for path, dotted in self._trial(entry, method).concerned(space).items()
+        }
+
+    def _trial(self, entry: DatasetEntry, method: str) -> Trial:
+        index = [known.name for known in self.file.datasets].index(entry.name)
+        return Trial(self.located, index, entry, method)
 
 
 def bundled_studies() -> list[Path]:
@@ -96,6 +119,8 @@ def _override(located: Located, text: str) -> list[Problem]:
         path = ("options", *path)
     elif path[0] == "sweep" and len(path) > 1:
         path = ("sweep", ".".join(path[1:]))  # a swept option's dotted name is one key
+    elif path[:2] == ("search", "space") and len(path) > 2:
+        path = ("search", "space", ".".join(path[2:]))
     try:
         parsed = load(value, where).value
     except StudyError as error:

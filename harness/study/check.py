@@ -12,6 +12,7 @@ from harness.errors import Problem, did_you_mean
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
 from harness.study.problems import inner_model, option_names
 from harness.study.settings import Trial
+from harness.study.space import Dimension, Unfit, dimension
 from harness.study.yamltext import Located
 
 Path = tuple[str | int, ...]
@@ -22,13 +23,16 @@ def check(file: StudyFile, located: Located) -> list[Problem]:
     problems = _names(file, located)
     if problems:
         return problems  # options can't be held against plug-ins that don't exist
+    space, problems = _space(file.search.space if file.search else {}, located)
     for index, entry in enumerate(file.datasets):
         base: Path = () if entry.sweep is None else ("datasets", index)
         sweep = file.sweep_of(entry)
         problems += _sweep(sweep, located, (*base, "sweep"))
         sweep = {dotted: values for dotted, values in sweep.items() if isinstance(values, list) and not _unknown(dotted)}
         for method in _methods(file, entry):
-            problems += _values(Trial(located, index, entry, method), sweep, located, (*base, "sweep"))
+            trial = Trial(located, index, entry, method)
+            problems += _values(trial, sweep, located, (*base, "sweep"))
+            problems += _searched(trial, space, sweep, located)
     return sorted(dict.fromkeys(problems), key=_line)
 
 
@@ -116,6 +120,46 @@ def _sweep(sweep: Mapping[str, Any], located: Located, base: Path) -> list[Probl
     return problems
 
 
+# -- searches --------------------------------------------------------------------------------------------------------------
+
+SPACE: Path = ("search", "space")
+
+
+def _space(space: Mapping[str, Any], located: Located) -> tuple[dict[str, Dimension], list[Problem]]:
+    """The distributions that are right, and what is wrong with the others."""
+    right: dict[str, Dimension] = {}
+    problems = []
+    for dotted, value in space.items():
+        try:
+            if (wrong := _unsearchable(dotted)) is not None:
+                raise Unfit(*wrong)
+            right[dotted] = dimension(value)
+        except Unfit as unfit:
+            path = (*SPACE, dotted)
+            problems.append(Problem(located.place(path), _dotted(path), unfit.message, unfit.hint))
+    return right, problems
+
+
+def _unsearchable(dotted: str) -> tuple[str, str] | None:
+    root = dotted.partition(".")[0]
+    asked = (root in GENERAL_KEYS and root not in ("stage1", "stage2")) or root in registry.paths("datasets")
+    return _unknown(dotted) or ((f"{dotted} is what the study asks about, not a hyper-parameter", "sweep it") if asked else None)
+
+
+def _searched(trial: Trial, space: Mapping[str, Dimension], sweep: Mapping[str, Any], located: Located) -> list[Problem]:
+    """Every distribution against what its option may be, each by itself, and none of an option that is swept as well."""
+    problems = []
+    swept = trial.concerned(sweep)
+    for path, dotted in trial.concerned(space).items():
+        place = located.place((*SPACE, dotted))
+        wrong = [problem for end in space[dotted].ends for problem in trial.settings({dotted: end}, place)[1] if problem.where == place]
+        problems += wrong[:1]
+        if path in swept:
+            text = f"{trial.method_name} has this option swept as well, as {swept[path]}"
+            problems.append(Problem(place, f"search.space.{dotted}", text, "sweep it or search it, not both"))
+    return problems
+
+
 def _unknown(dotted: str) -> tuple[str, str] | None:
     """What is wrong with the name of an option, and the nearest right one; None if there is such an option."""
     root, *rest = dotted.split(".")
@@ -143,7 +187,7 @@ def _unknown_below(model: type[BaseModel], path: list[str], prefix: str) -> tupl
         inner, full = inner_model(model, name), prefix + ".".join(path[: depth + 1])
         last = depth + 1 == len(path)
         if inner is None:
-            return None if last else (f"{full!r} has no options below it", f"sweep {full} itself")
+            return None if last else (f"{full!r} has no options below it", f"name {full} itself")
         if last:
             return f"{full!r} is a group of options", f"name one of them, as {full}.{min(option_names(inner))}"
         model = inner

@@ -29,6 +29,12 @@ def _seeds(value: Any) -> Any:
     raise ValueError("should be a number of seeds from 1 up, or a list of different whole numbers from 0 up")
 
 
+def _sampler(value: Any) -> Any:
+    if value == "random":
+        return value
+    raise ValueError("should be random; what a sampler that adapts draws depends on which trial ends first, so no plan could name it")
+
+
 def _entry(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
@@ -79,6 +85,23 @@ class DatasetEntry(Asking):
         return self.name.partition(":")[2]
 
 
+class Search(Options):
+    """How each method's hyper-parameters are tuned, by accuracy on the validation subjects, before the study's own trials.
+
+    space: option → distribution, see `harness.study.space`. trials: how many configurations are drawn for each method, data
+    set and point of the sweep. seed: names the draws, and each is trained with it; None is the study's first. scheduler: asha
+    stops the worse part of the trials early; grace_period (epochs) and reduction_factor are Tune's.
+    """
+
+    space: Annotated[dict[str, Any], Field(min_length=1)]
+    trials: Positive = 16
+    seed: Annotated[int, Field(ge=0)] | None = None
+    sampler: Annotated[Literal["random"], BeforeValidator(_sampler)] = "random"
+    scheduler: Literal["none", "asha"] = "none"
+    grace_period: Positive = 1
+    reduction_factor: Annotated[float, Field(gt=1)] = 4
+
+
 class StudyFile(Asking):
     """A study file's outline."""
 
@@ -87,11 +110,17 @@ class StudyFile(Asking):
     question: str = ""
     datasets: Annotated[list[Annotated[DatasetEntry, BeforeValidator(_entry)]], Field(min_length=1)]
     methods: Annotated[list[str], Field(min_length=1)]
+    search: Search | None = None
     seeds: Annotated[list[int], BeforeValidator(_seeds)] = Field(default_factory=lambda: [0, 1, 2, 3, 4])
     select: Literal["last", "validation", "oracle"] = "last"
     threads: Positive = 1
     device: Literal["cpu", "cuda"] = "cpu"
     retries: Annotated[int, Field(ge=0)] = 1
+
+    @property
+    def search_seed(self) -> int:
+        """The seed that a search's trials are drawn and trained with."""
+        return self.seeds[0] if self.search is None or self.search.seed is None else self.search.seed
 
     def sweep_of(self, entry: DatasetEntry) -> dict[str, Any]:
         """Option → values swept on one data set; its own sweep wins over the study's."""

@@ -5,7 +5,7 @@ From the lowest: the models' defaults; the method's own; its presets'; the study
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,13 @@ class Trial:
             text = f"{self.method_name}.{group}: {name}"
             layer |= self._of_method(presets[name], lambda path, text=text: text)  # type: ignore[misc]
         return self._validated(layer | asked)
+
+    def concerned(self, options: Iterable[str]) -> dict[Path, str]:
+        """Which of these options (dotted names) this trial has, by path; the method's own name wins over a general one."""
+        found: dict[Path, str] = {}
+        for dotted in sorted(options, key=lambda dotted: dotted.partition(".")[0] not in GENERAL_KEYS):
+            found |= dict.fromkeys(self._named(tuple(dotted.split(".")), None, lambda path: ""), dotted)
+        return {path: dotted for path, dotted in found.items() if path[0] != "stage1" or self.method.Stage1}
 
     # -- layers -----------------------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ def pretrain(
     for epoch in range(len(run.losses) + 1, (settings.epochs if run.model.trains else 0) + 1):
         run.epoch(epoch)
         due = epoch % settings.checkpoint_every == 0 and epoch < settings.epochs
-        yield Progress(epoch, settings.epochs, run.losses[-1], run.model.loss_floor or None, run.checkpoint() if due else None)
+        yield Progress(epoch, settings.epochs, run.losses[-1], run.model.loss_floor or None, checkpoint=run.checkpoint() if due else None)
     return Stage1Result(
         pretrained=Pretrained(bare(run.model.encoders.state_dict()), run.findings),
         loss=tuple(run.losses),

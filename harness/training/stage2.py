@@ -67,9 +67,11 @@ def train(
             losses.append(_epoch(model, optimiser, settings, material, label, permuted(labelled, settings.batch_size, order), epoch))
         schedule.step()
         seconds += perf_counter() - started
+        seen = None
         if epoch % settings.evaluate_every == 0 or epoch == settings.epochs:
             looks.look(epoch)
-        yield Progress(epoch, settings.epochs, losses[-1])
+            seen = looks.accuracy("validation", label)
+        yield Progress(epoch, settings.epochs, losses[-1], validation_accuracy=seen)
     if not settings.epochs:
         looks.look(0)
     explained = looks.explain(evaluated["test"]) if "test" in evaluated else {}
@@ -148,6 +150,12 @@ class Looks:
                 parts.append(logits.argmax(1).numpy(force=True).astype(np.uint16))
             self.predictions[name].append(np.concatenate(parts))
         self.seconds += perf_counter() - started
+
+    def accuracy(self, name: str, label: np.ndarray) -> float | None:
+        """Share of these samples that the last look has right; None if they are not looked at."""
+        if name not in self.evaluated:
+            return None
+        return float(np.mean(self.predictions[name][-1] == label[self.evaluated[name]]))
 
     @torch.no_grad()
     def explain(self, samples: np.ndarray) -> dict[str, np.ndarray]:

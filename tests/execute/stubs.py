@@ -113,6 +113,10 @@ def behave(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
             for _ in range(job.content["seconds"] * 20):
                 time.sleep(0.05)
                 yield Progress(1, 2, 0.0)
+        case "wait":
+            while not Path(job.content["until"]).exists():
+                time.sleep(0.05)
+                yield Progress(1, 2, 0.0)
         case "peek":
             array = recordings.arrays["accel"]
             return outcome({"in_store": not array.flags.owndata, "pid": os.getpid(), "at": array.ctypes.data})

@@ -49,6 +49,21 @@ def test_the_same_bits_as_inline(tmp_path: Path):
     assert watch.places == {os.uname().nodename}
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_no_trial_waits_for_the_stage_1_of_another(tmp_path: Path):
+    class Signalling(Told):
+        def finished(self, job: Job, record: dict[str, Any]) -> None:
+            super().finished(job, record)
+            if {("done", leaf.key) for leaf in leaves} <= set(self.events):
+                (tmp_path / "leaves-are-done").touch()
+
+    slow, quick = make_job("wait", until=str(tmp_path / "leaves-are-done")), make_job("quick")
+    leaves = [make_job("leaf", quick, i=i) for i in range(2)]
+    watch = Signalling()
+    RayExecutor(perform=behave).run([slow, quick, *leaves, make_job("leaf", slow)], DATA, Ledger(tmp_path / "run"), watch)
+    assert [event for event, _ in watch.events].count("done") == 5  # had a leaf waited for the slow one, it would still wait
+
+
 def test_what_ray_start_left_behind_is_not_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import ray
 

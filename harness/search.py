@@ -1,0 +1,80 @@
+"""A study's search: what was drawn for each method, how each draw did on the validation subjects, which is chosen.
+
+Pure functions of the study and of the search's records. Nothing here looks at a test sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from harness.keys import rng_of
+from harness.ledger import Record
+from harness.study.space import Dimension
+
+Status = Literal["pending", "done", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One drawn configuration of a method, trained once.
+
+    number: from 1, in the order of the draws. values: option → value. key: of its train job; equal draws have one.
+    accuracy: share of the validation samples that are right at ``epoch``; None if no record tells it.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    key: str
+    status: Status = "pending"
+    accuracy: float | None = None
+    epoch: int | None = None
+
+    def judged(self, record: Record | None, select: str) -> Candidate:
+        """The same with what its record says: the accuracy at the last look, or at the best if the study selects by validation."""
+        if record is None or record["status"] == "failed":
+            return Candidate(self.number, self.values, self.key, "failed" if record else "pending")
+        epochs, curve = record["result"]["epochs_evaluated"], record["result"]["curves"]["validation"]["accuracy"]
+        look = curve.index(max(curve)) if select == "validation" else len(curve) - 1
+        return Candidate(self.number, self.values, self.key, record["status"], curve[look], epochs[look])
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The search for one (data set, method's row, point of the sweep)."""
+
+    dataset: str
+    method: str
+    point: Mapping[str, Any]
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether every candidate has left a record."""
+        return all(candidate.status != "pending" for candidate in self.candidates)
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """The most accurate of those trained to their end, the first of equals; None until all are settled, or if none was."""
+        done = [candidate for candidate in self.candidates if candidate.status == "done"] if self.settled else []
+        return max(done, key=lambda candidate: (candidate.accuracy or 0.0, -candidate.number), default=None)
+
+    @property
+    def error(self) -> str | None:
+        """Why there is nothing to choose from, once that is certain."""
+        if not self.settled or self.chosen:
+            return None
+        return f"the search has nothing to choose from: none of its {len(self.candidates)} trials was trained to its end"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "chosen": self.chosen.number if self.chosen else None}
+
+
+def draw(space: Mapping[str, Dimension], seed: int, number: int) -> dict[str, Any]:
+    """Draw ``number`` of a search: option → value.
+
+    Each option is a draw of its own: all methods, data sets and points get the same values, and a longer search or a larger
+    space holds the draws of a smaller one.
+    """
+    return {option: dimension.draw(rng_of("search", seed, option, number)) for option, dimension in space.items()}

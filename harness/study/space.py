@@ -1,0 +1,116 @@
+"""The space of a search: options and the distributions that Ray Tune draws their values from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.errors import InputError, did_you_mean
+
+RANGES = {
+    "uniform": ("lower", "upper"),
+    "quniform": ("lower", "upper", "q"),
+    "loguniform": ("lower", "upper"),
+    "qloguniform": ("lower", "upper", "q"),
+    "randint": ("lower", "upper"),
+    "lograndint": ("lower", "upper"),
+    "qrandint": ("lower", "upper", "q"),
+    "qlograndint": ("lower", "upper", "q"),
+    "randn": ("mean", "sd"),
+    "qrandn": ("mean", "sd", "q"),
+}
+"""Tune's distribution → its numbers. As in Tune, the upper end of randint and lograndint is never drawn."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One option's distribution: its name in Tune, and its numbers, or the values to choose from."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """One value, as Tune draws it. Raises `InputError` where Ray is not installed."""
+        if self.name != "choice":
+            return self._domain().sample(random_state=rng)
+        place = _tune().choice(range(len(self.arguments))).sample(random_state=rng)  # NumPy would make 0 and 0.1 both floats
+        return self.arguments[place]
+
+    def _domain(self) -> Any:
+        return getattr(_tune(), self.name)(*self.arguments)
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """The values that an option must be able to take: all of a choice, the ends of a range, a mean."""
+        if self.name == "choice":
+            return self.arguments
+        if "randint" in self.name:
+            lower, upper, *q = self.arguments
+            return lower, upper if q and q[0] != 1 else upper - 1
+        return (float(self.arguments[0]),) if "randn" in self.name else (float(self.arguments[0]), float(self.arguments[1]))
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.arguments))})"
+
+
+def dimension(value: Any) -> Dimension:
+    """A distribution as a study writes it, ``{loguniform: [0.0001, 0.1]}``. Raises `Unfit`."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        shown = value if isinstance(value, list) else [0.1, 0.2]
+        raise Unfit(f"{value!r} is no distribution", f"for example {{choice: {shown}}} or {{loguniform: [0.0001, 0.1]}}")
+    ((name, arguments),) = value.items()
+    if name != "choice" and name not in RANGES:
+        raise Unfit(f"there is no distribution {name!r}", did_you_mean(name, ["choice", *RANGES]))
+    if name == "choice":
+        if not isinstance(arguments, list) or not arguments:
+            raise Unfit("choice is a list of values", "for example {choice: [true, false]}")
+        if any(value in arguments[:index] for index, value in enumerate(arguments)):
+            raise Unfit("a value stands twice", "give each value once")
+        return Dimension(name, tuple(arguments))
+    return _range(name, arguments)
+
+
+class Unfit(ValueError):
+    """What is wrong with a distribution, and what would be right."""
+
+    def __init__(self, message: str, hint: str):
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+def _range(name: str, arguments: Any) -> Dimension:
+    names = RANGES[name]
+    whole = "randint" in name
+    if not isinstance(arguments, list) or len(arguments) != len(names) or not all(_is_number(number, whole) for number in arguments):
+        kind = "whole numbers" if whole else "numbers"
+        raise Unfit(f"{name} takes the {kind} {', '.join(names)}, not {arguments!r}", f"write {{{name}: [{', '.join(names)}]}}")
+    numbers = dict(zip(names, arguments, strict=True))
+    if "lower" in numbers and not numbers["lower"] < numbers["upper"]:
+        raise Unfit(f"the range is upside down: {numbers['lower']} is not below {numbers['upper']}", "write the smaller number first")
+    if "log" in name and numbers["lower"] <= 0:
+        raise Unfit(f"{name} can't begin at {numbers['lower']}", "a logarithmic range lies above 0")
+    for positive in ("q", "sd"):
+        if numbers.get(positive, 1) <= 0:
+            raise Unfit(f"{positive} is {numbers[positive]}", f"{positive} lies above 0")
+    made = Dimension(name, tuple(arguments))
+    try:
+        made.draw(np.random.default_rng(0))
+    except ValueError as error:
+        raise Unfit(str(error), "let both ends be multiples of q") from None
+    return made
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _tune() -> Any:
+    try:
+        from ray import tune
+    except ImportError as error:
+        raise InputError(f"search: draws with Ray Tune, which can't be imported ({error}): pip install 'cosmo-harness[ray]'") from error
+    return tune
