@@ -59,6 +59,10 @@ def run(
     out_folder: Annotated[Optional[Path], typer.Option("--out", metavar="RUN", help="The run's folder [default: runs/STUDY].")] = None,
     data: DataRoot = None,
     address: Annotated[Optional[str], typer.Option(metavar="RAY", help="A Ray cluster, such as HOST:6379 or auto.")] = None,
+    wait: Annotated[
+        Optional[float],
+        typer.Option("--wait-for-nodes", metavar="SECONDS", min=0, help="Wait so long for nodes to join, while none has what a job needs."),
+    ] = None,
     inline: Annotated[bool, typer.Option("--inline", help="Run all jobs in this process, without Ray.")] = False,
     set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
@@ -68,20 +72,29 @@ def run(
 
     if inline and address:
         raise InputError("--inline runs in this process, --address on a cluster: give one of them")
+    if inline and wait is not None:
+        raise InputError("--inline runs in this process: there are no nodes for --wait-for-nodes to wait for")
     driver = Driver.plan(study, out_folder, data, set_ or [], command_line(), out)
     if dry_run:
         driver.show_plan()
         return
-    raise typer.Exit(driver.run(inline, address))
+    raise typer.Exit(driver.run(inline, address, wait or 0.0))
 
 
-@app.command(epilog="Example: harness status runs/label_rate")
-def status(run_folder: RunFolder) -> None:
-    """Tell how far a run is: jobs by state, and what failed."""
+@app.command(epilog="Example: harness status runs/label_rate --watch")
+def status(
+    run_folder: RunFolder,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until the run is over.")] = False,
+) -> None:
+    """Tell how far a run is, while it runs or after: jobs by state, nodes, rate, time left, and what failed."""
     from harness.ledger import Ledger
-    from harness.summary import show_status
+    from harness.live import WRITE_SECONDS
+    from harness.status import show_status, watch_status
 
-    show_status(Ledger.open(run_folder), out)
+    if watch:
+        watch_status(Ledger.open(run_folder), out, WRITE_SECONDS)
+    else:
+        show_status(Ledger.open(run_folder), out)
 
 
 @app.command(epilog="Example: harness records runs/label_rate --format csv > trials.csv")

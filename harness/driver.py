@@ -50,7 +50,7 @@ class Driver:
 
         show_plan(self.planned, self.todo, self.console)
 
-    def run(self, inline: bool, address: str | None) -> int:
+    def run(self, inline: bool, address: str | None, wait_seconds: float = 0.0) -> int:
         """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
         from harness.summary import show_result, write_report
 
@@ -61,12 +61,12 @@ class Driver:
                 "or train every trial of the search to its end with --set search.scheduler=none"
             )
         with self.ledger.locked():
-            self._run_all(inline, address)
+            self._run_all(inline, address, wait_seconds)
             failed = show_result(self.ledger, self.console)
             self.console.print(f"report: {write_report(self.ledger)}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
-    def _run_all(self, inline: bool, address: str | None) -> None:
+    def _run_all(self, inline: bool, address: str | None, wait_seconds: float) -> None:
         """Run what the plan asks for, and what it asks for then: a search's choice adds the study's own trials."""
         tried: set[str] = set()
         while True:
@@ -74,7 +74,7 @@ class Driver:
             todo = [job for job in self.todo if job.key not in tried]
             if not todo:
                 break
-            self._execute(todo, inline, address)
+            self._execute(todo, inline, address, wait_seconds)
             tried |= {job.key for job in todo}
             if not self.planned.tunings:
                 return
@@ -82,8 +82,9 @@ class Driver:
         if not tried:
             self.console.print(f"all {len(self.planned.jobs)} jobs are done already: nothing to run", highlight=False)
 
-    def _execute(self, todo: list[Job], inline: bool, address: str | None) -> None:
-        from harness.terminal import watch_for
+    def _execute(self, todo: list[Job], inline: bool, address: str | None, wait_seconds: float) -> None:
+        from harness.live import Live
+        from harness.terminal import Tally, watch_for
 
         executor: Executor
         if inline:
@@ -93,11 +94,13 @@ class Driver:
         else:
             from harness.execute.ray_tune import RayExecutor
 
-            executor = RayExecutor(address, retries=self.planned.study.file.retries, stopping=self._stopping())
+            retries = self.planned.study.file.retries
+            executor = RayExecutor(address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds)
         n_done = len(self.planned.jobs) - len(todo)
-        with watch_for(self.console, todo, n_done, self.planned.shared) as watch:
+        shown = watch_for(self.console, todo, n_done, self.planned.shared)
+        with shown as watch, Live(watch, self.ledger, Tally(todo, n_done)) as live:
             try:
-                executor.run(todo, self.planned.data, self.ledger, watch)
+                executor.run(todo, self.planned.data, self.ledger, live)
             except KeyboardInterrupt:
                 left = len(self.todo)
                 watch.note(f"interrupted: {len(self.planned.jobs) - left} jobs are done and kept, {left} are left")

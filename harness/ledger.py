@@ -2,6 +2,7 @@
 
 RUN/study.json      what was asked: the study's text, every value in force and where it came from
 RUN/plan.json       the trials, and the keys of their jobs
+RUN/live.json       what the run is doing now
 RUN/records/KEY.json
 RUN/artefacts/KEY/NAME
 RUN/checkpoints/KEY  where a job that isn't done can go on
@@ -35,7 +36,18 @@ Record = dict[str, Any]
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever dies when: temporary file, fsync, rename."""
+    """Write a file so that it is there whole or not at all, whatever dies when: temporary file, fsync, rename.
+
+    Raises `InputError` with what the system says: a full disk, a folder that can't be written to.
+    """
+    try:
+        _write_whole(path, data)
+    except OSError as error:
+        text = f"{path} can't be written: {error.strerror or error}"
+        raise InputError(f"{text}. What is finished is kept: put that right, and the same command goes on") from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=WRITING)
     try:
@@ -79,14 +91,16 @@ class Ledger:
         The lock is the system's, so it ends with its process however that dies. Raises `InputError` with the pid and host
         of the process that holds it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
         lock, holder = FileLock(self.root / "lock", timeout=0), self.root / "holder.json"
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
             who = json.loads(holder.read_bytes()) if holder.is_file() else {}
             text = f"process {who.get('pid', '?')} on {who.get('host', '?')} since {who.get('since', '?')}"
             raise InputError(f"{self.root} is being run by {text}; wait for it, or give another folder with --out") from None
+        except OSError as error:
+            raise InputError(f"{self.root} can't be written to: {error.strerror or error}") from error
         try:
             for leftover in self.root.rglob(f"{WRITING}*"):
                 leftover.unlink()
@@ -106,6 +120,15 @@ class Ledger:
         """Keep what is asked now; records of what was asked before stay."""
         write_whole(self.root / "study.json", to_bytes({"schema": SCHEMA, **study}))
         write_whole(self.root / "plan.json", to_bytes({"schema": SCHEMA, **plan}))
+
+    def write_live(self, content: Mapping[str, Any]) -> None:
+        """Keep what the run is doing now."""
+        write_whole(self.root / "live.json", to_bytes({"schema": SCHEMA, **content}))
+
+    def live(self) -> Record | None:
+        """What the last run was doing when it last wrote; None if none has begun."""
+        path = self.root / "live.json"
+        return self._read(path) if path.is_file() else None
 
     def study(self) -> Record:
         return self._read(self.root / "study.json")

@@ -46,25 +46,6 @@ def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
         console.print(text, highlight=False)
 
 
-def show_status(ledger: Ledger, console: Console) -> None:
-    """Jobs and trials by state; the failed ones with their errors."""
-    plan, trials = ledger.plan(), trial_table(ledger)
-    records = {key: ledger.record(key) for key in plan["jobs"]}
-    shown = ("done", "stopped", "failed", "pending") if plan.get("search") else ("done", "failed", "pending")
-    table = Table("jobs", *shown, box=None, pad_edge=False, header_style="bold")
-    kinds = list(dict.fromkeys(job["kind"] for job in plan["jobs"].values()))
-    for kind in kinds:
-        keys = [key for key, job in plan["jobs"].items() if job["kind"] == kind]
-        states = Counter((records[key] or {"status": "pending"})["status"] for key in keys)
-        table.add_row(f"{kind} ({len(keys)})", *(str(states[state]) for state in shown))
-    states = Counter(trials["status"])
-    table.add_row(f"trials ({len(trials)})", *(str(states[state]) for state in shown))
-    console.print(f"{plan['study']} in {ledger.root}", highlight=False, soft_wrap=True)
-    console.print(table)
-    show_choices(ledger, console)
-    show_failures(ledger, console)
-
-
 def show_choices(ledger: Ledger, console: Console) -> None:
     """What a study's search has chosen so far; nothing if it has none."""
     from reports.tables import search_table

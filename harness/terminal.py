@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from harness.execute.preflight import Node
 from harness.jobs import Job
 from harness.ledger import Record
 from harness.method import Progress
@@ -70,6 +71,10 @@ class Tally:
         else:
             self.failed += 1
         return seconds
+
+    def seconds(self, running: Running) -> float:
+        """How long a job has been running."""
+        return self._clock() - running.since
 
     @property
     def ended(self) -> int:
@@ -138,6 +143,9 @@ class PlainWatch:
     def finished(self, job: Job, record: Record) -> None:
         self.note(ending(job, record, self._tally.finished(job, record)))
 
+    def nodes(self, nodes: Sequence[Node]) -> None:
+        pass
+
     def note(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
 
@@ -168,6 +176,9 @@ class RichWatch:
         seconds = self._tally.finished(job, record)
         if record["status"] == "failed":
             self._console.print(Text(ending(job, record, seconds), style="red"))
+
+    def nodes(self, nodes: Sequence[Node]) -> None:
+        pass
 
     def note(self, text: str) -> None:
         self._console.print(Text(text))

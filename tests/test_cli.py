@@ -124,6 +124,7 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
     process.wait()
     before = {path: path.stat().st_mtime_ns for path in found.glob("*.json")}
     assert 3 <= len(before) < 10
+    assert f"stopped: process {process.pid} on " in harness("status", "killed", cwd=folder).stdout
     done = harness("run", "small.yaml", "--inline", "--out", "killed", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -173,6 +174,7 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("run", "small.yaml", "--set", "datasets=[utd-mhad]"), "HARNESS_DATA"),
         (("run", "small.yaml", "--data", "no/where"), "the data folder no/where does not exist"),
         (("run", "small.yaml", "--inline", "--address", "x:1"), "give one of them"),
+        (("run", "small.yaml", "--inline", "--wait-for-nodes", "5"), "there are no nodes for --wait-for-nodes to wait for"),
         (("status", "no/run"), "no/run holds no run"),
         (("records", "."), "holds no run"),
         (("data", "info", "utd-mhat"), "did you mean 'utd-mhad'"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.data.base import Recordings
+from harness.execute.preflight import Node
 from harness.jobs import Inputs, Job, Outcome
 from harness.ledger import Ledger, Record
 from harness.method import Progress
@@ -33,6 +34,9 @@ class Watch(Protocol):
 
     def finished(self, job: Job, record: Record) -> None:
         """A job has left a record with status done, failed or, by a search, stopped."""
+
+    def nodes(self, nodes: Sequence[Node]) -> None:
+        """The nodes that there are, at the beginning of a run on Ray and whenever one has joined or gone."""
 
     def note(self, text: str) -> None:
         """Something worth a line: an address, a retry."""

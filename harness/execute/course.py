@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.execute.base import Watch
 from harness.jobs import CHECKPOINT, Failure, Inputs, Job, Outcome
@@ -31,6 +31,11 @@ class Course:
     def over(self) -> bool:
         """Whether every job has left its record."""
         return not self._open
+
+    @property
+    def open(self) -> Iterable[Job]:
+        """The jobs that have left no record yet."""
+        return self._open.values()
 
     @property
     def ahead(self) -> Job | None:

@@ -10,6 +10,7 @@ from harness.data.base import Recordings
 from harness.errors import InputError
 from harness.execute.base import Perform, Watch, default_perform
 from harness.execute.course import Course
+from harness.execute.preflight import ledger_room
 from harness.jobs import Failure, Inputs, Job, Outcome
 from harness.ledger import Ledger
 
@@ -23,10 +24,12 @@ class InlineExecutor:
     def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
         """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
 
-        Raises `InputError` for a job that asks for several workers.
+        Raises `InputError` for a job that asks for several workers, and if the disk has too little room for their records.
         """
         if shared := next((job for job in jobs if job.workers > 1), None):
             raise InputError(f"stage1.workers: {shared.workers} needs Ray: leave out --inline, or set stage1.workers to 1")
+        if wrong := ledger_room(ledger.root, len(jobs)):
+            raise InputError(wrong[0])
         course = Course(jobs, ledger, watch)
         threads = torch.get_num_threads()
         try:

@@ -7,24 +7,31 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import ray
 from ray import tune
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harness.data.base import Recordings
 from harness.execute.base import Perform, Watch
+from harness.execute.cluster import living
 from harness.execute.course import Course
+from harness.execute.preflight import Node, missing, needs_of
 from harness.execute.ray_halving import Halving
 from harness.execute.ray_worker import Courier, Worker
 from harness.jobs import Failure, Job, Outcome
 from harness.method import Progress
+
+LOOK_SECONDS = 1.0  # how often the nodes are looked at
 
 
 class Stop(tune.Stopper):
@@ -44,24 +51,41 @@ class Desk:
     """The driver's end: gives jobs to the courier, collects what workers left, and writes it down."""
 
     def __init__(
-        self, course: Course, data: Mapping[str, ray.ObjectRef[Any]], perform: Perform, watch: Watch, retries: int, halving: Halving | None
-    ):
-        self.course, self.watch = course, watch
+        self, course: Course, data: Mapping[str, ray.ObjectRef[Any]], perform: Perform, watch: Watch, stop: Stop, retries: int,
+        halving: Halving | None,
+    ):  # fmt: skip
+        self.course, self.watch, self._stop = course, watch, stop
+        self.error: Exception | None = None
         self.jobs: dict[str, Job] = {}  # those handed out that have not ended
         self._data, self._perform, self.retries, self.halving = data, perform, retries, halving
         self._deaths: dict[str, int] = {}
+        self.nodes: dict[str, Node] = {}
+        self._looked_at = -LOOK_SECONDS
         self.courier_name = f"harness-courier-{uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.courier = Courier.options(  # type: ignore[attr-defined]
             name=self.courier_name, scheduling_strategy=here
         ).remote()
 
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """The first error of our own (a full disk) ends the experiment and is kept: Tune would take it for a trial's."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            self._stop.asked = True
+
     def hand_out(self) -> Job | None:
         """Offer the next job to the workers; None while none is ready."""
         if (task := self.course.next()) is None:
             return None
         job, inputs = task
-        task_ref = ray.put((self._perform, job, inputs, self._data[job.data]))
+        try:
+            task_ref = ray.put((self._perform, job, inputs, self._data[job.data]))
+        except (ObjectStoreFullError, OutOfDiskError) as error:
+            self.course.failed(job, Failure.of(error))
+            return self.hand_out()
         ray.get(self.courier.offer.remote(job.key, [task_ref]))  # before any worker is told of it
         self.jobs[job.key] = job
         if self.halving:
@@ -71,6 +95,31 @@ class Desk:
     def progressed(self, job: Job, progress: Progress, checkpoint: bool) -> None:
         """A worker has ended an epoch; ``checkpoint``: and has left one with the courier."""
         self.course.progressed(job, progress, ray.get(self.courier.checkpoint.remote(job.key)) if checkpoint else None)
+
+    def look_around(self) -> None:
+        """Tell the watch of nodes that have joined or died, and say so when the job ahead fits none of those left."""
+        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at, nodes = time.monotonic(), living()
+        if nodes == self.nodes:
+            return
+        for node_id in self.nodes.keys() - nodes.keys():
+            self.watch.note(f"node {self.nodes[node_id].name} is gone; its jobs are tried again on the others")
+        for node_id in nodes.keys() - self.nodes.keys() if self.nodes else ():
+            self.watch.note(f"node {nodes[node_id].name} has joined")
+        self.nodes = nodes
+        self.watch.nodes(list(nodes.values()))
+        for problem in missing(needs_of(self.course.open), list(nodes.values())):
+            self.watch.note(f"waiting for a node: {problem}")
+
+    def amount(self, resource: str) -> float:
+        """How much of a resource the living nodes have, used or not."""
+        return sum(node.resources.get(resource, 0) for node in self.nodes.values())
+
+    def node_name(self, node_id: str) -> str:
+        """The name of a node, also of one that has just joined or gone."""
+        node = self.nodes.get(node_id) or living().get(node_id)
+        return node.name if node else node_id
 
     def ended(self, job: Job, died: str = "") -> None:
         """A worker has ended: write what it left; if that is nothing, offer the job again or write that it failed."""
@@ -92,7 +141,8 @@ class Desk:
             self.course.again(job)
         else:
             times = "once" if deaths == 1 else f"{deaths} times"
-            self.course.failed(job, Failure("WorkerDied", f"its worker process died {times} (killed, or out of memory?)", died))
+            why = "the node ran out of memory" if "OutOfMemoryError" in died else "killed, or out of memory?"
+            self.course.failed(job, Failure("WorkerDied", f"its worker process died {times} ({why})", died))
 
 
 class Handout(Searcher):
@@ -102,15 +152,17 @@ class Handout(Searcher):
     be thrown away: short jobs would all end up on one core.
     """
 
-    def __init__(self, desk: Desk, cpus: float, gpus: float, max_concurrent: int | None):
+    def __init__(self, desk: Desk, max_concurrent: int | None):
         super().__init__()
-        self._desk, self._cpus, self._gpus, self._max_concurrent = desk, cpus, gpus, max_concurrent
+        self._desk, self._max_concurrent = desk, max_concurrent
 
     def suggest(self, trial_id: str) -> Any:
-        if self._desk.course.over:
-            return Searcher.FINISHED
-        if not self._has_room() or (job := self._desk.hand_out()) is None:
-            return None
+        job = None
+        with self._desk.open():
+            if self._has_room():
+                job = self._desk.hand_out()
+        if job is None:
+            return Searcher.FINISHED if self._desk.course.over or self._desk.error else None
         return {
             "job": job.key, "courier": self._desk.courier_name, "retries": self._desk.retries,
             "workers": job.workers, "cpus": job.threads, "gpus": job.gpus,
@@ -118,13 +170,15 @@ class Handout(Searcher):
         }  # fmt: skip
 
     def _has_room(self) -> bool:
+        """Whether the nodes that there are now have room for one job more; nodes join and die while a run is on."""
         ahead, running = self._desk.course.ahead, self._desk.jobs.values()
+        self._desk.look_around()
         if ahead is None or not running:
             return True
         return (
             (self._max_concurrent is None or len(running) < self._max_concurrent)
-            and sum(job.workers * job.threads for job in [*running, ahead]) <= self._cpus
-            and sum(job.workers * job.gpus for job in [*running, ahead]) <= self._gpus
+            and sum(job.workers * job.threads for job in [*running, ahead]) <= self._desk.amount("CPU")
+            and sum(job.workers * job.gpus for job in [*running, ahead]) <= self._desk.amount("GPU")
         )
 
     def on_trial_complete(self, *_: Any, **__: Any) -> None:
@@ -138,22 +192,19 @@ class Handout(Searcher):
 
 
 class Told(tune.Callback):
-    """What Tune tells of its trials. The first error of our own (a full disk) ends the experiment and is kept.
-
-    Tune would take an exception from here for the trial's.
-    """
+    """What Tune tells of its trials."""
 
     def __init__(self, desk: Desk, stop: Stop):
         self._desk, self._stop = desk, stop
-        self.error: Exception | None = None
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
         if (job := self._desk.jobs.get(trial.config["job"])) is None:
             return
-        if "where" in result:
-            self._desk.watch.started(job, result["where"])
-        elif "progress" in result:
-            self._desk.progressed(job, Progress(**result["progress"]), result["checkpoint"])
+        with self._desk.open():
+            if "where" in result:
+                self._desk.watch.started(job, self._desk.node_name(result["where"]))
+            elif "progress" in result:
+                self._desk.progressed(job, Progress(**result["progress"]), result["checkpoint"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._ended(trial)
@@ -163,13 +214,9 @@ class Told(tune.Callback):
         self._ended(trial, died=said.read_text(encoding="utf-8") if said.is_file() else "")
 
     def _ended(self, trial: Trial, died: str = "") -> None:
-        if self._stop.asked:
-            return
-        try:
-            self._desk.ended(self._desk.jobs[trial.config["job"]], died)
-        except Exception as error:
-            self.error = error
-            self._stop.asked = True
+        if not self._stop.asked:
+            with self._desk.open():
+                self._desk.ended(self._desk.jobs[trial.config["job"]], died)
 
 
 def run_trials(
@@ -183,25 +230,23 @@ def run_trials(
     halving: Halving | None,
 ) -> None:
     """Run a course to its end, or until ``stop`` is asked. data: fingerprint → recordings. halving: what stops jobs early."""
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    desk = Desk(course, {name: ray.put(recordings) for name, recordings in data.items()}, perform, watch, retries, halving)
-    told = Told(desk, stop)
+    desk = Desk(course, {name: ray.put(recordings) for name, recordings in data.items()}, perform, watch, stop, retries, halving)
     try:
         with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
             tune.run(
                 Worker,
                 name="jobs",
-                search_alg=Handout(desk, there.get("CPU", 0), there.get("GPU", 0), max_concurrent),
+                search_alg=Handout(desk, max_concurrent),
                 scheduler=halving,
                 num_samples=-1,
                 reuse_actors=True,
                 stop=stop,
-                callbacks=[told],
+                callbacks=[Told(desk, stop)],
                 storage_path=scratch,  # Tune's own state: read by no worker
                 raise_on_failed_trial=False,
                 verbose=0,
             )
     finally:
         ray.kill(desk.courier)
-    if told.error is not None:
-        raise told.error
+    if desk.error is not None:
+        raise desk.error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from harness.data.base import Recordings
 from harness.errors import InputError
 from harness.execute.base import EarlyStopping, Perform, Watch, default_perform
 from harness.execute.course import Course
+from harness.execute.preflight import ledger_room, needed_modules, needs_of
 from harness.jobs import Job
 from harness.ledger import Ledger
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 # Ray sends usage statistics over the network unless told not to before it is imported; who wants that sets it to 1.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-REACH_SECONDS = 10.0
 TUNE = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files: the ledger has it all
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours passes KeyboardInterrupt on, and puts the old one back
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # ours is the searcher that says how many; by default one waits, and cores stay idle
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # no snapshots while running
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are in the records
     "TUNE_WARN_THRESHOLD_S": "60",
@@ -43,7 +43,8 @@ class RayExecutor:
     this run alone. Where Ray is already initialised in this process, that is used and left running. max_concurrent: jobs
     at a time; None: as many as there are cores. retries: how often a job is tried again whose worker process died.
     perform: what does a job; by default `harness.execute.work.perform`; workers must be able to import it. stopping: which jobs
-    may be stopped early; None: none.
+    may be stopped early; None: none. wait_seconds: how long to wait for nodes that are to join, while no node has what some
+    job asks for.
     """
 
     def __init__(
@@ -53,15 +54,17 @@ class RayExecutor:
         retries: int = 1,
         perform: Perform | None = None,
         stopping: EarlyStopping | None = None,
+        wait_seconds: float = 0.0,
     ):
         self._address = address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
-        self._max_concurrent, self._retries = max_concurrent, retries
+        self._max_concurrent, self._retries, self._wait_seconds = max_concurrent, retries, wait_seconds
         self._perform, self._stopping = perform or default_perform(), stopping
 
     def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
         """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
 
-        Raises `InputError` if Ray isn't installed, the address can't be reached, or no node has what a job asks for.
+        Raises `InputError` if Ray isn't installed or the address can't be reached, and, with everything that is wrong at once,
+        if the cluster can't run the jobs.
         """
         if not jobs:
             return
@@ -72,13 +75,21 @@ class RayExecutor:
         used = {job.data: data[job.data] for job in jobs}
         stop = Stop()
         with self._connected(ray, jobs, watch) as ours:
-            cores = _check_resources(ray, jobs)
-            # with a searcher Tune keeps one trial pending unless told otherwise, and cores stay idle
-            environment = _environment({**TUNE, "TUNE_MAX_PENDING_TRIALS_PG": str(cores)})
-            with environment, _quiet(), _signals(stop, at_once=ours, watch=watch):
+            self._check(jobs, used, ledger, watch, alone=ours and self._address is None)
+            with _environment(TUNE), _quiet(), _signals(stop, at_once=ours, watch=watch):
                 halving = Halving(self._stopping, jobs, ledger) if self._stopping else None
                 course = Course(jobs, ledger, watch)
                 run_trials(course, used, self._perform, watch, stop, self._retries, self._max_concurrent, halving)
+
+    def _check(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch, alone: bool) -> None:
+        """The preflight: raise `InputError` with all that is wrong. alone: the cluster is this machine's Ray, for this run."""
+        from harness.execute.cluster import preflight
+
+        data_bytes = sum(array.nbytes for recordings in data.values() for array in recordings.arrays.values())
+        modules = None if alone else needed_modules(jobs, self._perform)
+        wrong = ledger_room(ledger.root, len(jobs)) + preflight(needs_of(jobs), modules, data_bytes, self._wait_seconds, watch)
+        if wrong:
+            raise InputError("\n    ".join(["the run can't begin:", *wrong]))
 
     @contextmanager
     def _connected(self, ray: Any, jobs: Sequence[Job], watch: Watch) -> Iterator[bool]:
@@ -93,12 +104,15 @@ class RayExecutor:
             cores = max(_cores(), *(job.workers * job.threads for job in jobs))
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         else:
-            _reach(self._address)
+            from harness.execute.cluster import reach
+
+            reach(self._address)
             try:
-                ray.init(address=self._address, **quiet)
+                context = ray.init(address=self._address, **quiet)
             except Exception as error:  # ConnectionError, a wrong token, another version of Ray or Python
                 raise InputError(f"no Ray cluster can be used at {self._address}: {error}") from error
-            watch.note(f"connected to Ray at {self._address}")
+            dashboard = f"; its dashboard is at http://{context.dashboard_url}" if context.dashboard_url else ""
+            watch.note(f"connected to Ray at {self._address}{dashboard}")
         try:
             yield True
         finally:
@@ -117,37 +131,6 @@ def _import_ray() -> Any:
 def _cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _reach(address: str) -> None:
-    """Raise `InputError` if nothing listens at HOST:PORT: Ray itself waits for minutes, then ends the process."""
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit():
-        raise InputError(f"{address!r} is no address of a Ray cluster: 'auto', or HOST:PORT as `ray start` prints it")
-    try:
-        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
-    except OSError as error:
-        raise InputError(f"no Ray cluster can be reached at {address}: {error}") from error
-
-
-def _check_resources(ray: Any, jobs: Sequence[Job]) -> int:
-    """The cluster's cores. Raises `InputError` if no node fits some job, which would wait for ever."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for job in jobs:
-        if sum(_fitting(node, job) for node in nodes) < job.workers:
-            asked = f"{job.threads} CPUs" + (f" and {job.gpus:g} GPUs" if job.gpus else "")
-            asked += f" for each of {job.workers} workers" if job.workers > 1 else ""
-            there = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
-            raise InputError(f"no node of the Ray cluster fits {job.title}: it asks for {asked}, the nodes have {there}")
-    return max(1, int(sum(node.get("CPU", 0) for node in nodes)))
-
-
-def _fitting(node: Mapping[str, float], job: Job) -> int:
-    """How many of a job's workers fit a node."""
-    by_cpu = node.get("CPU", 0) // job.threads
-    return int(min(by_cpu, node.get("GPU", 0) // job.gpus) if job.gpus else by_cpu)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ its outcome all travel through Ray.
 from __future__ import annotations
 
 import pickle
-import platform
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, replace
@@ -98,7 +97,7 @@ class Worker(tune.Trainable):
         try:
             if self._doing is None:
                 self._doing = self._take()
-                return {"where": platform.node()}
+                return {"where": ray.get_runtime_context().get_node_id()}
             what = _slice(self._doing, self._config["each_look"])
         except Exception as error:
             what = Failure.of(error)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from harness import keys
 from harness.data.base import Modality, Recordings
+from harness.execute.preflight import Node
 from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
 from harness.keys import content_key
 from harness.ledger import Record
@@ -62,6 +65,7 @@ class Told:
         self.events: list[tuple[str, str]] = []
         self.notes: list[str] = []
         self.places: set[str] = set()
+        self.clusters: list[list[str]] = []
 
     def started(self, job: Job, where: str) -> None:
         self.events.append(("started", job.key))
@@ -72,6 +76,9 @@ class Told:
 
     def finished(self, job: Job, record: Record) -> None:
         self.events.append((record["status"], job.key))
+
+    def nodes(self, nodes: Sequence[Node]) -> None:
+        self.clusters.append([node.name for node in nodes])
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -113,13 +120,18 @@ def behave(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
             for _ in range(job.content["seconds"] * 20):
                 time.sleep(0.05)
                 yield Progress(1, 2, 0.0)
-        case "wait":
-            while not Path(job.content["until"]).exists():
+        case "until":
+            while not Path(job.content["file"]).exists():
                 time.sleep(0.05)
                 yield Progress(1, 2, 0.0)
         case "peek":
             array = recordings.arrays["accel"]
             return outcome({"in_store": not array.flags.owndata, "pid": os.getpid(), "at": array.ctypes.data})
+        case "greedy":
+            np.zeros(2**58, dtype=np.uint8)
+        case "look":
+            there = [Path(path).exists() for path in job.content["paths"]]
+            return outcome({"host": platform.node(), "cwd": os.getcwd(), "there": there, "code": str(Path(keys.__file__))}, b"x")
     types = sorted({type(data).__name__ for artefacts in inputs.values() for data in artefacts.values()})
     return outcome({"inputs": {key: sorted(artefacts) for key, artefacts in inputs.items()}, "types": types}, b"x" * 1000)
 

@@ -58,5 +58,5 @@ def test_without_ray_it_is_refused(tmp_path: Path) -> None:
 
 def test_more_workers_than_fit_are_refused(tmp_path: Path) -> None:
     job = make_job("root", settings={"epochs": 5, "workers": 3})
-    with pytest.raises(InputError, match="for each of 3 workers"):
+    with pytest.raises(InputError, match=r"needs 3 × \(1 CPUs\)"):
         RayExecutor(perform=together).run([job], DATA, Ledger(tmp_path), Told())
