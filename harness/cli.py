@@ -114,22 +114,51 @@ def records(
     elif sys.stdout.isatty():
         raise InputError("parquet is binary: send it to a file, as in `harness records RUN --format parquet > trials.parquet`")
     else:
-        table.astype(dict.fromkeys(table.select_dtypes("object").columns, "string")).to_parquet(sys.stdout.buffer, index=False)
+        from reports.csv import parquet
+
+        sys.stdout.buffer.write(parquet(table))
 
 
-@app.command(epilog="Example: harness report runs/label_rate --open")
+@app.command(epilog="Example: harness report runs/label_rate --format html,pdf --open")
 def report(
-    run_folder: RunFolder,
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    run_folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; of several one report is made.")],
+    format_: Annotated[str, typer.Option("--format", metavar="LIST", help="html, pdf, latex, csv; several with commas.")] = "html",
+    out_folder: Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the run's folder].")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show the first.")] = False,
 ) -> None:
-    """Write the report of a run, finished or not, into its folder."""
+    """Write the report of a run, finished or not, into its folder; of several runs, into the folder that holds them."""
     from harness.ledger import Ledger
-    from harness.summary import write_report
+    from harness.report import formats_of, write_reports
 
-    path = write_report(Ledger.open(run_folder))
-    out.print(f"report: {path}", highlight=False, soft_wrap=True)
-    if open_:
-        webbrowser.open(path.resolve().as_uri())
+    _tell(write_reports([Ledger.open(folder) for folder in run_folders], formats_of(format_), out_folder), open_)
+
+
+@app.command(epilog="Example: harness compare runs/monday runs/tuesday --format html")
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN")],
+    second: Annotated[Path, typer.Argument(metavar="RUN")],
+    format_: Annotated[
+        Optional[str], typer.Option("--format", metavar="LIST", help="Write it as a report too: html, pdf, latex, csv.")
+    ] = None,
+    out_folder: Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the folder of both].")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show the first.")] = False,
+) -> None:
+    """Tell what differs between two runs: options, data, code and results."""
+    from harness.ledger import Ledger
+    from harness.report import formats_of, gather, write_comparison
+    from reports.compare import comparison
+    from reports.terminal import show_document
+
+    ledgers, formats = [Ledger.open(folder) for folder in (first, second)], formats_of(format_) if format_ else []
+    show_document(comparison(*(gather(ledger, arrays=False) for ledger in ledgers)), out)
+    _tell(write_comparison(ledgers[0], ledgers[1], formats, out_folder), open_)
+
+
+def _tell(paths: list[Path], open_: bool) -> None:
+    for path in paths:
+        out.print(f"report: {path}", highlight=False, soft_wrap=True)
+    if open_ and paths:
+        webbrowser.open(paths[0].resolve().as_uri())
 
 
 @app.command(name="list", epilog="Example: harness list methods")

@@ -52,7 +52,8 @@ class Driver:
 
     def run(self, inline: bool, address: str | None, wait_seconds: float = 0.0) -> int:
         """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
-        from harness.summary import show_result, write_report
+        from harness.report import write_reports
+        from harness.summary import show_result
 
         search = self.planned.study.file.search
         if inline and search and search.scheduler != "none":
@@ -63,14 +64,17 @@ class Driver:
         with self.ledger.locked():
             self._run_all(inline, address, wait_seconds)
             failed = show_result(self.ledger, self.console)
-            self.console.print(f"report: {write_report(self.ledger)}", highlight=False, soft_wrap=True)
+            self.console.print(f"report: {write_reports([self.ledger])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
     def _run_all(self, inline: bool, address: str | None, wait_seconds: float) -> None:
         """Run what the plan asks for, and what it asks for then: a search's choice adds the study's own trials."""
+        from harness.provenance import provenance
+
         tried: set[str] = set()
+        known = {"command": self.command, "provenance": provenance()}
         while True:
-            self.ledger.write_plan({**self.planned.study_json(), "command": self.command}, self.planned.to_json())
+            self.ledger.write_plan({**self.planned.study_json(), **known}, self.planned.to_json())
             todo = [job for job in self.todo if job.key not in tried]
             if not todo:
                 break

@@ -199,9 +199,9 @@ class Ledger:
         for path in sorted((self.root / "records").glob("*.json")):
             yield self._read(path)
 
-    def artefact(self, key: str, name: str) -> bytes:
-        """One artefact of a finished job. Raises `InputError` if it isn't what its record says."""
-        record = self.record(key)
+    def artefact(self, key: str, name: str, record: Record | None = None) -> bytes:
+        """One artefact of a finished job. Raises `InputError` if it isn't what its record (read already, or now) says."""
+        record = record or self.record(key)
         path = self._artefact_path(key, name)
         if record is None or name not in record.get("artefacts", {}):
             raise InputError(f"job {key} has no artefact {name!r}")

@@ -1,12 +1,10 @@
-"""What a person is shown of a plan, a run and a data set; hands the ledger's table to the reports."""
+"""What a person is shown of a plan, a run and a data set."""
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,11 +15,10 @@ from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
 from harness.errors import InputError
 from harness.jobs import Job
-from harness.ledger import Ledger, write_whole
+from harness.ledger import Ledger
 from harness.plan import Plan
 from harness.study import bundled_studies
 from harness.study.yamltext import load
-from harness.table import trial_table
 
 
 def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
@@ -48,10 +45,11 @@ def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
 
 def show_choices(ledger: Ledger, console: Console) -> None:
     """What a study's search has chosen so far; nothing if it has none."""
+    from harness.report import gather
     from reports.tables import search_table
     from reports.terminal import show_table
 
-    run = report_run(ledger)
+    run = gather(ledger, arrays=False)
     if run.study["search"]:
         show_table(search_table(run), console)
 
@@ -65,60 +63,16 @@ def show_failures(ledger: Ledger, console: Console) -> None:
             console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def report_run(ledger: Ledger) -> Any:
-    """The run as the reports know it: its table and its study, nothing else."""
-    from reports.run import Run
-
-    plan, study = ledger.plan(), ledger.study()
-    versions: dict[str, Any] = next((record["environment"] for record in ledger.records() if record["status"] == "done"), {})
-    return Run(
-        trials=trial_table(ledger),
-        study={
-            **{name: study.get(name, "") for name in ("study", "title", "question", "command")},
-            **{name: plan[name] for name in ("select", "sweep", "methods", "titles", "seeds")},
-            "chance": {name: 1 / about["n_classes"] for name, about in plan["data"].items()},
-            "data": plan["data"],
-            "options": _changed_options(study["in_force"]),
-            "versions": versions,
-            "search": plan.get("search"),
-        },
-    )
-
-
-def _changed_options(in_force: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The options that differ from their defaults, each once for the methods and data sets that it holds for."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for dataset, methods in in_force.items():
-        for method, options in methods.items():
-            for path, leaf in options.items():
-                if leaf["source"] == "default":
-                    continue
-                root, _, rest = path.partition(".")
-                shown = {"method": f"{method}.{rest}", "data": f"{dataset.partition(':')[0]}.{rest}"}.get(root, path)
-                value = leaf["value"] if isinstance(leaf["value"], str) else str(leaf["value"])
-                found.setdefault((shown, value, leaf["source"]), []).append(f"{method} on {dataset}")
-    return [{"path": path, "value": value, "source": source, "holds_for": where} for (path, value, source), where in found.items()]
-
-
 def show_result(ledger: Ledger, console: Console) -> int:
     """The main tables and the failures. Returns the number of trials that failed."""
+    from harness.report import gather
     from reports.terminal import show
 
-    run = report_run(ledger)
+    run = gather(ledger, arrays=False)
     show_choices(ledger, console)
     show(run, console)
     show_failures(ledger, console)
     return int((run.trials["status"] == "failed").sum())
-
-
-def write_report(ledger: Ledger) -> Path:
-    """Write RUN/report.html."""
-    from reports.html import render
-    from reports.sections import document
-
-    path = ledger.root / "report.html"
-    write_whole(path, render(document(report_run(ledger))).encode())
-    return path
 
 
 def show_plugins(kind: str, console: Console) -> None:

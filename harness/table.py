@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,14 @@ def selected_look(result: Record, select: str) -> int:
     return int(np.argmax(result["curves"][part]["accuracy"]))
 
 
-def trial_table(ledger: Ledger) -> pd.DataFrame:
+def trial_table(ledger: Ledger, known: Mapping[str, Record | None] | None = None) -> pd.DataFrame:
     """One row a trial: `COLUMNS` and one column for each option that is swept or searched, under its own name.
 
-    Figures are NaN unless the trial is done; ``stage1_seconds`` and ``stage2_seconds`` are of training alone.
+    Figures are NaN unless the trial is done; ``stage1_seconds`` and ``stage2_seconds`` are of training alone. known: the
+    records by key, where they have been read already.
     """
     plan = ledger.plan()
-    records = {key: ledger.record(key) for key in plan["jobs"]}
+    records = {key: ledger.record(key) for key in plan["jobs"]} if known is None else {key: known.get(key) for key in plan["jobs"]}
     asked = [*plan["sweep"].values(), *(trial.get("chosen", {}) for trial in plan["trials"])]
     swept = list(dict.fromkeys(option for options in asked for option in options))
     rows = [_row(trial, records, plan["select"], swept) for trial in plan["trials"]]
@@ -41,7 +43,7 @@ def trial_table(ledger: Ledger) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*front, *swept, *back])
 
 
-def _row(trial: Record, records: dict[str, Record | None], select: str, swept: list[str]) -> dict[str, Any]:
+def _row(trial: Record, records: Mapping[str, Record | None], select: str, swept: list[str]) -> dict[str, Any]:
     record = records[trial["key"]] if trial["key"] else None
     if record and record["status"] == "stopped":
         record = None  # a search did without the rest: the trial is still to come

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from reports import statistics
+from reports.comparison import Lead, lead
 from reports.run import ACCURACY, Group, Metric, Run
 from reports.tables import measure
 from reports.wording import clean, count, listing, number, percent, point_text, value_text
@@ -21,28 +21,6 @@ def answer(run: Run, dataset: str, metric: Metric = ACCURACY) -> list[str]:
     if len(run.methods) == 1:
         return _one_method(run, dataset, groups, metric)
     return [_contest(run, dataset, contests[0], metric), *_over_sweep(run, contests, metric)]
-
-
-@dataclass(frozen=True)
-class Lead:
-    """How far a group's mean is above another's, in shares, over the seeds that both have."""
-
-    mean: float
-    low: float  # NaN below two seeds in common
-    high: float
-    n: int
-
-    @property
-    def clear(self) -> bool:
-        return self.low > 0
-
-
-def lead(best: Group, other: Group, metric: Metric) -> Lead:
-    """The paired lead of one group over another; all NaN if they have no seed in common."""
-    one, two = best.figures[metric.column], other.figures[metric.column]
-    seeds = [seed for seed in one if seed in two]
-    centre, low, high = statistics.paired_difference([one[s] for s in seeds], [two[s] for s in seeds])
-    return Lead(float(centre), float(low), float(high), len(seeds))
 
 
 def _contest(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> str:

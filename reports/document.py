@@ -1,23 +1,27 @@
 """The document model: what a report says, without a word on how it looks. Each renderer walks it in its own way.
 
-Blocks and cells carry a ``kind`` that renderers choose by. All text is plain: escaping is the renderer's business, save for
-`Figure.svg`, which is made by `reports.figures` alone.
+Blocks, cells and charts carry a ``kind`` that renderers choose by. All text is plain: escaping is the renderer's business.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Level = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True)
 class Text:
-    """A cell of words; ``code`` for names and values that are typed as they stand."""
+    """A cell of words; ``code`` for names and values that are typed as they stand; ``rank``: the number to sort by, if any."""
 
     text: str
     code: bool = False
+    rank: float | None = None
     kind: ClassVar[str] = "text"
 
 
@@ -26,7 +30,8 @@ class Measure:
     """A cell with a mean over seeds.
 
     mean, half_width: shares from 0 to 1; None if there is no figure, or no interval (below two seeds).
-    done, planned, failed: trials; done counts those that have the figure.
+    done, planned, failed: trials; done counts those that have the figure. best: the highest mean of its contest; close: not to
+    be told apart from it.
     """
 
     mean: float | None
@@ -35,6 +40,7 @@ class Measure:
     planned: int
     failed: int
     best: bool = False
+    close: bool = False
     kind: ClassVar[str] = "measure"
 
 
@@ -76,13 +82,17 @@ class Code:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; its first column heads the rows. ``notes`` are cautions that go wherever the table goes."""
+    """A table; its first column heads the rows. ``notes`` are cautions that go wherever the table goes.
+
+    listing: a long list to look things up in; paper leaves it out.
+    """
 
     title: str
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[Note, ...] = ()
+    listing: bool = False
     kind: ClassVar[str] = "table"
 
     def __post_init__(self) -> None:
@@ -92,18 +102,113 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A picture as one <svg> element whose ids are its own, with the same in words for those who can't see it.
+class Series:
+    """One line: means ``y`` at ``x`` with their intervals; NaN where there is none. All tuples of one length.
 
-    panels: how many stand side by side, so that a renderer knows how wide it is.
+    look: which of the looks of `reports.looks` it has, the same for a method in all figures. counts: figures behind each mean.
     """
 
-    svg: str
+    name: str
+    look: int
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes. ticks: (place, label) where the places are few. level: a dotted line's height, such as chance."""
+
+    title: str
+    x_title: str
+    series: tuple[Series, ...]
+    ticks: tuple[tuple[float, str], ...] = ()
+    level: float | None = None
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines with bands, panels side by side with one y axis, from ``bottom`` (None: as the data have it) to ``top``."""
+
+    panels: tuple[Panel, ...]
+    y_title: str
+    bottom: float | None = 0.0
+    top: float | None = None
+    level_title: str = "Chance"
+    kind: ClassVar[str] = "lines"
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A matrix in colours: ``values`` is one tuple a row, NaN where there is nothing. Numbers are printed where there is room."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    x_title: str
+    y_title: str
+    value_title: str
+    kind: ClassVar[str] = "heat"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One row of `Dots`: a mean and its interval, NaN where there is none."""
+
+    name: str
+    look: int
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Means with intervals, one below the other, beside a line at 0."""
+
+    dots: tuple[Dot, ...]
+    x_title: str
+    kind: ClassVar[str] = "dots"
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """A critical-difference diagram: mean ranks (1 is best); a bar joins those that differ by less than ``critical``."""
+
+    names: tuple[str, ...]
+    looks: tuple[int, ...]
+    ranks: tuple[float, ...]
+    critical: float
+    kind: ClassVar[str] = "ranks"
+
+
+Chart = Lines | Heat | Dots | Ranks
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, and the same in words for those who can't see it."""
+
+    title: str
+    chart: Chart
     alt: str
     caption: str
-    panels: int = 1
     notes: tuple[Note, ...] = ()
     kind: ClassVar[str] = "figure"
+
+    @property
+    def panels(self) -> int:
+        """How many pairs of axes stand side by side."""
+        return len(self.chart.panels) if isinstance(self.chart, Lines) else 1
+
+    @property
+    def wide(self) -> bool:
+        """Whether it needs the page's whole width."""
+        return self.panels > 1 or (isinstance(self.chart, Heat) and len(self.chart.columns) > 15)
 
 
 @dataclass(frozen=True)
@@ -128,15 +233,25 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report. ``generated``: the date to print, or None for none."""
+    """A whole report. ``generated``: the date to print, or None for none. ``trials``: study → its tidy table, one row a trial."""
 
     title: str
     subtitle: str
     notes: tuple[Note, ...]
     sections: tuple[Section, ...]
     generated: str | None = None
+    trials: Mapping[str, pd.DataFrame] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         anchors = [section.anchor for section in self.sections]
         if len(set(anchors)) < len(anchors):
             raise ValueError(f"sections share an anchor: {anchors}")
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All blocks in order; a row's figures one by one."""
+        found: list[Block] = []
+        for section in self.sections:
+            for block in section.blocks:
+                found += block.figures if isinstance(block, Row) else (block,)
+        return found

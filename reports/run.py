@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from reports.looks import looks
+
 if TYPE_CHECKING:  # pandas takes half a second to import, and a caller with a table has done so already
     import pandas as pd
 
@@ -69,12 +71,19 @@ class Run:
 
     trials: one row a trial with `COLUMNS` and one column per swept option under its own dotted name.
     study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance, data, options,
-    command, versions; search, where hyper-parameters were searched: trials, scheduler, sampler, seed, space, tunings [{dataset,
-    method, point, chosen, candidates [{number, values, status, accuracy, epoch}]}]. Raises ValueError that names what is missing.
+    command, versions; where known also folder, hosts, provenance, others (records of other plans), in_force; search, where
+    hyper-parameters were searched: trials, scheduler, sampler, seed, space, tunings [{dataset, method, point, chosen,
+    candidates [{number, values, status, accuracy, epoch}]}].
+    details: trial's key → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and loss by epoch,
+    confusion (n_classes, n_classes), attention, modal_distance, absent {what: why}, evaluation_seconds, n_parameters, flops, host,
+    samples {part: hash}. pretrained: stage 1's key → method, dataset, loss, loss_floor, quality, modal_distance, absent,
+    train_seconds, findings_seconds, n_parameters, host. Raises ValueError that names what is missing.
     """
 
     trials: pd.DataFrame
     study: Mapping[str, Any]
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [name for name in COLUMNS if name not in self.trials.columns]
@@ -99,6 +108,16 @@ class Run:
         """Whether the epoch was picked by the test samples."""
         return bool(self.study["select"] == "oracle")
 
+    @property
+    def reference(self) -> str:
+        """The method that the others are held against: Cosmo, else the last that the study names. No figure has a say in it."""
+        return "cosmo" if "cosmo" in self.methods else self.methods[-1]
+
+    @cached_property
+    def looks(self) -> Mapping[str, int]:
+        """Each method's look; of all studies' methods where the study names them, so that a page over several has one look each."""
+        return looks([*self.methods, *self.study.get("look_among", ())])
+
     def title(self, method: str) -> str:
         return str(self.study["titles"].get(method, method))
 
@@ -120,7 +139,7 @@ class Run:
         planned: list[tuple[Any, ...]] = [()]
         for values in sweep.values():
             planned = [(*before, value) for before in planned for value in values]
-        found = [self.point(trial) for trial in self._trials(dataset)]
+        found = [point for _, point in self.by_group(dataset)]
         return list(dict.fromkeys([*(Point(tuple(sweep), values) for values in planned), *found]))
 
     def point(self, trial: Mapping[str, Any]) -> Point:
@@ -128,12 +147,16 @@ class Run:
         options = self.swept(trial["dataset"])
         return Point(tuple(options), tuple(trial.get(option) for option in options))
 
+    def at(self, dataset: str, point: Point, method: str) -> list[Mapping[str, Any]]:
+        """The rows of a method's trials at a point that are done, in the order of their seeds."""
+        rows = [row for row in self.by_group(dataset).get((method, point), []) if row["status"] == "done"]
+        return sorted(rows, key=lambda row: row["seed"])
+
     def groups(self, dataset: str) -> dict[tuple[str, Point], Group]:
         """The trials of a data set by method and point; only those that were planned. Raises ValueError for a seed told twice."""
-        trials: dict[tuple[str, Point], list[Mapping[str, Any]]] = {}
-        for trial in self._trials(dataset):
-            trials.setdefault((trial["method"], self.point(trial)), []).append(trial)
-        return {place: _group(*place, rows) for place, rows in trials.items()}
+        if dataset not in self._groups:
+            self._groups[dataset] = {place: _group(*place, rows) for place, rows in self.by_group(dataset).items()}
+        return self._groups[dataset]
 
     def failures(self) -> list[Mapping[str, Any]]:
         """The rows of the failed trials."""
@@ -144,8 +167,20 @@ class Run:
         """The trials as plain Python: an empty field is None."""
         return [{str(name): plain_value(value) for name, value in row.items()} for row in self.trials.to_dict("records")]
 
-    def _trials(self, dataset: str) -> list[Mapping[str, Any]]:
-        return [trial for trial in self.rows if trial["dataset"] == dataset]
+    @cached_property
+    def _groups(self) -> dict[str, dict[tuple[str, Point], Group]]:
+        return {}  # filled as asked for
+
+    @cached_property
+    def _rows_by_group(self) -> dict[str, dict[tuple[str, Point], list[Mapping[str, Any]]]]:
+        found: dict[str, dict[tuple[str, Point], list[Mapping[str, Any]]]] = {}
+        for trial in self.rows:
+            found.setdefault(trial["dataset"], {}).setdefault((trial["method"], self.point(trial)), []).append(trial)
+        return found
+
+    def by_group(self, dataset: str) -> dict[tuple[str, Point], list[Mapping[str, Any]]]:
+        """The rows of a data set's trials by method and point."""
+        return self._rows_by_group.get(dataset, {})
 
 
 def is_missing(value: Any) -> bool:

@@ -7,10 +7,21 @@ import re
 from collections.abc import Callable, Iterator
 
 from reports.answer import answer
+from reports.differences import HOW, ablation_blocks, comparison_blocks
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
-from reports.figures import all_curves, curves, numeric_option
+from reports.figures import all_curves, curves, heats, numeric_option
+from reports.inside import class_blocks, cost_table, learning_blocks, modality_blocks, size_table
 from reports.run import METRICS, Run
-from reports.tables import data_table, main_table, options_table, samples_table, search_table, versions_table
+from reports.tables import (
+    data_table,
+    hosts_table,
+    main_table,
+    options_table,
+    samples_table,
+    search_table,
+    trials_table,
+    versions_table,
+)
 from reports.wording import clean, count, listing, point_text, status_notes, value_text
 
 READING = (
@@ -27,9 +38,14 @@ SELECTION = {
 
 def document(run: Run, generated: str | None = None) -> Document:
     """The whole report of a run. ``generated``: a date to print; without one the same run always gives the same document."""
-    sections = [section for make in SECTIONS for section in make(run)]
     title, name = clean(run.study["title"] or run.study["study"]), clean(run.study["study"])
-    return Document(title, f"Study {name}", status_notes(run), _own_anchors(sections), generated)
+    sections, trials = own_anchors(all_sections(run)), {str(run.study["study"]): run.trials}
+    return Document(title, f"Study {name}", status_notes(run), sections, generated, trials)
+
+
+def all_sections(run: Run) -> list[Section]:
+    """What a run has to say, in order."""
+    return [section for make in SECTIONS for section in make(run)]
 
 
 def answer_section(run: Run) -> Iterator[Section]:
@@ -44,9 +60,44 @@ def answer_section(run: Run) -> Iterator[Section]:
 
 def dataset_sections(run: Run) -> Iterator[Section]:
     for dataset in run.datasets:
-        figures = all_curves(run, dataset)
+        rows = [figures for figures in (all_curves(run, dataset), heats(run, dataset)) if figures]
         tables = tuple(main_table(run, dataset, metric) for metric in METRICS)
-        yield Section(clean(dataset), f"data-{dataset}", (*((Row(figures),) if figures else ()), *tables))
+        yield Section(clean(dataset), f"data-{dataset}", (*map(Row, rows), *tables))
+
+
+def by_dataset(title: str, anchor: str, make: Callable[[Run, str], Iterator[Block]], first: str = "") -> Callable[[Run], Iterator[Section]]:
+    """A section with the same blocks for every data set, after a first paragraph; left out where there are none."""
+
+    def section(run: Run) -> Iterator[Section]:
+        blocks = tuple(block for dataset in run.datasets for block in make(run, dataset))
+        if blocks:
+            yield Section(title, anchor, (*((Prose(first),) if first else ()), *blocks))
+
+    return section
+
+
+def inside_section(run: Run) -> Iterator[Section]:
+    """Classes, learning and modalities; why they are missing where the ledger has none of it."""
+    if not run.details:
+        yield Section("Classes, learning, modalities", "inside", (Prose("No finished trial has left predictions or curves yet."),))
+        return
+    for title, anchor, make in (
+        ("Classes", "classes", class_blocks),
+        ("Learning", "learning", learning_blocks),
+        ("Modalities", "modalities", modality_blocks),
+    ):
+        yield from by_dataset(title, anchor, make)(run)
+
+
+def cost_section(run: Run) -> Iterator[Section]:
+    tables = [table for table in (cost_table(run), size_table(run)) if table]
+    if tables:
+        spent = _time(run)
+        yield Section("Cost of the run", "cost", (*((Prose(spent),) if spent else ()), *tables))
+
+
+def trials_section(run: Run) -> Iterator[Section]:
+    yield Section("Every trial", "trials", (trials_table(run),))
 
 
 def setup_section(run: Run) -> Iterator[Section]:
@@ -99,18 +150,39 @@ def failures_section(run: Run) -> Iterator[Section]:
 
 def provenance_section(run: Run) -> Iterator[Section]:
     blocks: list[Block] = [Prose("To run it again:"), Code(clean(run.study["command"]))]
-    spent = _time(run)
-    blocks += [Prose(spent)] if spent else []
+    blocks += [Prose(text) for text in _code_state(run)]
     blocks += [versions_table(run)] if run.study["versions"] else []
+    blocks += [hosts_table(run)] if run.study.get("hosts") else []
+    if run.study.get("text"):
+        blocks += [Prose("The study's file:"), Code(clean(run.study["text"]))]
     yield Section("Provenance", "provenance", tuple(blocks))
+
+
+def _code_state(run: Run) -> Iterator[str]:
+    """The state of the code, or why it isn't known; records that belong to other plans."""
+    git = (run.study.get("provenance") or {}).get("git")
+    if not git:
+        yield "The state of the code was not recorded: the plan was written by a version that did not keep it."
+    elif "absent" in git:
+        yield clean(f"The state of the code is not known: {git['absent']}.")
+    else:
+        dirty = "with changes that are in no commit" if git["dirty"] else "without changes"
+        yield clean(f"Code: git commit {git['commit']}, {dirty}.")
+    if others := run.study.get("others"):
+        yield f"The run's folder holds {count(others, 'record')} of other plans; they are not in this report."
 
 
 SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
     answer_section,
     dataset_sections,
+    by_dataset("Methods compared", "compared", comparison_blocks, HOW),
+    by_dataset("Ablation", "ablation", ablation_blocks),
+    inside_section,
+    cost_section,
     failures_section,
     search_section,
     setup_section,
+    trials_section,
     provenance_section,
 )
 
@@ -138,7 +210,7 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
 
 
-def _own_anchors(sections: list[Section]) -> tuple[Section, ...]:
+def own_anchors(sections: list[Section]) -> tuple[Section, ...]:
     """The sections with anchors made safe, and each its own."""
     taken: set[str] = set()
     named = []

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reports import statistics
+from reports.comparison import best_and_close, contests
 from reports.document import Cell, Column, Measure, Table, Text
-from reports.run import ACCURACY, Group, Metric, Point, Run
+from reports.run import ACCURACY, Group, Metric, Point, Run, is_number
 from reports.wording import clean, option_title, percent, point_text, seeds_text, status_notes, value_text
 
 Groups = Mapping[tuple[str, Point], Group]
@@ -16,14 +17,17 @@ Groups = Mapping[tuple[str, Point], Group]
 def main_table(run: Run, dataset: str, metric: Metric = ACCURACY) -> Table:
     """A metric on one data set: methods × the sweep's values; points × methods where two or more options are swept.
 
-    Cells are means over seeds with the half-width of their 95 % t-interval.
+    Cells are means over seeds with the half-width of their 95 % t-interval; the best of each point is marked, and so is what
+    can't be told apart from it.
     """
     groups, points = run.groups(dataset), run.points(dataset)
     methods = [method for method in run.methods if any(method == planned for planned, _ in groups)]
-    best = _best(groups, points, methods, metric)
+    ranked = [best_and_close(contest, metric) for contest in contests(groups, points, methods)]
+    best, close = ({(group.method, group.point) for pair in ranked for group in pair[i]} for i in (0, 1))
 
     def cell(method: str, point: Point) -> Measure:
-        return measure(groups.get((method, point)), metric, (method, point) in best)
+        place = (method, point)
+        return measure(groups.get(place), metric, place in best, place in close)
 
     options = run.swept(dataset)
     if len(options) > 1:
@@ -35,20 +39,20 @@ def main_table(run: Run, dataset: str, metric: Metric = ACCURACY) -> Table:
         rows = [(Text(clean(run.title(method))), *(cell(method, point) for point in points)) for method in methods]
     return Table(
         title=f"{metric.title} (%) on {clean(dataset)}" + (f", by {option_title(options[0])}" if len(options) == 1 else ""),
-        caption=_caption(run, dataset, metric, list(groups.values()), one_method=len(methods) == 1),
+        caption=_caption(run, dataset, metric, list(groups.values()), one_method=len(methods) == 1, close=bool(close)),
         columns=tuple(columns),
         rows=tuple(rows),
         notes=status_notes(run, dataset),
     )
 
 
-def measure(group: Group | None, metric: Metric, best: bool = False) -> Measure:
+def measure(group: Group | None, metric: Metric, best: bool = False, close: bool = False) -> Measure:
     """The cell of a group of trials; None: not planned."""
     if group is None:
         return Measure(None, None, 0, 0, 0)
     values = group.values(metric)
     half = float(statistics.t_half_width(values)) if len(values) > 1 else None
-    return Measure(float(statistics.mean(values)) if values else None, half, len(values), group.planned, group.failed, best)
+    return Measure(float(statistics.mean(values)) if values else None, half, len(values), group.planned, group.failed, best, close)
 
 
 def data_table(run: Run) -> Table:
@@ -77,7 +81,7 @@ def samples_table(run: Run) -> Table:
     rows = []
     for dataset in run.datasets:
         for point in run.points(dataset):
-            here = [trial for trial in run.rows if trial["dataset"] == dataset and run.point(trial) == point]
+            here = [trial for (_, at), rows in run.by_group(dataset).items() if at == point for trial in rows]
             counts = (_span(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test"))
             rows.append((Text(clean(dataset)), Text(point_text(point) or "–"), *(Text(count) for count in counts)))
     columns = (Column("Data set"), Column("At"), Column("Labelled", True), Column("Unlabelled", True), Column("Tested", True))
@@ -135,25 +139,43 @@ def versions_table(run: Run) -> Table:
     return Table("Versions", "", (Column("Of"), Column("Version")), rows)
 
 
-def _best(groups: Groups, points: Sequence[Point], methods: Sequence[str], metric: Metric) -> set[tuple[str, Point]]:
-    """Where the highest means stand: at each point among methods; with one method only, among the points."""
-    contests = [[(m, p) for m in methods] for p in points] if len(methods) > 1 else [[(m, p) for p in points] for m in methods]
-    best = set()
-    for places in contests:
-        means = {place: round(float(statistics.mean(groups[place].values(metric))), 9) for place in places if _has(groups, place, metric)}
-        if len(means) > 1:
-            best |= {place for place, value in means.items() if value == max(means.values())}
-    return best
+def hosts_table(run: Run) -> Table:
+    """Where the jobs ran: host, processor or accelerator, and how many jobs each did."""
+    names = ("host", "machine", "processor", "device")
+    rows = tuple(
+        (*(Text(clean(host.get(name) or "–")) for name in names), Text(str(host["jobs"]), rank=host["jobs"])) for host in run.study["hosts"]
+    )
+    return Table("Hosts", "", (*(Column(name.capitalize()) for name in names), Column("Jobs", True)), rows)
 
 
-def _has(groups: Groups, place: tuple[str, Point], metric: Metric) -> bool:
-    return place in groups and bool(groups[place].values(metric))
+def trials_table(run: Run) -> Table:
+    """One row a trial, to look things up in."""
+    options = list(dict.fromkeys(option for dataset in run.datasets for option in run.swept(dataset)))
+    figures = ("Accuracy", "Macro-F1", "Epoch", "Stage 1 (s)", "Stage 2 (s)")
+    heads = ("Data set", "Method", *map(option_title, options), "Seed", "Status", *figures)
+    rows = []
+    for trial in run.rows:
+        values = (
+            Text(value_text(trial.get(o), o), rank=_rank(trial.get(o))) if o in run.swept(trial["dataset"]) else Text("–") for o in options
+        )
+        shares = (Text("–" if trial[n] is None else percent(trial[n]), rank=trial[n]) for n in ("accuracy", "macro_f1"))
+        rest = (Text("–" if trial[n] is None else f"{trial[n]:.4g}", rank=trial[n]) for n in ("epoch", "stage1_seconds", "stage2_seconds"))
+        names = (Text(clean(trial["dataset"])), Text(clean(run.title(trial["method"]))))
+        rows.append((*names, *values, Text(str(trial["seed"]), rank=_rank(trial["seed"])), Text(trial["status"]), *shares, *rest))
+    columns = tuple(Column(head, number=head == "Seed" or head in figures) for head in heads)
+    return Table("Every trial", "Accuracy and macro-F1 in per cent.", columns, tuple(rows), status_notes(run), listing=True)
 
 
-def _caption(run: Run, dataset: str, metric: Metric, groups: list[Group], one_method: bool) -> str:
+def _rank(value: Any) -> float | None:
+    return float(value) if is_number(value) else None
+
+
+def _caption(run: Run, dataset: str, metric: Metric, groups: list[Group], one_method: bool, close: bool) -> str:
     parts = [seeds_text(groups, metric)]
     if len(groups) > 1:
         parts.append("Highest mean in bold." if one_method or not run.swept(dataset) else "Highest mean at each point in bold.")
+    if close:
+        parts.append("≈: not to be told apart from it (the paired 95 % interval of the difference holds 0, or one seed gives none).")
     chance = run.chance(dataset)
     if chance is not None and metric is ACCURACY:
         parts.append(f"Chance: {percent(chance)} %.")

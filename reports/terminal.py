@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.answer import answer
-from reports.document import Cell, Measure, Note, Table
+from reports.document import Cell, Document, Figure, Measure, Note, Row, Table
 from reports.run import METRICS, Run
 from reports.tables import main_table
 from reports.wording import clean, measure_text
@@ -38,14 +38,30 @@ def show(run: Run, console: Console) -> None:
 
 def show_table(table: Table, console: Console) -> None:
     """Print one table on a console; plain text if it is no terminal."""
-    if not console.is_terminal:
-        console.out(plain_table(table), highlight=False)
-        return
     from rich.text import Text
 
+    if not console.is_terminal:
+        console.out(plain_table(table), end="", highlight=False)
+        return
     console.print(Text(table.title, style="bold"))
     console.print(rich_table(table))
-    console.print(Text("\n").join([*(_note(note) for note in table.notes), Text(table.caption, style="dim"), Text()]))
+    console.print(Text("\n").join([*(_note(note) for note in table.notes), Text(table.caption, style="dim")]))
+
+
+def show_document(document: Document, console: Console) -> None:
+    """Print a document's words and tables on a console; figures are left to the reports."""
+    from rich.text import Text
+
+    for note in document.notes:
+        console.print(_note(note))
+    for section in document.sections:
+        console.print(Text(section.title, style="bold underline"))
+        for block in section.blocks:
+            if isinstance(block, Table):
+                show_table(block, console)
+            elif not isinstance(block, (Figure, Row)):
+                console.print(_note(block) if isinstance(block, Note) else Text(block.text))
+        console.print()
 
 
 def plain(run: Run) -> str:
@@ -81,7 +97,8 @@ def plain_table(table: Table) -> str:
         for row in rows
     ]
     notes = [f"! {note.text}" for note in table.notes]
-    return "\n".join([table.title, *notes, "", *lines, "", table.caption.replace("in bold", "marked *"), ""])
+    caption = ["", table.caption.replace("in bold", "marked *")] if table.caption else []
+    return "\n".join([table.title, *notes, "", *lines, *caption, ""])
 
 
 def _plain(cell: Cell) -> str:

@@ -94,7 +94,7 @@ def measure_text(measure: Measure) -> tuple[str, str, str]:
     if measure.mean is None:
         return "–", "", ", ".join(remarks)
     interval = "" if measure.half_width is None else f"± {percent(measure.half_width)}"
-    return percent(measure.mean), interval, ", ".join(remarks)
+    return ("≈ " if measure.close else "") + percent(measure.mean), interval, ", ".join(remarks)
 
 
 def seeds_text(groups: list[Group], metric: Metric) -> str:

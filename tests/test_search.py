@@ -19,9 +19,10 @@ from harness.driver import Driver
 from harness.errors import InputError, StudyError
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
+from harness.report import write_reports
 from harness.search import Candidate, Tuning
+from harness.status import show_status
 from harness.study import read_study
-from harness.summary import show_status, write_report
 from harness.table import trial_table
 
 pytest.importorskip("ray")
@@ -242,7 +243,7 @@ def test_a_search_killed_in_the_middle_goes_on_where_it_was(ledger: Ledger, tmp_
     assert trial_table(killed)["status"].tolist() == ["pending"] * 4  # `harness status` and `records` work meanwhile
     assert trial_table(killed)["key"].isna().all()
     show_status(killed, Console(file=(tmp_path / "status.txt").open("w"), width=200))
-    write_report(killed)
+    write_reports([killed])
     assert run(tmp_path, out="killed")[1] == 0
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert killed.plan()["search"] == ledger.plan()["search"]  # the same bits, so the same choice

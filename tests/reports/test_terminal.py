@@ -30,11 +30,12 @@ def test_plain_text_copies_well() -> None:
         "Accuracy (%) on utd-mhad, by label rate\n"
         "! Failed: 2 trials on utd-mhad; means are over the others, each cell says where.\n"
         "\n"
-        "Method                   5 %          10 %\n"
-        "CMC     45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
-        "Cosmo             56.0 ± 2.5 *  61.0 ± 2.5 *\n"
+        "Method                     5 %          10 %\n"
+        "CMC     ≈ 45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
+        "Cosmo               56.0 ± 2.5 *  61.0 ± 2.5 *\n"
         "\n"
-        "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so). Highest mean at each point marked *. Chance: 3.7 %.\n"
+        "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so). Highest mean at each point marked *. "
+        "≈: not to be told apart from it (the paired 95 % interval of the difference holds 0, or one seed gives none). Chance: 3.7 %.\n"
     )
 
 

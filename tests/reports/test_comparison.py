@@ -1,0 +1,176 @@
+"""Statistics against scipy, statsmodels, scikit-posthocs and worked examples; the known faults of other tools."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import scikit_posthocs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import make
+from numpy.testing import assert_allclose
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from reports import statistics
+from reports.comparison import against, all_pairs, best_and_close, compare
+from reports.differences import comparison_blocks
+from reports.document import Figure, Note, Prose, Table
+from reports.run import ACCURACY, Run
+
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=15)
+DEMSAR = [  # AUC of four classifiers on fourteen data sets: Demšar 2006, table 6
+    [0.763, 0.768, 0.771, 0.798], [0.599, 0.591, 0.590, 0.569], [0.954, 0.971, 0.968, 0.967], [0.628, 0.661, 0.654, 0.657],
+    [0.882, 0.888, 0.886, 0.898], [0.936, 0.931, 0.916, 0.931], [0.661, 0.668, 0.609, 0.685], [0.583, 0.583, 0.563, 0.625],
+    [0.775, 0.838, 0.866, 0.875], [1.000, 1.000, 1.000, 1.000], [0.940, 0.962, 0.965, 0.962], [0.619, 0.666, 0.614, 0.669],
+    [0.972, 0.981, 0.9751, 0.975], [0.957, 0.978, 0.946, 0.970],
+]  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(p_values)
+def test_holm_is_statsmodels(p: list[float]) -> None:
+    assert_allclose(statistics.holm(p), multipletests(p, method="holm")[1], atol=1e-12)
+
+
+def test_holm_steps_down() -> None:
+    """A constant α/(m − 1), as a known tool has it, would reject only the first of these; stepping down rejects all."""
+    p = [0.010, 0.020, 0.045]
+    assert (statistics.holm(p) <= 0.05).all()
+    assert [value <= 0.05 / 2 for value in p] == [True, True, False]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-40, 40), min_size=2, max_size=9))
+def test_wilcoxon_is_all_signs_tried(differences: list[int]) -> None:
+    """With ties too: the share of sign patterns whose rank sum is as far from the middle as the one seen."""
+    d = np.array([value for value in differences if value], dtype=float)
+    if not len(d):
+        assert statistics.wilcoxon(differences, [0] * len(differences)) == 1
+        return
+    ranks = stats.rankdata(np.abs(d))
+    signs = np.array(list(product([-1, 1], repeat=len(d))))
+    seen, possible = abs((ranks * np.sign(d)).sum()), np.abs(signs @ ranks)
+    assert_allclose(statistics.wilcoxon(differences, np.zeros(len(differences))), np.mean(possible >= seen - 1e-9))
+
+
+def test_the_least_p_is_reached_and_never_undercut() -> None:
+    for n in range(2, 11):
+        assert_allclose(statistics.wilcoxon(np.arange(1, n + 1), np.zeros(n)), statistics.least_wilcoxon(n))
+    assert statistics.least_wilcoxon(5) == 0.0625
+    assert round(statistics.least_wilcoxon(10), 4) == 0.0020
+    assert (statistics.runs_to_reject(5), statistics.runs_to_reject(15)) == (8, 10)
+
+
+def test_demsars_worked_example() -> None:
+    """Ranks 3.143, 2.000, 2.893, 1.964 and χ² = 9.28 as printed there; scipy corrects it for ties."""
+    ranks = statistics.mean_ranks(DEMSAR)
+    assert_allclose(ranks, [3.143, 2.000, 2.893, 1.964], atol=5e-4)
+    n, k = np.shape(DEMSAR)
+    assert_allclose(12 * n / (k * (k + 1)) * ((ranks**2).sum() - k * (k + 1) ** 2 / 4), 9.28, atol=0.01)
+    assert_allclose(statistics.friedman(DEMSAR), stats.friedmanchisquare(*np.transpose(DEMSAR)))
+    assert_allclose(statistics.critical_difference(14, 4), 2.569 * np.sqrt(4 * 5 / (6 * 14)), atol=2e-3)
+
+
+@pytest.mark.parametrize(("blocks", "expected"), [(3, 4.35), (10, 2.38)])
+def test_nemenyis_critical_difference_at_six_methods(blocks: int, expected: float) -> None:
+    assert_allclose(statistics.critical_difference(blocks, 6), expected, atol=0.005)
+
+
+def test_the_critical_difference_is_scikit_posthocs() -> None:
+    """Two methods differ by more than the critical difference just where Nemenyi's p is below 0.05."""
+    random = np.random.default_rng(5)
+    for _ in range(5):
+        scores = random.random((12, 5)) + np.linspace(0, 0.6, 5)
+        p, ranks = scikit_posthocs.posthoc_nemenyi_friedman(scores).to_numpy(), statistics.mean_ranks(scores)
+        far = np.abs(ranks[:, None] - ranks) > statistics.critical_difference(12, 5)
+        assert (far == (p < 0.05)).all()
+
+
+def test_friedman_says_when_it_cannot_reject() -> None:
+    assert statistics.least_friedman(2, 3) > 0.05 > statistics.least_friedman(3, 3)
+    same_order = np.tile([0.1, 0.2, 0.3], (4, 1))
+    assert_allclose(statistics.friedman(same_order)[1], statistics.least_friedman(4, 3))
+    assert statistics.friedman(np.ones((4, 3))) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="three methods"):
+        statistics.friedman([[0.1, 0.2]])
+
+
+def test_the_bootstrap_is_refused_where_it_covers_too_little() -> None:
+    with pytest.raises(ValueError, match="needs 10 runs"):
+        statistics.bootstrap_interval([0.1] * 9)
+    values = np.random.default_rng(2).normal(size=30)
+    theirs = stats.bootstrap((values,), np.mean, method="percentile", random_state=1).confidence_interval
+    assert_allclose(statistics.bootstrap_interval(values), (theirs.low, theirs.high), atol=0.03)
+
+
+def test_intervals_are_of_the_sample_not_one_standard_error() -> None:
+    """Not ddof = 0 and ± 1 standard error, as a known tool has it: that is 5.3 times too narrow at three runs."""
+    values = [0.4, 0.5, 0.6]
+    assert_allclose(statistics.t_half_width(values) / (np.std(values) / np.sqrt(3)), 4.3027 * np.sqrt(1.5), rtol=1e-4)
+
+
+def test_effect_sizes() -> None:
+    one, two = np.array([0.62, 0.55, 0.71, 0.60]), np.array([0.50, 0.51, 0.60, 0.61])
+    d = one - two
+    assert_allclose(statistics.hedges_g(one, two), (1 - 3 / (4 * 3 - 1)) * d.mean() / d.std(ddof=1), rtol=0.01)
+    assert_allclose(statistics.rank_biserial(one, two), (4 + 2 + 3 - 1) / 10)
+    assert np.isnan([statistics.hedges_g([0.1, 0.2], [0.3, 0.1]), statistics.rank_biserial([0.5], [0.5])]).all()
+
+
+# -- on runs ---------------------------------------------------------------------------------------------------------------
+
+
+def run_with(seeds: int, **shift: float) -> Run:
+    random = np.random.default_rng(1).normal(0, 0.01, (len(shift), seeds))
+    names = list(shift)
+    figures = lambda t: {"accuracy": 0.4 + shift[t["method"]] + float(random[names.index(t["method"]), t["seed"]])}  # noqa: E731
+    return make({"utd-mhad": {}}, methods=names, seeds=seeds, spoil=figures)
+
+
+def test_a_test_that_cannot_reject_gives_no_p() -> None:
+    run = run_with(5, deepsense=0.0, cmc=0.1, cosmo=0.3)
+    point = run.points("utd-mhad")[0]
+    assert [pair.p for pair in against(run, "utd-mhad", point, ACCURACY)] == [None, None]
+    (table, *_) = [block for block in comparison_blocks(run, "utd-mhad") if isinstance(block, Table)]
+    assert {getattr(row[5], "text", "") for row in table.rows} == {"can't reject"}
+    assert isinstance(table.notes[-1], Note)
+    assert "smallest adjusted p is 0.125: it can't reject whatever the figures" in table.notes[-1].text
+    assert "It needs 7 seeds" in table.notes[-1].text
+
+
+def test_with_enough_seeds_p_is_holms_over_the_family() -> None:
+    run = run_with(10, deepsense=0.0, cmc=0.1, cosmo=0.3)
+    point = run.points("utd-mhad")[0]
+    pairs = all_pairs(run, "utd-mhad", point, ACCURACY)
+    assert_allclose([pair.p for pair in pairs], 3 * 2 / 2**10)
+    assert [pair.second.method for pair in against(run, "utd-mhad", point, ACCURACY)] == ["cosmo", "cosmo"]
+    blocks = list(comparison_blocks(run, "utd-mhad"))
+    assert any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in blocks)
+    assert "so at least one method differs" in " ".join(block.text for block in blocks if isinstance(block, Prose))
+
+
+def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_told() -> None:
+    run = run_with(4, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, h=0.3, cosmo=0.4, z=0.5)
+    blocks = list(comparison_blocks(run, "utd-mhad"))
+    assert any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in blocks)
+    few = list(comparison_blocks(run_with(2, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, cosmo=0.4), "utd-mhad"))
+    assert not any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in few)
+    assert any("can't reject" in block.text or "No critical-difference diagram" in block.text for block in few if isinstance(block, Prose))
+
+
+def test_a_failed_trial_leaves_its_pair_out_and_nothing_else() -> None:
+    full = run_with(6, cmc=0.1, cosmo=0.3)
+    trials = full.trials.copy()
+    trials.loc[(trials["method"] == "cmc") & (trials["seed"] == 2), ["status", "accuracy"]] = ["failed", np.nan]
+    (pair,) = against(Run(trials, full.study), "utd-mhad", full.points("utd-mhad")[0], ACCURACY)
+    assert pair.lead.n == 5
+
+
+def test_what_cannot_be_told_apart_from_the_best_is_close() -> None:
+    run = run_with(5, deepsense=0.0, cmc=0.299, cosmo=0.3)
+    best, close = best_and_close(list(run.groups("utd-mhad").values()), ACCURACY)
+    assert {group.method for group in (*best, *close)} == {"cmc", "cosmo"}
+    assert compare([], ACCURACY) == []
