@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from harness import __version__, registry
+from harness.edge.cli import edge_app
 from harness.errors import InputError, StudyError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(name="data", help="Check, describe and prepare data sets.", no_args_is_help=True)
 app.add_typer(data_app)
+app.add_typer(edge_app)
 PIPE_COLUMNS = 160  # what goes into a file or a pipe isn't wrapped at 80
 out, err = (
     Console(stderr=stderr, width=None if stream.isatty() else PIPE_COLUMNS) for stderr, stream in ((False, sys.stdout), (True, sys.stderr))
@@ -164,10 +166,12 @@ def _tell(paths: list[Path], open_: bool) -> None:
 @app.command(name="list", epilog="Example: harness list methods")
 def list_(kind: Annotated[Plugins, typer.Argument(help="What to list.")]) -> None:
     """List what there is: built in, and added by other packages."""
-    from harness.summary import show_plugins, show_studies
+    from harness.summary import show_meters, show_plugins, show_studies
 
     if kind is Plugins.studies:
         show_studies(out)
+    elif kind is Plugins.meters:
+        show_meters(out)
     else:
         show_plugins(kind.value, out)
 

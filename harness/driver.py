@@ -13,7 +13,7 @@ from harness.execute.base import EarlyStopping, Executor
 from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
-from harness.study import find_study, read_study
+from harness.study import Study, find_study, read_study
 
 
 @dataclass
@@ -32,6 +32,11 @@ class Driver:
         checked = read_study(find_study(study), overrides)
         if data is not None and not data.is_dir():
             raise InputError(f"the data folder {data} does not exist; give another with --data or HARNESS_DATA")
+        return cls.of(checked, folder, data, command, console)
+
+    @classmethod
+    def of(cls, checked: Study, folder: Path | None, data: Path | None, command: str, console: Console) -> Driver:
+        """As `plan`, of a study that is read already."""
         names = ", ".join(entry.name for entry in checked.file.datasets)
         ledger = Ledger(folder or Path("runs") / checked.file.study)
         with console.status(f"reading {names}"):
@@ -42,6 +47,16 @@ class Driver:
 
     @property
     def todo(self) -> list[Job]:
+        """The jobs that can be run from here and still need to."""
+        return [job for job in self._open if job.way != "offline"]
+
+    @property
+    def offline(self) -> list[Job]:
+        """Jobs that are not done and are measured by hand on a device with no network."""
+        return [job for job in self._open if job.way == "offline"]
+
+    @property
+    def _open(self) -> list[Job]:
         return [job for key, job in self.planned.jobs.items() if not self.planned.is_settled(key, self.ledger.record(key))]
 
     def show_plan(self) -> None:
@@ -64,6 +79,9 @@ class Driver:
         with self.ledger.locked():
             self._run_all(inline, address, wait_seconds)
             failed = show_result(self.ledger, self.console)
+            if self.offline:
+                text = f"{len(self.offline)} jobs wait for an offline device: harness edge export {self.ledger.root} BUNDLE.zip"
+                self.console.print(text, highlight=False, soft_wrap=True)
             self.console.print(f"report: {write_reports([self.ledger])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
@@ -84,27 +102,33 @@ class Driver:
                 return
             self.planned = make_plan(self.planned.study, self.data, self.ledger.record)
         if not tried:
-            self.console.print(f"all {len(self.planned.jobs)} jobs are done already: nothing to run", highlight=False)
+            done = len(self.planned.jobs) - len(self.offline)
+            self.console.print(f"all {done} jobs are done already: nothing to run", highlight=False)
 
     def _execute(self, todo: list[Job], inline: bool, address: str | None, wait_seconds: float) -> None:
+        from harness.execute.inline import InlineExecutor
         from harness.live import Live
         from harness.terminal import Tally, watch_for
 
-        executor: Executor
-        if inline:
-            from harness.execute.inline import InlineExecutor
-
-            executor = InlineExecutor()
-        else:
+        first, apart = todo, list[Job]()
+        executor: Executor = InlineExecutor()
+        if inline and (on_ray := [job for job in todo if job.way == "ray"]):
+            name = on_ray[0].about["device"]["name"]
+            raise InputError(
+                f"device {name} is a node of a Ray cluster, which --inline has not: give --address, or ssh or offline for {name}"
+            )
+        if not inline:
             from harness.execute.ray_tune import RayExecutor
 
             retries = self.planned.study.file.retries
             executor = RayExecutor(address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds)
+            first, apart = ([job for job in todo if (job.way in ("here", "ssh")) == which] for which in (False, True))
         n_done = len(self.planned.jobs) - len(todo)
         shown = watch_for(self.console, todo, n_done, self.planned.shared)
         with shown as watch, Live(watch, self.ledger, Tally(todo, n_done)) as live:
             try:
-                executor.run(todo, self.planned.data, self.ledger, live)
+                executor.run(first, self.planned.data, self.ledger, live)
+                InlineExecutor().run(apart, self.planned.data, self.ledger, live)  # measured when nothing else runs
             except KeyboardInterrupt:
                 left = len(self.todo)
                 watch.note(f"interrupted: {len(self.planned.jobs) - left} jobs are done and kept, {left} are left")

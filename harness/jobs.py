@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Kind = Literal["pretrain", "train"]
+Kind = Literal["pretrain", "train", "profile"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,18 @@ class Job:
         if search := self.about.get("search"):
             drawn = ", ".join(f"{name} {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in search["values"].items())
             parts.append(f"search {search['number']}: {drawn}")
+        parts += [f"on {self.about['device']['name']}"] if self.kind == "profile" else []
         return " · ".join(parts)
+
+    @property
+    def way(self) -> str:
+        """Where it runs: "anywhere", or for a profile job "here", "ssh", "ray" (on the node of that name) or "offline"."""
+        return str(self.about["device"]["way"]) if self.kind == "profile" else "anywhere"
+
+    @property
+    def resource(self) -> str | None:
+        """Ray's resource that only the node of the job's device has; a job with one gets the node for itself."""
+        return f"edge:{self.about['device']['name']}" if self.way == "ray" else None
 
 
 @dataclass(frozen=True)
@@ -71,16 +82,20 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed: the exception's type and text, and its traceback."""
+    """Why a job failed: the exception's type and text, and its traceback. partial: what had been measured until then."""
 
     type: str
     message: str
     traceback: str
+    partial: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
+        """An exception's; one that carries a ``failure`` from elsewhere gives that."""
+        if isinstance(known := getattr(error, "failure", None), cls):
+            return known
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        return cls(type(error).__name__, str(error) or type(error).__name__, text)
+        return cls(type(error).__name__, str(error) or type(error).__name__, text, getattr(error, "partial", {}))
 
     def to_json(self) -> dict[str, str]:
         return {"type": self.type, "message": self.message, "traceback": self.traceback}

@@ -157,8 +157,9 @@ class Ledger:
         return record
 
     def write_failed(self, job: Job, failure: Failure) -> Record:
-        """Write a failed job, with its error; it is tried again when the run is started again."""
-        return self._write(job, status="failed", error=failure.to_json())
+        """Write a failed job, with its error and what it had measured; it is tried again when the run is started again."""
+        partial = {"partial": dict(failure.partial)} if failure.partial else {}
+        return self._write(job, status="failed", error=failure.to_json(), **partial)
 
     def write_stopped(self, job: Job, looks: Sequence[tuple[int, float]]) -> Record:
         """Write a job that a search stopped early: (epoch, accuracy on the validation samples) of its looks, and no artefact.
@@ -211,9 +212,14 @@ class Ledger:
         return data
 
     def artefacts(self, key: str) -> dict[str, bytes]:
-        """All artefacts of a finished job, by file name: what the jobs that need it get as inputs."""
+        """All artefacts of a finished job, by file name: what the jobs that need it get as inputs.
+
+        Raises `InputError` for a job that isn't finished.
+        """
         record = self.record(key)
-        return {name: self.artefact(key, name) for name in (record or {}).get("artefacts", {})}
+        if record is None or record["status"] != "done":
+            raise InputError(f"needs job {key}, which is not done")
+        return {name: self.artefact(key, name) for name in record["artefacts"]}
 
     # -- checkpoints ------------------------------------------------------------------------------------------------
 
@@ -249,6 +255,16 @@ class Ledger:
             found = content.get("schema") if isinstance(content, dict) else None
             raise InputError(f"{path} has schema {found}, this version reads {SCHEMA}")
         return content
+
+
+def checked_key(text: str) -> str:
+    """A key that may become a file's name. Raises `InputError` for any other text."""
+    return _checked(_KEY, text)
+
+
+def checked_name(text: str) -> str:
+    """A name that may become a file's. Raises `InputError` for any other text."""
+    return _checked(_NAME, text)
 
 
 def _checked(pattern: re.Pattern[str], text: str) -> str:

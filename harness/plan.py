@@ -21,6 +21,7 @@ from harness import registry
 from harness.data import cache
 from harness.data.base import Dataset, Recordings
 from harness.data.splits import draw_labelled, draw_unlabelled, labelled_from_list, resolve_split, split_indices
+from harness.edge.settings import VERSION as PROFILE_VERSION
 from harness.errors import InputError, Problem, StudyError
 from harness.jobs import Job
 from harness.keys import array_key, content_key
@@ -51,9 +52,10 @@ class Trial:
     counts: Mapping[str, int]  # samples by part: train, validation, test, labelled, unlabelled
     chosen: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    profile_keys: Mapping[str, str] = field(default_factory=dict)  # device → the key of its profile job
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "counts": dict(self.counts)}
+        return {**self.__dict__, "counts": dict(self.counts), "profile_keys": dict(self.profile_keys)}
 
 
 @dataclass
@@ -146,7 +148,8 @@ def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Reco
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
     plan.cautions = list(dict.fromkeys(plan.cautions))
-    plan.jobs = dict(sorted(plan.jobs.items(), key=lambda item: item[1].kind != "pretrain"))  # the longest and most needed first
+    # the longest and most needed first; what is measured last, when nothing else runs
+    plan.jobs = dict(sorted(plan.jobs.items(), key=lambda item: ("pretrain", "train", "profile").index(item[1].kind)))
     return plan
 
 
@@ -259,7 +262,8 @@ class _DatasetPlanner:
         for seed in self.file.seeds:
             key, stage1 = self._jobs(method, row, seed, settings, material, {"point": point}) if known else (None, None)
             counts = {part: len(rows) for part, rows in self._samples(method, settings, material, seed).items()}
-            self.plan.trials.append(Trial(self.entry.name, shown, seed, point, key, stage1, counts, chosen, error))
+            profiles = self._profiles(self.plan.jobs[key], settings.general.label_rate, material) if key else {}
+            self.plan.trials.append(Trial(self.entry.name, shown, seed, point, key, stage1, counts, chosen, error, profiles))
 
     def _tune(self, method: Method, row: str, point: Point, material: _Material, space: Mapping[str, Dimension]) -> Tuning:
         """Plan the search's jobs of one row, and tell what their records say so far."""
@@ -303,6 +307,18 @@ class _DatasetPlanner:
         content = self._content("train", method, asked, material, names, indices)
         about = {**about, "method": _shown(method, row), **wanted}
         return self._add(content, about, material, indices, (stage1,) if stage1 else ()), stage1
+
+    def _profiles(self, trial: Job, label_rate: float, material: _Material) -> dict[str, str]:
+        """Add the profile jobs of a trial: on each device the same training and the model that it leaves. Device → key."""
+        edge, keys = self.file.edge, {}
+        if edge is None or not edge.wants(trial.content["method"]["name"], label_rate, trial.about["seed"], self.file.seeds[0]):
+            return {}
+        for device in edge.devices:
+            asked = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
+            content = {**trial.content, "kind": "profile", "profile": PROFILE_VERSION, "trial": trial.key, **asked}
+            about = {**trial.about, "device": {**device.to_json(), "way": device.way}}
+            keys[device.name] = self._add(content, about, material, trial.indices, trial.needs)
+        return keys
 
     def _labelled(self, settings: Settings, material: _Material, names: tuple[Any, ...]) -> np.ndarray:
         """The labelled samples, drawn once: the same for every method."""
@@ -355,7 +371,8 @@ class _DatasetPlanner:
         content = json.loads(json.dumps(content))  # as it will be read back: tuples are lists
         key = content_key(content)
         self.plan.asked += 1
-        about = {**about, "gpus": (about.get("gpus") or 1) if self.file.device == "cuda" else 0}
+        on_gpu = self.file.device == "cuda" and content["kind"] != "profile"  # a profile job has its whole device
+        about = {**about, "gpus": (about.get("gpus") or 1) if on_gpu else 0}
         if key not in self.plan.jobs:
             self.plan.jobs[key] = Job(key, content["kind"], content, about, material.recordings.fingerprint, indices, needs)
         return key

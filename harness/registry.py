@@ -32,7 +32,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "arrays": "harness.data.arrays:Arrays",
         "fantasy-device": "harness.data.fantasy_device:FantasyDevice",
     },
-    "meters": {},
+    "meters": {
+        "ina3221": "harness.edge.meters.ina3221:Ina3221",
+        "jtop": "harness.edge.meters.jtop:Jtop",
+        "nvml": "harness.edge.meters.nvml:Nvml",
+        "rapl": "harness.edge.meters.rapl:Rapl",
+        "replay": "harness.edge.meters.replay:Replay",
+    },
 }
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from harness import registry
 from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
+from harness.edge.table import edge_tables
 from harness.errors import InputError
 from harness.jobs import Job
 from harness.ledger import Ledger
@@ -64,15 +65,32 @@ def show_failures(ledger: Ledger, console: Console) -> None:
 
 
 def show_result(ledger: Ledger, console: Console) -> int:
-    """The main tables and the failures. Returns the number of trials that failed."""
+    """The main tables and the failures. Returns how many trials and measurements failed."""
     from harness.report import gather
     from reports.terminal import show
 
     run = gather(ledger, arrays=False)
     show_choices(ledger, console)
     show(run, console)
+    show_edge(ledger, console)
     show_failures(ledger, console)
-    return int((run.trials["status"] == "failed").sum())
+    measured = [ledger.record(key) for key, job in ledger.plan()["jobs"].items() if job["kind"] == "profile"]
+    return int((run.trials["status"] == "failed").sum()) + sum(record is not None and record["status"] == "failed" for record in measured)
+
+
+def show_edge(ledger: Ledger, console: Console) -> None:
+    """What was measured on devices, if anything was."""
+    for content in edge_tables(ledger):
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in content.columns:
+            table.add_column(Text(column))
+        for row in content.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(Text(content.title, style="bold"))
+        console.print(table)
+        for note in content.notes:
+            console.print(Text(note), style="dim", soft_wrap=True)
+        console.print()
 
 
 def show_plugins(kind: str, console: Console) -> None:
@@ -86,6 +104,20 @@ def show_plugins(kind: str, console: Console) -> None:
             what = str(error)
         table.add_row(name, Text(what), "built in" if name in registry.BUILT_IN[kind] else target.partition(":")[0])
     console.print(table if table.row_count else f"no {kind} yet")
+
+
+def show_meters(console: Console) -> None:
+    """The energy meters, and for each whether it can be read on this machine, or why not."""
+    from harness.edge.recorder import probe
+
+    table = Table("name", "what it reads", "on this machine", box=None, pad_edge=False, header_style="bold")
+    for name in registry.paths("meters"):
+        try:
+            what, reason = registry.get("meters", name).title, probe(name)
+        except InputError as error:
+            what, reason = "", str(error)
+        table.add_row(name, Text(what), Text("can be read" if reason is None else reason))
+    console.print(table)
 
 
 def show_studies(console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.edge.table import profile_columns
 from harness.ledger import Ledger, Record
 
 COLUMNS = (
@@ -29,7 +30,7 @@ def selected_look(result: Record, select: str) -> int:
 
 
 def trial_table(ledger: Ledger, known: Mapping[str, Record | None] | None = None) -> pd.DataFrame:
-    """One row a trial: `COLUMNS` and one column for each option that is swept or searched, under its own name.
+    """One row a trial: `COLUMNS`, a column for each option that is swept or searched, and what was measured on devices.
 
     Figures are NaN unless the trial is done; ``stage1_seconds`` and ``stage2_seconds`` are of training alone. known: the
     records by key, where they have been read already.
@@ -40,7 +41,8 @@ def trial_table(ledger: Ledger, known: Mapping[str, Record | None] | None = None
     swept = list(dict.fromkeys(option for options in asked for option in options))
     rows = [_row(trial, records, plan["select"], swept) for trial in plan["trials"]]
     front, back = COLUMNS[:5], COLUMNS[5:]
-    return pd.DataFrame(rows, columns=[*front, *swept, *back])
+    measured = list(dict.fromkeys(name for row in rows for name in row if name not in {*COLUMNS, *swept}))
+    return pd.DataFrame(rows, columns=[*front, *swept, *back, *measured])
 
 
 def _row(trial: Record, records: Mapping[str, Record | None], select: str, swept: list[str]) -> dict[str, Any]:
@@ -62,4 +64,4 @@ def _row(trial: Record, records: Mapping[str, Record | None], select: str, swept
         look = selected_look(result, select)
         row |= {name: result["curves"]["test"][name][look] for name in ("accuracy", "macro_f1")}
         row |= {"epoch": result["epochs_evaluated"][look], "stage2_seconds": result["train_seconds"]}
-    return row
+    return row | profile_columns(trial, records)

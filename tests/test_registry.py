@@ -6,7 +6,7 @@ from harness import registry
 from harness.errors import InputError
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("methods", "datasets") for name in registry.BUILT_IN[kind]])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("methods", "datasets", "meters") for name in registry.BUILT_IN[kind]])
 def test_every_built_in_plug_in_is_there_under_its_own_name(kind: str, name: str) -> None:
     plugin = registry.get(kind, name)
     assert plugin.name == name

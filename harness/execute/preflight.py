@@ -31,6 +31,7 @@ class Need:
     title: str  # of a job that has it
     resources: Mapping[str, float]
     bundles: int = 1
+    hint: str = ""  # what would bring it
 
     def __str__(self) -> str:
         each = in_words(self.resources)
@@ -56,7 +57,10 @@ def needs_of(jobs: Iterable[Job]) -> list[Need]:
     found: dict[tuple[Any, ...], Need] = {}
     for job in jobs:
         resources = {name: float(amount) for name, amount in {"CPU": job.threads, "GPU": job.gpus}.items() if amount}
-        found.setdefault((job.workers, *sorted(resources.items())), Need(job.title, resources, job.workers))
+        if job.resource:
+            resources = {job.resource: 1.0}  # a device: its jobs have it for themselves
+        hint = f"; on it, run `harness edge join --address HOST:PORT --name {job.about['device']['name']}`" if job.resource else ""
+        found.setdefault((job.workers, *sorted(resources.items())), Need(job.title, resources, job.workers, hint))
     return list(found.values())
 
 
@@ -81,7 +85,7 @@ def missing(needs: Iterable[Need], nodes: Sequence[Node]) -> list[str]:
             why = f"there is room for {room} of the {need.bundles}"
         else:
             why = "no node has that much"
-        problems.append(f"{need.title} needs {need}: {why}")
+        problems.append(f"{need.title} needs {need}: {why}{need.hint}")
     return problems
 
 

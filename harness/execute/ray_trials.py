@@ -61,6 +61,7 @@ class Desk:
         self._deaths: dict[str, int] = {}
         self.nodes: dict[str, Node] = {}
         self._looked_at = -LOOK_SECONDS
+        self._lost: set[str] = set()  # resources of devices that have gone
         self.courier_name = f"harness-courier-{uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.courier = Courier.options(  # type: ignore[attr-defined]
@@ -77,8 +78,10 @@ class Desk:
             self._stop.asked = True
 
     def hand_out(self) -> Job | None:
-        """Offer the next job to the workers; None while none is ready."""
-        if (task := self.course.next()) is None:
+        """Offer the next job to the workers; None while none is ready. A job whose device has left the cluster fails."""
+        while (task := self.course.next()) is not None and not self._has_device(task[0]):
+            self._lose_device(task[0], "")
+        if task is None:
             return None
         job, inputs = task
         try:
@@ -135,6 +138,9 @@ class Desk:
         if self.halving and job.key in self.halving.stopped:
             self.course.stopped(job, self.halving.looks[job.key])
             return
+        if job.resource:
+            self._lose_device(job, died)
+            return
         self._deaths[job.key] = deaths = self._deaths.get(job.key, 0) + 1
         if deaths <= self.retries:
             self.watch.note(f"a worker died in {job.title}; it is tried again")
@@ -143,6 +149,17 @@ class Desk:
             times = "once" if deaths == 1 else f"{deaths} times"
             why = "the node ran out of memory" if "OutOfMemoryError" in died else "killed, or out of memory?"
             self.course.failed(job, Failure("WorkerDied", f"its worker process died {times} ({why})", died))
+
+    def _has_device(self, job: Job) -> bool:
+        """Whether the cluster has the device that a job is for; Ray would wait for it in silence."""
+        if job.resource is None:
+            return True
+        return job.resource not in self._lost and job.resource in ray.cluster_resources()  # type: ignore[no-untyped-call]
+
+    def _lose_device(self, job: Job, died: str) -> None:
+        """A job's device is gone, and with it for this run all jobs for it: Ray itself takes a while to notice."""
+        self._lost.add(str(job.resource))
+        self.course.failed(job, Failure("DeviceLost", f"the device {job.about['device']['name']} has left the cluster", died))
 
 
 class Handout(Searcher):
@@ -165,16 +182,19 @@ class Handout(Searcher):
             return Searcher.FINISHED if self._desk.course.over or self._desk.error else None
         return {
             "job": job.key, "courier": self._desk.courier_name, "retries": self._desk.retries,
-            "workers": job.workers, "cpus": job.threads, "gpus": job.gpus,
+            "workers": job.workers, "cpus": job.threads, "gpus": job.gpus, "resource": job.resource,
             "each_look": self._desk.halving is not None and self._desk.halving.concerns(job),
         }  # fmt: skip
 
     def _has_room(self) -> bool:
         """Whether the nodes that there are now have room for one job more; nodes join and die while a run is on."""
-        ahead, running = self._desk.course.ahead, self._desk.jobs.values()
+        ahead, running = self._desk.course.ahead, list(self._desk.jobs.values())
         self._desk.look_around()
         if ahead is None or not running:
             return True
+        if ahead.resource:  # one at a time on each device
+            return all(job.resource != ahead.resource for job in running)
+        running = [job for job in running if not job.resource]
         return (
             (self._max_concurrent is None or len(running) < self._max_concurrent)
             and sum(job.workers * job.threads for job in [*running, ahead]) <= self._desk.amount("CPU")

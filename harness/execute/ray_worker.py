@@ -77,8 +77,16 @@ class Worker(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        """One byte of memory, the least that Tune allows, for a job that is shared: Ray Train reserves what its workers need."""
-        bundle = {"CPU": config["cpus"], "GPU": config["gpus"]} if config["workers"] == 1 else {"memory": 1}
+        """What a job's one process needs.
+
+        A device's job has the device for itself. Of a job that is shared Ray Train reserves what its workers need, and this one
+        only waits: one byte of memory, the least that Tune allows.
+        """
+        bundle = {"CPU": config["cpus"], "GPU": config["gpus"]}
+        if config["resource"]:
+            bundle = {config["resource"]: 1}
+        elif config["workers"] > 1:
+            bundle = {"memory": 1}
         return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
 
     def setup(self, config: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from harness import registry
 from harness.data.base import Recordings
 from harness.data.normalise import Normaliser
 from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
-from harness.method import Method, Progress, Task
+from harness.method import Method, Pretrained, Progress, Task
 from harness.options import Stage1, Stage2
 from harness.training import Material, Stage2Result, pretrain, pretrained_from_bytes, pretrained_to_bytes, train
 from harness.training.metrics import metrics
@@ -35,6 +35,10 @@ def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
 
     Raises whatever goes wrong; `Failure.of` makes a record's error of it.
     """
+    if job.kind == "profile":
+        from harness.edge.attach import perform_profile
+
+        return (yield from perform_profile(job, recordings, inputs))
     if recordings.fingerprint != job.data:
         raise RuntimeError(f"job {job.key} is for data {job.data}, got {recordings.fingerprint}")
     threadpool_limits(job.threads)  # NumPy's and scikit-learn's; torch has its own
@@ -77,14 +81,15 @@ def _processor() -> str:
         return platform.processor() or "unknown"
 
 
-def _material(job: Job, recordings: Recordings) -> Material:
+def material_of(job: Job, recordings: Recordings) -> Material:
+    """What a job's training reads. A profile job's draws are those of the train job that it measures."""
     normaliser = Normaliser.fit(recordings.arrays, job.indices["train"], recordings.modalities)
     return Material(
         task=Task(recordings.modalities, recordings.n_classes),
         arrays=recordings.arrays,
         normalise=normaliser.apply,
         device=str(job.content["device"]),
-        seeds=(job.kind, *job.content["seeds"]),
+        seeds=("train" if job.kind == "profile" else job.kind, *job.content["seeds"]),
     )
 
 
@@ -93,7 +98,7 @@ def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) 
     options = method.Stage1.from_plain(job.content["options"])
     settings = Stage1.from_plain(job.content["settings"])
     checkpoint, workers = inputs.get(job.key, {}).get(CHECKPOINT), Workers.here(job.workers)
-    done = yield from pretrain(method, options, settings, _material(job, recordings), job.indices["unlabelled"], workers, checkpoint)
+    done = yield from pretrain(method, options, settings, material_of(job, recordings), job.indices["unlabelled"], workers, checkpoint)
     result = {
         "loss": done.loss,
         "loss_floor": done.loss_floor,
@@ -110,20 +115,24 @@ def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) 
     }
 
 
+def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:
+    """What stage 1 left for a job; None for a method without a stage 1."""
+    if not job.needs:
+        return None
+    (stage1,) = (inputs[key] for key in job.needs)
+    return pretrained_from_bytes(stage1["encoders.safetensors"], json.loads(stage1["findings.json"]))
+
+
 def _train(method: Method, job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Left]:
-    pretrained = None
-    if job.needs:
-        (stage1,) = (inputs[key] for key in job.needs)
-        pretrained = pretrained_from_bytes(stage1["encoders.safetensors"], json.loads(stage1["findings.json"]))
     done = yield from train(
         method,
         method.Stage2.from_plain(job.content["options"]),
         Stage2.from_plain(job.content["settings"]),
-        _material(job, recordings),
+        material_of(job, recordings),
         recordings.label,
         job.indices["labelled"],
         {part: job.indices[part] for part in ("validation", "test") if job.indices[part].size},
-        pretrained,
+        pretrained_of(job, inputs),
         str(job.content["row"]),
     )
     return _train_result(done, recordings, job), {"predictions.npz": _predictions(done, recordings, job)}

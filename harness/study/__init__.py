@@ -23,7 +23,7 @@ from harness.study.settings import Settings, Trial
 from harness.study.space import Dimension, dimension
 from harness.study.yamltext import Located, load
 
-__all__ = ["DatasetEntry", "Settings", "Study", "StudyFile", "bundled_studies", "find_study", "read_study"]
+__all__ = ["DatasetEntry", "Settings", "Study", "StudyFile", "bundled_studies", "find_study", "parse_study", "read_study"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         raise InputError(f"there is no study {path}; `harness list studies` shows those that come with the package") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from None
+    return parse_study(text, path, overrides)
+
+
+def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
+    """As `read_study`, of a text that was read before; ``path`` is where it stood."""
     located = load(text, str(path))
     if not isinstance(located.value, dict):
         raise StudyError([Problem(f"{path}:1", "", "a study is a mapping of keys to values", "begin with `study: NAME`")])

@@ -73,6 +73,24 @@ def _names(file: StudyFile, located: Located) -> list[Problem]:
             problems += _known(("methods", "datasets"), plugin, ("datasets", index, "options", plugin), located)
     for plugin in file.options:
         problems += _known(("methods", "datasets"), plugin, ("options", plugin), located)
+    return problems + _edge(file, located)
+
+
+def _edge(file: StudyFile, located: Located) -> list[Problem]:
+    """What the section ``edge`` names that there is not."""
+    if (edge := file.edge) is None:
+        return []
+    problems = _once([device.name for device in edge.devices], "edge.devices", located)
+    for what, named, known in (("methods", edge.methods, file.methods), ("seeds", edge.seeds, file.seeds)):
+        for index, one in enumerate(named or ()):
+            if one not in known:
+                hint = did_you_mean(str(one), map(str, known))
+                place = located.place(("edge", what, index))
+                problems.append(Problem(place, f"edge.{what}.{index}", f"the study has no {what[:-1]} {one!r}", hint))
+    name = edge.meter.partition(":")[0]
+    if name not in {"auto", "none", *registry.paths("meters")}:
+        hint = did_you_mean(name, {"auto", "none", *registry.paths("meters")})
+        problems.append(Problem(located.place(("edge", "meter")), "edge.meter", f"there is no meter {name!r}", hint))
     return problems
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from harness.data.splits import Split
+from harness.edge.settings import Edge
 from harness.options import Options, Positive, Stage1, Stage2
 
 
@@ -116,6 +117,7 @@ class StudyFile(Asking):
     threads: Positive = 1
     device: Literal["cpu", "cuda"] = "cpu"
     retries: Annotated[int, Field(ge=0)] = 1
+    edge: Edge | None = None
 
     @property
     def search_seed(self) -> int:

@@ -49,23 +49,14 @@ def train(
     label: (n_samples,) of all samples. Yields after each epoch, returns the result. Raises InputError for fewer than two
     labelled samples, RuntimeError when the loss is no longer finite.
     """
-    if len(labelled) < 2:
-        raise InputError(f"{method.name}: stage 2 needs at least two labelled samples, not {len(labelled)}")
-    randomness = OwnRandomness(material.seed("weights"), material.device)
-    with randomness():
-        model = method.build_classifier(material.task, options, pretrained, row).to(material.device)
-        torch.manual_seed(material.seed("dropout"))
-    order = material.rng("order")
-    optimiser, schedule = build_optimiser(_parameters(model, settings), settings)
+    training = Training(method, options, settings, material, label, labelled, pretrained, row)
+    model = training.model
     looks = Looks(model, settings, material, evaluated)
     losses: list[float] = []
     seconds = 0.0
     for epoch in range(1, settings.epochs + 1):
         started = perf_counter()
-        apply_phase(model, model.phase(epoch))
-        with randomness():
-            losses.append(_epoch(model, optimiser, settings, material, label, permuted(labelled, settings.batch_size, order), epoch))
-        schedule.step()
+        losses.append(training.epoch(epoch))
         seconds += perf_counter() - started
         seen = None
         if epoch % settings.evaluate_every == 0 or epoch == settings.epochs:
@@ -95,6 +86,34 @@ def _parameters(model: Classifier, settings: Stage2) -> list[dict[str, Any]]:
     encoders = [p for name, p in model.named_parameters() if name.startswith("encoders.")]
     others = [p for name, p in model.named_parameters() if not name.startswith("encoders.")]
     return [{"params": encoders, "lr": settings.encoders_lr}, {"params": others}]
+
+
+class Training:
+    """Stage 2 under way: a model, and what trains it epoch by epoch. Arguments and errors as of `train`."""
+
+    def __init__(
+        self, method: Method, options: Any, settings: Stage2, material: Material, label: np.ndarray, labelled: np.ndarray,
+        pretrained: Pretrained | None, row: str = "",
+    ):  # fmt: skip
+        if len(labelled) < 2:
+            raise InputError(f"{method.name}: stage 2 needs at least two labelled samples, not {len(labelled)}")
+        self._randomness = OwnRandomness(material.seed("weights"), material.device)
+        with self._randomness():
+            model = method.build_classifier(material.task, options, pretrained, row).to(material.device)
+            torch.manual_seed(material.seed("dropout"))
+        self.model = model
+        self._settings, self._material, self._label, self._labelled = settings, material, label, labelled
+        self._order = material.rng("order")
+        self._optimiser, self._schedule = build_optimiser(_parameters(model, settings), settings)
+
+    def epoch(self, epoch: int) -> float:
+        """Train one epoch, counted from 1; its mean loss over the samples."""
+        apply_phase(self.model, self.model.phase(epoch))
+        order = permuted(self._labelled, self._settings.batch_size, self._order)
+        with self._randomness():
+            loss = _epoch(self.model, self._optimiser, self._settings, self._material, self._label, order, epoch)
+        self._schedule.step()
+        return loss
 
 
 def apply_phase(model: Classifier, phase: Phase) -> None:

@@ -1,0 +1,1 @@
+"""The meters, one file each; `harness.registry` names them."""

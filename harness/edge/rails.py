@@ -1,0 +1,35 @@
+"""The power rails of Jetson boards: which of them together are all that the module draws, and none of them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+TOTALS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Jetson TX2, Xavier NX, Orin NX or Orin Nano", ("VDD_IN",)),
+    ("Jetson TX1 or Nano", ("POM_5V_IN",)),
+    ("Jetson AGX Thor", ("VIN",)),
+    ("Jetson AGX Orin", ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")),
+    ("Jetson AGX Xavier", ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V")),
+)
+"""Board → rails that make up its total: one input rail, or on the AGX modules their separate inputs.
+
+AGX Xavier's monitors sit at the inputs of each supply (design guide, figure "Power Monitor"), so they don't overlap. On AGX
+Orin the two high-voltage inputs and the 5 V input are separate; VDDQ_VDD2_1V8AO is fed by VIN_SYS_5V0 and must not be added.
+"""
+
+
+def total_rails(labels: Collection[str]) -> tuple[str, ...]:
+    """The rails whose sum is the module's whole power; () where no such set is known.
+
+    >>> total_rails(["VDD_SYS_GPU", "VDD_IN", "VDD_SYS_CPU"])
+    ('VDD_IN',)
+    >>> total_rails(["VDD_GPU", "VDD_CPU"])
+    ()
+    """
+    return next((rails for _, rails in TOTALS if set(rails) <= set(labels)), ())
+
+
+def covers(label: str) -> str:
+    """What a rail measures, for people."""
+    alone = {rails[0] for _, rails in TOTALS if len(rails) == 1}
+    return "the whole module" if label in alone else f"rail {label}"

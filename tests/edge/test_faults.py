@@ -1,0 +1,115 @@
+"""What goes wrong on the way: the record says it, what was measured is kept, and the job is done again by the next run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import planned, profiles, run
+from trees import jetson
+
+from harness.edge.profile import extrapolated
+from harness.edge.table import edge_tables
+from harness.jobs import Job
+from harness.ledger import Record
+from harness.method import Progress
+
+
+class Meddling:
+    """A watch that does something once, when a profile job tells its first progress."""
+
+    def __init__(self, do: Any):
+        self._do = do
+
+    def started(self, job: Job, where: str) -> None:
+        pass
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        if job.kind == "profile" and self._do:
+            self._do()
+            self._do = None
+
+    def finished(self, job: Job, record: Record) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+@pytest.mark.slow
+def test_a_meter_that_dies_on_the_way_and_comes_back(tmp_path: Path) -> None:
+    rails = tmp_path / "sys"
+    jetson(rails, "TX2")["VDD_IN"](7.0)
+    plan, ledger = planned(tmp_path, meter=f"ina3221:{rails}", idle=1.1, seconds=1.2)
+    run(plan, ledger, "anywhere", "here", watch=Meddling(lambda: shutil.rmtree(rails)))
+    (job,) = profiles(plan)
+    record = ledger.record(job.key)
+    assert record is not None
+    assert record["status"] == "failed"
+    assert record["error"]["type"] == "MeterFailed"
+    partial = record["partial"]
+    assert partial["training"]["epochs"] == 4
+    assert partial["training"]["seconds"] > 0
+    assert partial["training"]["energy_joules"] is None
+    assert partial["idle"]["total"]["mean_watts"] == pytest.approx(7)
+    assert len(partial["inference"]) == 2
+    assert all(ledger.is_done(other.key) for other in plan.jobs.values() if other.kind != "profile")
+
+    jetson(rails, "TX2")["VDD_IN"](7.0)
+    run(plan, ledger, "here")
+    record = ledger.record(job.key)
+    assert record is not None
+    assert record["status"] == "done"
+    assert record["attempts"] == 2
+    assert record["result"]["inference"][0]["joules_per_sample"] == pytest.approx(
+        7 * record["result"]["inference"][0]["mean_seconds"], rel=0.15
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux' /proc")
+def test_a_device_that_goes_away_leaves_the_parts_it_told(tmp_path: Path) -> None:
+    plan, ledger = planned(tmp_path, seconds=30.0)  # so it is killed while it times inference
+
+    class Killing(Meddling):
+        def progressed(self, job: Job, progress: Progress) -> None:
+            if job.kind == "profile" and progress.epoch == progress.epochs:
+                for child in children(os.getpid()):
+                    os.kill(child, signal.SIGKILL)
+
+    run(plan, ledger, "anywhere", "here", watch=Killing(None))
+    (job,) = profiles(plan)
+    record = ledger.record(job.key)
+    assert record is not None
+    assert record["status"] == "failed"
+    assert record["error"]["type"] == "DeviceLost"
+    assert "signal 9" in record["error"]["message"]
+    assert not ledger.is_done(job.key)
+
+
+def test_without_a_meter_the_tables_say_so(tmp_path: Path) -> None:
+    plan, ledger = planned(tmp_path, meter=f"rapl:{tmp_path}")
+    run(plan, ledger, "anywhere", "here")
+    training, latency = edge_tables(ledger)
+    assert training.rows[0][1].endswith(", not measured")
+    assert any("not measured: no readable meter (rapl" in note for note in training.notes)
+    assert [row[2] for row in latency.rows] == ["1", "8"]
+    assert all(row[-1] == "–" for row in latency.rows)
+
+
+def test_extrapolation_is_by_phase_and_never_of_one_that_was_not_measured() -> None:
+    phases = ["encoders"] * 2 + ["head"] * 2
+    found = extrapolated([4.0, 4.0, 1.0, 1.0], phases * 3, 20.0)
+    assert found["seconds"] == pytest.approx(30)
+    assert found["energy_joules"] == pytest.approx(60)
+    missing = extrapolated([4.0, 4.0], phases * 3, 20.0)
+    assert missing["seconds"] is None
+    assert "head" in missing["reason"]

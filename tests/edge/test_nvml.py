@@ -1,0 +1,118 @@
+"""The nvml meter: the real nvidia-ml-py, on a stand-in library built here, whose counters move, stand, reset or are NotSupported."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.edge.energy import EnergyWindow, energy_window
+from harness.edge.recorder import Recorder, choose, probe
+
+pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
+
+Gpus = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler to build the stand-in with")
+    folder = tmp_path_factory.mktemp("nvml")
+    source = Path(__file__).with_name("nvml_standin.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(source)], check=True)
+    return folder
+
+
+@pytest.fixture
+def gpus(library: Path, monkeypatch: pytest.MonkeyPatch) -> Gpus:
+    """(kinds of GPUs, CUDA_VISIBLE_DEVICES) → what the sampler's process will see."""
+
+    def see(kinds: str, visible: str | None = None) -> None:
+        monkeypatch.setenv("LD_LIBRARY_PATH", f"{library}{os.pathsep}{os.environ.get('LD_LIBRARY_PATH', '')}")
+        monkeypatch.setenv("NVML_STANDIN", kinds)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    return see
+
+
+def measured(meter: str = "nvml", seconds: float = 2.0) -> EnergyWindow:
+    with Recorder(meter, 100) as recorder:
+        start = time.monotonic()
+        time.sleep(seconds)
+        end = time.monotonic()
+        return energy_window(recorder.trace(end), start, end)
+
+
+def test_a_counter_and_an_integrated_power_add_up(gpus: Gpus) -> None:
+    gpus("counter,power")
+    window = measured()
+    assert window.kinds == {"gpu-0": "counter", "gpu-1": "power"}
+    assert window.channels["gpu-0"].energy_joules == pytest.approx(30 * window.seconds, rel=0.08)  # its steps are of 100 ms
+    assert window.channels["gpu-1"].energy_joules == pytest.approx(40 * window.seconds, rel=0.01)
+    assert window.total.energy_joules == pytest.approx(70 * window.seconds, rel=0.05)
+    assert window.covers == "GPU 0 alone + GPU 1 alone"
+
+
+@pytest.mark.parametrize("kind", ["still", "zero"])
+def test_a_counter_that_stands_still_is_no_figure(gpus: Gpus, kind: str) -> None:
+    gpus(kind)
+    window = measured(seconds=1.3)
+    assert window.total.energy_joules is None
+    assert "stood still" in str(window.total.reason)
+
+
+def test_a_counter_that_begins_anew_is_no_figure(gpus: Gpus) -> None:
+    gpus("reset")
+    window = measured()
+    assert window.total.energy_joules is None
+    assert "was reset" in str(window.total.reason)
+
+
+def test_permission_lost_on_the_way_is_told(gpus: Gpus) -> None:
+    gpus("lost")
+    window = measured()
+    assert "permission" in window.errors[0]
+    assert window.partial is not None
+    assert window.partial.energy_joules == pytest.approx(30, rel=0.3)
+
+
+def test_not_supported_as_on_a_jetson_is_a_reason(gpus: Gpus) -> None:
+    gpus("none")
+    assert "NotSupported" in str(probe("nvml"))
+    assert choose("auto", "cuda")[0] is None
+
+
+@pytest.mark.parametrize(
+    ("visible", "argument", "seen"),
+    [
+        (None, "", ["gpu-0", "gpu-1", "gpu-2"]),
+        ("2,0", "", ["gpu-2", "gpu-0"]),
+        ("1,7,0", "", ["gpu-1"]),  # as CUDA does: what follows an unknown one is hidden
+        ("GPU-177", "", ["gpu-1"]),
+        ("1", "0,2", ["gpu-0", "gpu-2"]),
+    ],
+)
+def test_the_gpus_that_cuda_sees(gpus: Gpus, visible: str | None, argument: str, seen: list[str]) -> None:
+    gpus("counter,power,counter", visible)
+    with Recorder(f"nvml:{argument}" if argument else "nvml") as recorder:
+        assert [channel.name for channel in recorder.trace().channels] == seen
+
+
+def test_no_gpu_left_is_a_reason(gpus: Gpus) -> None:
+    gpus("counter", "-1")
+    assert "no GPU among -1" in str(probe("nvml"))
+
+
+def test_a_gpus_meter_is_not_chosen_for_work_on_the_processor(gpus: Gpus) -> None:
+    gpus("counter")
+    assert choose("auto", "cuda")[0] == "nvml"
+    assert choose("auto", "cpu")[0] is None

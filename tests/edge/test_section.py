@@ -1,0 +1,93 @@
+"""The section ``edge`` of a study: what is wrong with it is said by line, before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small import planned, profiles
+
+from harness.edge.settings import Device
+from harness.errors import StudyError
+from harness.ledger import Ledger
+from harness.plan import make_plan
+from harness.study import bundled_studies, read_study
+
+
+@pytest.mark.parametrize(
+    ("devices", "meter", "said"),
+    [
+        ("[cpu]", "raple", "did you mean 'rapl'"),
+        ("[cpu, cpu]", "none", "'cpu' stands twice"),
+        ("[{name: cpu, kind: cuda}]", "none", "give the device another name"),
+        ("[{name: a, ssh: u@h, offline: true}]", "none", "give one of them"),
+        ("[{name: a, ssh: -oProxyCommand=evil}]", "none", "should match pattern"),
+        ("[{name: ../a}]", "none", "should match pattern"),
+        ("[{name: a, sssh: u@h}]", "none", "there is no such option"),
+        ("[]", "none", "at least 1"),
+    ],
+)
+def test_what_is_wrong_is_said(devices: str, meter: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyError) as caught:
+        planned(tmp_path, devices, meter)
+    assert said in str(caught.value)
+    assert "study.yaml:" in str(caught.value)
+
+
+def test_a_method_that_the_study_has_not_is_said(tmp_path: Path) -> None:
+    planned(tmp_path)
+    text = (tmp_path / "study.yaml").read_text() + "  methods: [cosmoo]\n"
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(StudyError, match="the study has no method 'cosmoo'"):
+        read_study(tmp_path / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("device", "way"),
+    [
+        ({"name": "cpu"}, "here"),
+        ({"name": "orin"}, "ray"),
+        ({"name": "nano", "ssh": "u@h"}, "ssh"),
+        ({"name": "tx2", "offline": True}, "offline"),
+    ],
+)
+def test_how_a_device_is_reached(device: dict[str, object], way: str) -> None:
+    assert Device.from_plain(device).way == way
+
+
+def test_only_what_changes_a_measurement_is_in_its_key(tmp_path: Path) -> None:
+    def keys(devices: str, **options: object) -> list[str]:
+        return [job.key for job in profiles(planned(tmp_path, devices, **options)[0])]  # type: ignore[arg-type]
+
+    one = keys("[{name: orin, ssh: a@h}]")
+    assert keys("[{name: orin, ssh: b@other}]") == one  # the same device, reached otherwise
+    assert keys("[{name: orin}]") == one
+    assert keys("[{name: nano}]") != one
+    assert keys("[{name: orin}]", seconds=0.07) != one
+
+
+def test_a_study_without_the_section_has_the_keys_it_had(tmp_path: Path) -> None:
+    plan, _ = planned(tmp_path)
+    text = (tmp_path / "study.yaml").read_text().partition("edge:")[0]
+    (tmp_path / "study.yaml").write_text(text)
+    bare = make_plan(read_study(tmp_path / "study.yaml"), None)
+    assert set(bare.jobs) == {key for key, job in plan.jobs.items() if job.kind != "profile"}
+
+
+def test_an_older_runs_plan_is_still_read(tmp_path: Path) -> None:
+    """A plan.json from before there were profile jobs."""
+    from harness.table import trial_table
+
+    plan, ledger = planned(tmp_path)
+    content = plan.to_json()
+    for trial in content["trials"]:
+        del trial["profile_keys"]
+    ledger.write_plan(plan.study_json(), content)
+    assert len(trial_table(Ledger.open(tmp_path / "run"))) == 1
+
+
+def test_the_bundled_study_is_sound() -> None:
+    (path,) = (study for study in bundled_studies() if study.stem == "edge_cost")
+    edge = read_study(path).file.edge
+    assert edge is not None
+    assert edge.latency.count >= 662
