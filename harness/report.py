@@ -6,11 +6,13 @@ import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.edge.table import edge_tables
 from harness.errors import InputError
 from harness.ledger import Ledger, Record, write_whole
 from harness.table import selected_look, trial_table
@@ -43,6 +45,7 @@ def gather(ledger: Ledger, arrays: bool = True) -> Run:
             **{name: plan[name] for name in ("select", "sweep", "methods", "titles", "seeds", "data")},
             "chance": {name: 1 / about["n_classes"] for name, about in plan["data"].items()},
             "search": plan.get("search"),
+            "edge": [asdict(table) for table in edge_tables(ledger)],
             "options": _changed_options(study["in_force"]),
             "in_force": study["in_force"],
             "versions": versions | _versions(environments),

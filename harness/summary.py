@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
@@ -80,17 +81,11 @@ def show_result(ledger: Ledger, console: Console) -> int:
 
 def show_edge(ledger: Ledger, console: Console) -> None:
     """What was measured on devices, if anything was."""
-    for content in edge_tables(ledger):
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in content.columns:
-            table.add_column(Text(column))
-        for row in content.rows:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(Text(content.title, style="bold"))
-        console.print(table)
-        for note in content.notes:
-            console.print(Text(note), style="dim", soft_wrap=True)
-        console.print()
+    from reports.edge import measured_table
+    from reports.terminal import show_table
+
+    for table in edge_tables(ledger):
+        show_table(measured_table(asdict(table)), console)
 
 
 def show_plugins(kind: str, console: Console) -> None:

@@ -73,7 +73,7 @@ class Run:
     study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance, data, options,
     command, versions; where known also folder, hosts, provenance, others (records of other plans), in_force; search, where
     hyper-parameters were searched: trials, scheduler, sampler, seed, space, tunings [{dataset, method, point, chosen,
-    candidates [{number, values, status, accuracy, epoch}]}].
+    candidates [{number, values, status, accuracy, epoch}]}]; edge, where devices were measured: tables {title, columns, rows, notes}.
     details: trial's key → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and loss by epoch,
     confusion (n_classes, n_classes), attention, modal_distance, absent {what: why}, evaluation_seconds, n_parameters, flops, host,
     samples {part: hash}. pretrained: stage 1's key → method, dataset, loss, loss_floor, quality, modal_distance, absent,

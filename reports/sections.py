@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from reports.answer import answer
 from reports.differences import HOW, ablation_blocks, comparison_blocks
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
+from reports.edge import edge_blocks
 from reports.figures import all_curves, curves, heats, numeric_option
 from reports.inside import class_blocks, cost_table, learning_blocks, modality_blocks, size_table
 from reports.run import METRICS, Run
@@ -113,6 +114,12 @@ def setup_section(run: Run) -> Iterator[Section]:
     yield Section("Set-up", "setup", tuple(blocks))
 
 
+def edge_section(run: Run) -> Iterator[Section]:
+    """What was measured on devices; nothing where nothing was."""
+    if blocks := tuple(edge_blocks(run)):
+        yield Section("On the edge", "edge", blocks)
+
+
 def search_section(run: Run) -> Iterator[Section]:
     """How hyper-parameters were searched, and what was chosen; nothing where none were."""
     if not (search := run.study.get("search")):
@@ -179,6 +186,7 @@ SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
     by_dataset("Ablation", "ablation", ablation_blocks),
     inside_section,
     cost_section,
+    edge_section,
     failures_section,
     search_section,
     setup_section,

@@ -1,0 +1,67 @@
+"""The report's section on what was measured on devices."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.document import Figure, Table
+from reports.edge import devices, edge_blocks, front
+from reports.html import render
+from reports.run import COLUMNS, Run
+from reports.sections import document
+
+costs = st.floats(0.1, 1e6)
+points = st.dictionaries(st.text(min_size=1, max_size=4), st.tuples(costs, st.floats(0, 1)), min_size=1, max_size=8)
+
+
+@given(points)
+def test_the_front_is_what_nothing_beats(places: dict[str, tuple[float, float]]) -> None:
+    on_it = set(front(places))
+    for name, (cost, gain) in places.items():
+        beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in places.values())
+        same_as_one_on_it = any(places[other] == (cost, gain) for other in on_it)
+        assert (name in on_it or same_as_one_on_it) != beaten
+
+
+def run(measured: bool) -> Run:
+    rows = []
+    for method, accuracy, seconds in (("deepsense", 0.3, 5.0), ("cosmo", 0.5, 20.0)):
+        for seed in range(3):
+            row = dict.fromkeys(COLUMNS) | {"key": f"{method}{seed}", "dataset": "d", "method": method, "seed": seed, "status": "done"}
+            row |= {"accuracy": accuracy + seed / 100, "macro_f1": accuracy}
+            if measured:
+                row |= {"orin.profile_key": "k" if seed == 0 else None, "orin.stage2_seconds": seconds if seed == 0 else math.nan}
+            rows.append(row)
+    table = {
+        "title": "Training cost on <d>",
+        "columns": ["trial", "Cosmo stage 2"],
+        "rows": [["all", "20.00 s, not measured"]],
+        "notes": ["why"],
+    }
+    study = dict.fromkeys(("study", "title", "question", "command", "text", "select"), "") | {
+        "select": "last", "sweep": {"d": {}}, "methods": ["deepsense", "cosmo"], "titles": {}, "seeds": [0, 1, 2], "chance": {"d": 0.1},
+        "data": {}, "options": [], "versions": {}, "edge": [table] if measured else [],
+    }  # fmt: skip
+    return Run(pd.DataFrame(rows), study)
+
+
+def test_what_was_measured_stands_beside_the_papers_table() -> None:
+    blocks = list(edge_blocks(run(measured=True)))
+    assert devices(run(measured=True)) == ["orin"]
+    tables = [block.title for block in blocks if isinstance(block, Table)]
+    assert tables == ["Training cost on <d>", "The paper's Table 3, for comparison"]
+    (figure,) = (block for block in blocks if isinstance(block, Figure))
+    assert "deepsense: 31.0 % at 5" in figure.alt
+    assert "deepsense and cosmo" in figure.caption  # the dearer one is the more accurate
+    page = render(document(run(measured=True)))
+    assert "On the edge" in page
+    assert "Training cost on <d>" not in page
+
+
+def test_without_devices_there_is_no_section() -> None:
+    assert list(edge_blocks(run(measured=False))) == []
+    assert "On the edge" not in render(document(run(measured=False)))
