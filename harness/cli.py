@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from harness import __version__, registry
-from harness.edge.cli import edge_app
+from harness.cli_edge import edge_app
 from harness.errors import InputError, StudyError
 
 app = typer.Typer(

@@ -18,7 +18,7 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
-from harness.execute.ray_worker import take
+from harness.execute.ray_courier import take
 from harness.jobs import CHECKPOINT, Failure, Outcome
 from harness.method import Progress
 

@@ -26,8 +26,9 @@ from harness.execute.base import Perform, Watch
 from harness.execute.cluster import living
 from harness.execute.course import Course
 from harness.execute.preflight import Node, missing, needs_of
+from harness.execute.ray_courier import Courier
 from harness.execute.ray_halving import Halving
-from harness.execute.ray_worker import Courier, Worker
+from harness.execute.ray_worker import Worker
 from harness.jobs import Failure, Job, Outcome
 from harness.method import Progress
 

@@ -1,4 +1,4 @@
-"""What runs on Ray's side: the worker that does jobs slice by slice, and the courier that it gets them from.
+"""What runs on Ray's side: the worker that does jobs slice by slice.
 
 Imported by the Ray executor alone. A worker needs nothing of the driver's disk: its job, its inputs, the recordings and
 its outcome all travel through Ray.
@@ -16,57 +16,12 @@ import ray
 from ray import tune
 
 from harness.data.base import Recordings
-from harness.execute.base import Perform
-from harness.jobs import Failure, Inputs, Job, Outcome
+from harness.execute.ray_courier import take
+from harness.jobs import Failure, Outcome
 from harness.method import Progress
 
 Doing = Generator[Progress, None, "Outcome | Failure"]
 SLICE_SECONDS = 0.5  # how long a worker works before it tells how far it is (an epoch is never cut)
-
-
-@ray.remote(num_cpus=0)
-class Courier:
-    """Lives on the driver's node: keeps each job until a worker takes it, its checkpoint and its outcome until the driver collects it.
-
-    It opens none of what it carries. Outcomes come as bytes, not as references: an object dies with the worker that
-    owns it, and a worker may be stopped as soon as its job is done.
-    """
-
-    def __init__(self) -> None:
-        self._offers: dict[str, list[ray.ObjectRef[Any]]] = {}
-        self._left: dict[str, bytes] = {}
-        self._checkpoints: dict[str, bytes] = {}
-        self._told: dict[str, dict[str, Any]] = {}
-
-    def offer(self, key: str, task: list[ray.ObjectRef[Any]]) -> None:
-        self._offers[key] = task
-
-    def take(self, key: str) -> list[ray.ObjectRef[Any]]:
-        return self._offers[key]  # it stays: if the worker dies, another takes it again
-
-    def leave(self, key: str, outcome: bytes) -> None:
-        self._left[key] = outcome
-
-    def keep(self, key: str, checkpoint: bytes) -> None:
-        self._checkpoints[key] = checkpoint
-
-    def checkpoint(self, key: str) -> bytes | None:
-        """Where a running job can go on."""
-        return self._checkpoints.get(key)
-
-    def tell(self, key: str, progress: dict[str, Any]) -> None:
-        """``kept``: a checkpoint was kept since the last time that this was heard."""
-        self._told[key] = {**progress, "kept": progress["kept"] or self._told.get(key, {}).get("kept", False)}
-
-    def hear(self, key: str) -> tuple[dict[str, Any] | None, bytes | None]:
-        """How far the workers that share a job are, told once, and what they have left."""
-        return self._told.pop(key, None), self._left.get(key)
-
-    def collect(self, key: str) -> bytes | None:
-        """What a worker has left, and forget the job; None if it left nothing."""
-        for kept in (self._offers, self._checkpoints, self._told):
-            kept.pop(key, None)
-        return self._left.pop(key, None)
 
 
 class Worker(tune.Trainable):
@@ -136,13 +91,6 @@ class Worker(tune.Trainable):
             self._recordings[job.data] = ray.get(recordings)
         doing: Doing = perform(job, self._recordings[job.data], inputs)
         return doing
-
-
-def take(courier: Any, key: str) -> tuple[Perform, Job, Inputs, ray.ObjectRef[Recordings]]:
-    """A job as it was offered."""
-    (task,) = ray.get(courier.take.remote(key))
-    found: tuple[Perform, Job, Inputs, ray.ObjectRef[Recordings]] = ray.get(task)
-    return found
 
 
 def _slice(doing: Doing, each_look: bool) -> Progress | Outcome | Failure:
