@@ -29,11 +29,12 @@ while first.poll() is None and not list((disk / "run/records").glob("[!.]*.json"
     time.sleep(0.01)
 filler = disk / "filler"
 with filler.open("wb", buffering=0) as file:
-    try:
-        while first.poll() is None:
-            file.write(bytes(2**12))
-    except OSError:
-        pass
+    for size in 2**20, 2**12:  # fast, or the run ends before the disk is full
+        try:
+            while first.poll() is None:
+                file.write(bytes(size))
+        except OSError:
+            pass
     try:  # what the run frees by giving up
         while first.poll() is None:
             file.write(b"0")
