@@ -9,7 +9,7 @@ from reports.comparison import ALPHA, Pair, against, all_pairs, blocks, compare
 from reports.document import Block, Column, Note, Prose, Table, Text
 from reports.figures import differences, rank_diagram
 from reports.run import ACCURACY, Metric, Point, Run, is_number
-from reports.wording import clean, count, number, option_title, point_text, status_notes, value_text
+from reports.wording import clean, count, listing, number, option_title, point_text, status_notes, value_text
 
 HOW = (
     "Differences are paired by seed, with 95 % t-intervals that are not corrected for their number. p: Wilcoxon's signed-rank test, "
@@ -82,8 +82,8 @@ def pairs_table(
 def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
     """A sweep over names (parts left out, readings, networks): what each value changes, as paired differences to the first.
 
-    The value ``nothing`` comes first if there is one: it is the full method of a component ablation. Nothing where a sweep is
-    of numbers, or of several options.
+    The value ``nothing`` comes first if there is one: it is the full method of a component ablation. Methods whose trials are the
+    same jobs at every point are only named: the option isn't theirs. Nothing where a sweep is of numbers, or of several options.
     """
     points = run.points(dataset)
     if len(run.swept(dataset)) != 1 or len(points) < 2 or all(is_number(point.values[0]) for point in points):
@@ -92,7 +92,11 @@ def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterat
     option, groups = run.swept(dataset)[0], run.groups(dataset)
     rows: list[tuple[str, str, Pair]] = []
     chosen: list[Pair] = []
+    apart: list[str] = []
     for method in run.methods:
+        if _same_jobs(run, dataset, points, method):
+            apart.append(clean(run.title(method)))
+            continue
         here = [p for p in points if (method, p) in groups and groups[method, p].values(metric)]
         if full not in here or len(here) < 2:
             continue
@@ -101,7 +105,6 @@ def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterat
         chosen = chosen or pairs
     if not rows:
         return
-    same = [row for row in rows if set(row[2].first.values(metric)) == set(row[2].second.values(metric)) and row[2].lead.mean == 0]
     name = "the full method" if full.values[0] == "nothing" else value_text(full.values[0], option)
     title = f"{metric.title} on {clean(dataset)}: {option_title(option)} against {name}"
     caption = f"{metric.title} minus that of {name}, in points, paired by seed, with 95 % t-intervals."
@@ -110,10 +113,14 @@ def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterat
     if picture:
         yield picture
     yield pairs_table(title, ("Method", option_title(option)), rows, len(chosen), run, dataset)
-    if same:
-        yield Prose(
-            f"No difference at all for {', '.join(dict.fromkeys(f'{row[0]} at {row[1]}' for row in same))}: the option has no effect there."
-        )
+    if apart:
+        yield Prose(f"The option does not concern {listing(apart)}.")
+
+
+def _same_jobs(run: Run, dataset: str, points: Sequence[Point], method: str) -> bool:
+    """Whether a method's trials are the same jobs at every point of a sweep."""
+    keys = [{row["key"] for row in run.by_group(dataset).get((method, point), ())} for point in points]
+    return all(found == keys[0] for found in keys)
 
 
 def p_text(p: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from statsmodels.stats.multitest import multipletests
 
 from reports import statistics
 from reports.comparison import against, all_pairs, best_and_close, compare
-from reports.differences import comparison_blocks
-from reports.document import Figure, Note, Prose, Table
+from reports.differences import ablation_blocks, comparison_blocks
+from reports.document import Figure, Note, Prose, Table, Text
 from reports.run import ACCURACY, Run
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=15)
@@ -174,3 +175,17 @@ def test_what_cannot_be_told_apart_from_the_best_is_close() -> None:
     best, close = best_and_close(list(run.groups("utd-mhad").values()), ACCURACY)
     assert {group.method for group in (*best, *close)} == {"cmc", "cosmo"}
     assert compare([], ACCURACY) == []
+
+
+def test_an_ablation_only_names_methods_that_the_option_does_not_concern() -> None:
+    def same_job(trial: dict[str, Any]) -> dict[str, Any]:
+        """DeepSense knows nothing of Cosmo's reading: its trials are one job at every point."""
+        return {"key": f"d{trial['seed']}", "accuracy": 0.3, "macro_f1": 0.3} if trial["method"] == "deepsense" else {}
+
+    run = make({"utd-mhad": {"cosmo.reading": ["paper", "authors-code"]}}, methods=("deepsense", "cosmo"), spoil=same_job)
+    figure, table, prose = ablation_blocks(run, "utd-mhad")
+    assert isinstance(figure, Figure)
+    assert isinstance(table, Table)
+    assert {row[0].text for row in table.rows if isinstance(row[0], Text)} == {"Cosmo"}
+    assert isinstance(prose, Prose)
+    assert prose.text == "The option does not concern DeepSense."
