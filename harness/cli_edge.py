@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 from rich.console import Console
 
-edge_app = typer.Typer(name="edge", help="Measure on an edge device: by a bundle, or as a node of a Ray cluster.", no_args_is_help=True)
+edge_app = typer.Typer(name="edge", help="Measure on an edge device: a node of a Ray cluster, over SSH, by a bundle.", no_args_is_help=True)
 out = Console(highlight=False, soft_wrap=True)
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/edge_cost.")]
@@ -74,6 +74,19 @@ def import_(
     out.print(f"{len(done)} measurements taken, {len(failed)} failed ones")
     show_edge(ledger, out)
     raise typer.Exit(1 if failed else 0)
+
+
+@edge_app.command(epilog="Example: harness edge serve")
+def serve(as_json: Annotated[bool, typer.Option("--json", hidden=True, help="What was found, as JSON.")] = False) -> None:
+    """Look whether this device can be measured on over SSH, and say what to write in the study."""
+    from harness.edge.look import look_here
+    from harness.edge.ssh import serve_lines
+
+    if as_json:
+        print(json.dumps({finding.what: finding.found for finding in look_here()}))
+    else:
+        for line in serve_lines():
+            out.print(line, markup=False)
 
 
 @edge_app.command(epilog="Example: harness edge join --address 192.168.1.10:6379 --name orin")

@@ -117,6 +117,10 @@ class Driver:
             raise InputError(
                 f"device {name} is a node of a Ray cluster, which --inline has not: give --address, or ssh or offline for {name}"
             )
+        if any(job.way == "ssh" for job in todo):
+            from harness.edge.ssh import require
+
+            require(todo)
         if not inline:
             from harness.execute.ray_tune import RayExecutor
 

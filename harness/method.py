@@ -101,7 +101,8 @@ class Classifier(nn.Module, ABC):
         """Arrays worth keeping beside the accuracy, first axis the sample.
 
         Of two the record holds the mean over the test samples: ``attention`` (n, n_modalities), the modalities' weights in
-        the task's order, and ``modal_distance`` (n,), see `harness.nn.distance`.
+        the task's order, and ``modal_distance`` (n,), see `harness.nn.distance`. ``features`` (n, n_modalities, width) are
+        kept as their principal plane, ``modal_plane`` (n, n_modalities, 2).
         """
         return {}
 

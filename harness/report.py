@@ -68,22 +68,24 @@ def _versions(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 def _detail(ledger: Ledger, record: Record, plan: Record, arrays: bool) -> dict[str, Any]:
     result, part = record["result"], record["result"]["curves"].get("test", {})
-    kept = ("loss", "attention", "modal_distance", "absent", "evaluation_seconds", "n_parameters", "flops")
+    kept = ("loss", "attention", "modal_distance", "modal_plane_variance", "absent", "evaluation_seconds", "n_parameters", "flops")
     detail = {name: result.get(name) for name in kept if result.get(name) is not None}
     detail |= {"epochs": result["epochs_evaluated"], "accuracy": part.get("accuracy", []), "macro_f1": part.get("macro_f1", [])}
     detail |= {"host": record["environment"].get("host"), "samples": record["content"].get("samples", {})}
     if arrays and "predictions.npz" in record["artefacts"]:
         n_classes = plan["data"][record["about"]["dataset"]]["n_classes"]
-        detail["confusion"] = _confusion(ledger, record, selected_look(result, plan["select"]), n_classes)
+        with np.load(io.BytesIO(ledger.artefact(record["key"], "predictions.npz", record)), allow_pickle=False) as file:
+            detail["confusion"] = _confusion(file, selected_look(result, plan["select"]), n_classes)
+            if "explained_modal_plane" in file:
+                detail["modal_plane"] = file["explained_modal_plane"]
     return detail
 
 
-def _confusion(ledger: Ledger, record: Record, look: int, n_classes: int) -> np.ndarray | None:
+def _confusion(file: Mapping[str, np.ndarray], look: int, n_classes: int) -> np.ndarray | None:
     """Counts (n_classes, n_classes), rows the truth; read here rather than by `harness.results`, whose metrics wait for torch."""
-    with np.load(io.BytesIO(ledger.artefact(record["key"], "predictions.npz", record)), allow_pickle=False) as file:
-        if "test_true" not in file:
-            return None
-        truth, predicted = file["test_true"].astype(np.int64), file["test_predicted"][look].astype(np.int64)
+    if "test_true" not in file:
+        return None
+    truth, predicted = file["test_true"].astype(np.int64), file["test_predicted"][look].astype(np.int64)
     return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 

@@ -186,7 +186,24 @@ class Ranks:
     kind: ClassVar[str] = "ranks"
 
 
-Chart = Lines | Heat | Dots | Ranks
+@dataclass(frozen=True)
+class Cloud:
+    """One pair of axes of `Clouds`: for each name of them its points (x, y)."""
+
+    title: str
+    points: tuple[tuple[tuple[float, float], ...], ...]
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Points in planes of no unit, one panel beside the other; a colour and a marker for each name."""
+
+    names: tuple[str, ...]
+    panels: tuple[Cloud, ...]
+    kind: ClassVar[str] = "clouds"
+
+
+Chart = Lines | Heat | Dots | Ranks | Clouds
 
 
 @dataclass(frozen=True)
@@ -203,7 +220,7 @@ class Figure:
     @property
     def panels(self) -> int:
         """How many pairs of axes stand side by side."""
-        return len(self.chart.panels) if isinstance(self.chart, Lines) else 1
+        return len(self.chart.panels) if isinstance(self.chart, (Lines, Clouds)) else 1
 
     @property
     def wide(self) -> bool:

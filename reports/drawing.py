@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from reports.document import Dots, Figure, Heat, Lines, Panel, Ranks, Series
+from reports.document import Clouds, Dots, Figure, Heat, Lines, Panel, Ranks, Series
 from reports.looks import colour, marker
 from reports.wording import number, value_text
 
@@ -84,6 +84,8 @@ def _draw(figure: Figure, legend: bool) -> tuple[Drawing, Tips]:
         return _lines(chart, legend, tips), tips
     if isinstance(chart, Heat):
         return _heat(chart, tips), tips
+    if isinstance(chart, Clouds):
+        return _clouds(chart), tips
     return (_dots(chart, tips) if isinstance(chart, Dots) else _ranks(chart)), tips
 
 
@@ -234,6 +236,27 @@ def _dots(chart: Dots, tips: Tips) -> Drawing:
     place.set_xlabel(chart.x_title)
     place.spines["left"].set_visible(False)
     place.tick_params(axis="y", length=0)
+    return drawing
+
+
+def _clouds(chart: Clouds) -> Drawing:
+    columns = min(3, len(chart.panels))
+    rows = math.ceil(len(chart.panels) / columns)
+    drawing = _new(2.6 * columns + 0.4, 2.5 * rows + 0.5)
+    places = drawing.subplots(rows, columns, squeeze=False).flat
+    handles: dict[str, Any] = {}
+    for panel, place in zip(chart.panels, places, strict=False):
+        for look, (name, points) in enumerate(zip(chart.names, panel.points, strict=True)):
+            style: dict[str, Any] = {"marker": marker(look), "color": colour(look), "linestyle": "", "markeredgewidth": 0}
+            place.plot([x for x, _ in points], [y for _, y in points], markersize=4, alpha=0.7, **style)
+            handles[name] = place.plot([], [], markersize=6.5, **style)[0]
+        place.set_title(_short(panel.title), fontsize=9)
+        place.set(xticks=[], yticks=[])
+        place.set_aspect("equal", adjustable="datalim")
+        place.spines[:].set_visible(True)
+    for place in places:
+        place.remove()  # the last row may not be full
+    _legend(drawing, handles)
     return drawing
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from reports import statistics
 from reports.comparison import Pair
-from reports.document import Dot, Dots, Figure, Heat, Lines, Note, Panel, Ranks, Series
+from reports.document import Clouds, Dot, Dots, Figure, Heat, Lines, Note, Panel, Ranks, Series
 from reports.run import ACCURACY, METRICS, Group, Metric, Point, Run, is_number
 from reports.tables import measure
 from reports.wording import clean, count, listing, number, option_title, percent, status_notes, value_text
@@ -184,4 +184,7 @@ def chart_table(chart: Any) -> tuple[list[str], list[list[str | float]]]:
         return [f"{chart.y_title} / {chart.x_title}", *chart.columns], [[r, *v] for r, v in zip(chart.rows, chart.values, strict=True)]
     if isinstance(chart, Dots):
         return ["name", "mean", "low", "high", "n"], [[d.name, d.mean, d.low, d.high, d.count] for d in chart.dots]
+    if isinstance(chart, Clouds):
+        clouds = [(panel.title, name, points) for panel in chart.panels for name, points in zip(chart.names, panel.points, strict=True)]
+        return ["panel", "name", "x", "y"], [[title, name, *point] for title, name, points in clouds for point in points]
     return ["name", "mean rank"], [[name, rank] for name, rank in zip(chart.names, chart.ranks, strict=True)]

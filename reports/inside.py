@@ -10,12 +10,13 @@ import numpy as np
 
 from reports import statistics
 from reports.comparison import with_figures
-from reports.document import Block, Column, Figure, Heat, Lines, Panel, Prose, Row, Series, Table, Text
+from reports.document import Block, Cloud, Clouds, Column, Figure, Heat, Lines, Panel, Prose, Row, Series, Table, Text
 from reports.figures import series
 from reports.run import ACCURACY, METRICS, Point, Run
 from reports.wording import clean, listing, number, percent, point_text, status_notes
 
 Rows = Sequence[Mapping[str, Any]]
+MOST_DRAWN = 100  # samples in a plane
 MOST_SIDE_BY_SIDE = 15  # classes of matrices whose labels can be read at half the width
 
 
@@ -172,10 +173,39 @@ def modality_blocks(run: Run, dataset: str) -> Iterator[Block]:
             f"Modalities {where}", caption, (Column("Method"), *(Column(h, True) for h in heads)), tuple(lines), status_notes(run, dataset)
         )
     yield from _quality(run, first, where)
+    yield from _planes(run, dataset, rows, names, where)
     said = {"attention": "attention", "modal_distance": "D̄"}
     reasons = [f"{said.get(what, what)} of {listing(list(dict.fromkeys(who)))}: {why}" for (what, why), who in absent.items()]
     if reasons:
         yield Prose(f"Not there: {'; '.join(reasons)}.")
+
+
+def _planes(run: Run, dataset: str, rows: Mapping[str, Rows], names: Sequence[str], where: str) -> Iterator[Figure]:
+    """The modalities' features of test samples in a plane, a panel for each method, of the first seed that has them."""
+    panels, said, variances = [], [], []
+    for method, some in rows.items():
+        held = ((row, detail) for row in some if (detail := run.details.get(row["key"], {})).get("modal_plane") is not None)
+        row, detail = next(held, (None, None))
+        if row is None or detail is None:
+            continue
+        plane = detail["modal_plane"]
+        shown = plane[:: math.ceil(len(plane) / MOST_DRAWN)].astype(float)
+        distance = detail.get("modal_distance")
+        title = clean(run.title(method)) + ("" if distance is None else f": D̄ = {number(distance, 2)}")
+        panels.append(Cloud(title, tuple(tuple(map(tuple, shown[:, m].tolist())) for m in range(shown.shape[1]))))
+        said.append(f"{title}, seed {row['seed']}")
+        variances.append(detail["modal_plane_variance"])
+    if not panels:
+        return
+    title = f"The modalities' features after stage 2 {where}"
+    span = listing([f"{100 * value:.0f} %" for value in dict.fromkeys((min(variances), max(variances)))])
+    caption = (
+        f"{title}: a mark is one modality of one test sample. The features are scaled to length 1 and shown in the plane of their two "
+        f"principal components, which holds {span.replace(' and ', ' to ')} of their variance; at most {MOST_DRAWN} samples, of the "
+        "first seed. D̄: mean cosine distance between the modalities' features of a sample. Planes of different methods can't be compared."
+    )
+    chart, alt = Clouds(tuple(map(clean, names)), tuple(panels)), f"{title}: {'; '.join(said)}."
+    yield Figure(title, chart, alt, caption, status_notes(run, dataset))
 
 
 def _quality(run: Run, first: Mapping[str, Sequence[Mapping[str, Any]]], where: str) -> Iterator[Block]:

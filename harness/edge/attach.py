@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.base import Recordings
+from harness.edge import ssh
 from harness.edge.bundle import Bundle, read_result, write_bundle
-from harness.edge.settings import Device
 from harness.jobs import Failure, Inputs, Job, Outcome
 from harness.method import Progress
 
-SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
 STDERR_LINES = 20
-SSH_FAILED = 255  # ssh's own exit status
 FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+")
 
 
@@ -50,7 +48,10 @@ def perform_profile(job: Job, recordings: Recordings, inputs: Inputs) -> Generat
     with tempfile.TemporaryDirectory(prefix="harness-edge-") as folder:
         bundle, result = Path(folder, "bundle.zip"), Path(folder, "result.zip")
         write_bundle(bundle, Bundle((job,), {job.data: recordings}, {need: inputs[need] for need in job.needs}))
-        yield from (_over_ssh if job.way == "ssh" else _here)(job, bundle, result)
+        try:
+            yield from (_over_ssh if job.way == "ssh" else _here)(job, bundle, result)
+        except ssh.SshError as error:
+            raise DeviceLost(str(error)) from error
         ((record, artefacts),) = read_result(result)
     return outcome_of(record, artefacts, job.way)
 
@@ -73,25 +74,17 @@ def _here(job: Job, bundle: Path, result: Path) -> Generator[Progress, None, Non
 
 
 def _over_ssh(job: Job, bundle: Path, result: Path) -> Generator[Progress, None, None]:
-    device = Device.from_plain({name: value for name, value in job.about["device"].items() if name != "way"})
-    assert device.ssh is not None
-    base = [*SSH, *device.ssh_options, "--", device.ssh]
-    folder = _ssh(base, "mktemp -d").decode().strip()
+    device = ssh.device_of(job)
+    base = ssh.base(device)
+    folder = ssh.run(base, "mktemp -d").decode().strip()
     if not FOLDER.fullmatch(folder):
-        raise DeviceLost(f"{device.ssh}: `mktemp -d` answered {folder[:80]!r}")
+        raise ssh.SshError(f"{device.ssh}: `mktemp -d` answered {folder[:80]!r}")
     try:
-        _ssh(base, f"cat > {folder}/bundle.zip", bundle.read_bytes())
+        ssh.run(base, f"cat > {folder}/bundle.zip", bundle.read_bytes())
         yield from _listen([*base, f"{device.command} edge measure {folder}/bundle.zip --out {folder}/result.zip --tell"], None)
-        result.write_bytes(_ssh(base, f"cat {folder}/result.zip"))
+        result.write_bytes(ssh.run(base, f"cat {folder}/result.zip"))
     finally:
         subprocess.run([*base, f"rm -r -- {shlex.quote(folder)}"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-
-
-def _ssh(base: Sequence[str], command: str, content: bytes = b"") -> bytes:
-    done = subprocess.run([*base, command], input=content, capture_output=True, check=False)
-    if done.returncode:
-        raise DeviceLost(f"{base[-1]}: `{command}` failed ({_why(done.returncode, done.stderr.decode(errors='replace'))})")
-    return done.stdout
 
 
 def _listen(command: Sequence[str], environment: dict[str, str] | None) -> Generator[Progress, None, None]:
@@ -115,7 +108,7 @@ def _listen(command: Sequence[str], environment: dict[str, str] | None) -> Gener
                 process.wait()
         if status:
             stderr.seek(0)
-            why = _why(status, "\n".join(deque(stderr.read().splitlines(), STDERR_LINES)))
+            why = ssh.why(status, "\n".join(deque(stderr.read().splitlines(), STDERR_LINES)))
             raise DeviceLost(f"the measuring process ended early ({why})", parts)
 
 
@@ -125,8 +118,3 @@ def _parsed(line: str) -> dict[str, Any]:
     except ValueError:
         return {}  # a library's chatter
     return said if isinstance(said, dict) else {}
-
-
-def _why(status: int, stderr: str) -> str:
-    what = "the connection was lost" if status == SSH_FAILED else f"signal {-status}" if status < 0 else f"status {status}"
-    return f"{what}: {stderr.strip()}" if stderr.strip() else what

@@ -17,14 +17,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness import registry
-from harness.edge.recorder import probe
-from harness.edge.state import power_mode
+from harness.edge.look import Finding, look_here
 from harness.errors import InputError
 
 REACH_SECONDS = 10.0
@@ -56,31 +53,16 @@ print(json.dumps({"skew": there - (before + time.time()) / 2, "unsure": (time.ti
 """
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the preflight has looked at. ok: None for what is only worth knowing."""
-
-    what: str
-    found: str
-    ok: bool | None = None
-
-
-def look_here() -> list[Finding]:
-    """What this device has: versions, meters, power mode."""
-    findings = [Finding("Python", platform.python_version())]
+def look_for_ray() -> list[Finding]:
+    """What a node of a Ray cluster needs of this device."""
     try:
-        findings.append(Finding("Ray", version("ray"), True))
+        findings = [Finding("Ray", version("ray"), True)]
     except PackageNotFoundError:
-        findings.append(Finding("Ray", "not installed: pip install 'cosmo-harness[ray]', or use ssh or a bundle", False))
+        findings = [Finding("Ray", "not installed: pip install 'cosmo-harness[ray]', or use ssh or a bundle", False)]
     named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     token = named or Path.home().joinpath(".ray/auth_token").is_file()
     said = "there is one" if token else "none here: copy ~/.ray/auth_token from the head if the cluster asks for it"
-    findings.append(Finding("token", said))
-    reasons = {name: probe(name) for name in registry.paths("meters") if name != "replay"}
-    readable = [name for name, reason in reasons.items() if reason is None]
-    why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    findings.append(Finding("meters", ", ".join(readable) or f"none, energy won't be measured ({why})"))
-    return [*findings, Finding("power mode", power_mode() or "not known: no nvpmodel here")]
+    return [*findings, Finding("token", said)]
 
 
 def look_there(address: str, name: str) -> list[Finding]:
@@ -121,10 +103,10 @@ def _ask(script: str, address: str) -> tuple[dict[str, Any] | None, str]:
 
 def join(address: str, name: str, told: Callable[[str], None]) -> None:
     """Be a node until Ctrl-C or SIGTERM, or until Ray's own process ends. Raises `InputError` if the preflight finds a fault."""
-    findings = look_here()
+    findings = [*look_for_ray(), *look_here()]
     findings += look_there(address, name) if all(finding.ok is not False for finding in findings) else []
     for finding in findings:
-        told(f"{'no ' if finding.ok is False else 'ok ' if finding.ok else '   '} {finding.what}: {finding.found}")
+        told(str(finding))
     if faults := [finding for finding in findings if finding.ok is False]:
         raise InputError("; ".join(f"{fault.what}: {fault.found}" for fault in faults))
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:

@@ -160,6 +160,7 @@ def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[
         "n_labelled": len(job.indices["labelled"]),
         "flops": done.flops,
         "per_class": per_class,
+        "modal_plane_variance": done.plane_variance,
         **_explained_means(done, recordings),
     }
 

@@ -96,11 +96,15 @@ class FusionClassifier(Classifier):
         return super().phase(epoch) if self.iterative is None else self.iterative.phase(epoch)
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
-        """``attention``: the weights over modalities, (n, M). ``modal_distance``: see there, of the features before any weighting, (n,)."""
+        """``attention`` (n, M): the weights over modalities. Of the features before any weighting: ``modal_distance`` (n,), see there,
+        and themselves, ``features`` (n, M, 16 · width).
+        """
         features = list(self.modal_features(batch).values())
         weights = self.head(features)[1]
         found = {} if weights is None else {"attention": weights}
-        return found if "modal_distance" in self.unexplained() else {**found, "modal_distance": modal_distance(features)}
+        if "modal_distance" not in self.unexplained():
+            found |= {"modal_distance": modal_distance(features), "features": torch.stack([z.flatten(1) for z in features], 1)}
+        return found
 
     def unexplained(self) -> dict[str, str]:
         """Between features of unequal width there is no cosine."""

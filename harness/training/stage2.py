@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from harness.errors import InputError
 from harness.method import Classifier, Method, Phase, Pretrained, Progress
+from harness.nn.distance import modal_plane
 from harness.options import Stage2
 from harness.training.cost import inference_flops
 from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
@@ -26,7 +27,8 @@ class Stage2Result:
     loss: mean over the samples of each epoch. epochs_evaluated: the epochs of the looks, rising; (0,) if none was trained.
     predictions: name → classes predicted at each look, (n_looks, n) uint16. seconds: training alone. evaluation_seconds: all
     looks. explained: what the classifier of the last epoch says of "test" (first axis the sample), if that was evaluated.
-    unexplained: why, by name, it may not say something. flops: of one inference, see `inference_flops`.
+    plane_variance: of its ``modal_plane``, see there; None if there is none. unexplained: why, by name, it may not say something.
+    flops: of one inference, see `inference_flops`.
     """
 
     loss: tuple[float, ...]
@@ -36,6 +38,7 @@ class Stage2Result:
     evaluation_seconds: float
     n_parameters: int
     explained: Mapping[str, np.ndarray]
+    plane_variance: float | None
     unexplained: Mapping[str, str]
     flops: int
 
@@ -66,6 +69,7 @@ def train(
     if not settings.epochs:
         looks.look(0)
     explained = looks.explain(evaluated["test"]) if "test" in evaluated else {}
+    plane_variance = _in_a_plane(explained)
     return Stage2Result(
         loss=tuple(losses),
         epochs_evaluated=tuple(looks.epochs),
@@ -74,9 +78,19 @@ def train(
         evaluation_seconds=looks.seconds,
         n_parameters=n_parameters(model),
         explained=explained,
+        plane_variance=plane_variance,
         unexplained=model.unexplained(),
         flops=inference_flops(model, material.batch(labelled[:1])),  # last, for it takes the model off its device
     )
+
+
+def _in_a_plane(explained: dict[str, np.ndarray]) -> float | None:
+    """Put ``modal_plane`` in the place of ``features``, if they are there and can be drawn; the share of variance that it shows."""
+    features = explained.pop("features", np.empty(0))
+    if features.ndim != 3 or len(features) < 2 or not np.isfinite(features).all():
+        return None
+    explained["modal_plane"], variance = modal_plane(features)
+    return variance
 
 
 def _parameters(model: Classifier, settings: Stage2) -> list[dict[str, Any]]:

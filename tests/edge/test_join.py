@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attached import free_port, resources, wait_for
 from small import STUDY
 
-from harness.edge.join import ASK_HEAD, look_here, look_there
+from harness.edge.join import look_for_ray, look_there
+from harness.edge.look import look_here
 from harness.errors import InputError
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def test_nothing_at_the_address_is_said_at_once() -> None:
@@ -40,42 +30,9 @@ def test_what_is_no_address_is_bad_input(address: str) -> None:
 
 
 def test_what_is_found_here_names_versions_meters_and_power_mode() -> None:
-    found = {finding.what: finding for finding in look_here()}
-    assert set(found) == {"Python", "Ray", "token", "meters", "power mode"}
+    found = {finding.what: finding for finding in [*look_for_ray(), *look_here()]}
+    assert list(found) == ["Ray", "token", "Python", "harness", "GPU", "meters", "power mode"]
     assert found["meters"].found
-
-
-@pytest.fixture
-def head() -> Iterator[tuple[str, dict[str, str]]]:
-    """The address of a head with a home and temporary folder of its own, and the environment that knows its token."""
-    pytest.importorskip("ray", reason="Ray is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))
-    (folder / ".ray").mkdir()
-    (folder / ".ray/auth_token").write_text("0123456789abcdef" * 2)
-    environment = {**os.environ, "HOME": str(folder), "RAY_TMPDIR": str(folder), "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
-    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    port = free_port()
-    options = ["--head", f"--port={port}", "--num-cpus=1", "--num-gpus=0", "--include-dashboard=false", "--block"]
-    process = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", "start", *options], env=environment, stdout=subprocess.DEVNULL)
-    address = f"127.0.0.1:{port}"
-    wait_for(lambda: resources(address, environment) is not None, 120)
-    yield address, environment
-    process.terminate()
-    process.wait()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def resources(address: str, environment: dict[str, str]) -> list[str] | None:
-    done = subprocess.run([sys.executable, "-c", ASK_HEAD, address], env=environment, capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return list(json.loads(lines[-1])["resources"]) if lines else None
-
-
-def wait_for(what: object, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.5)
 
 
 @pytest.mark.ray

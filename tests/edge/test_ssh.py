@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import shlex
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from small import planned, profiles, run, without_times
 
-SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(not (SSHD and shutil.which("ssh") and shutil.which("ssh-keygen")), reason="there is no OpenSSH server here")
+from harness.edge import ssh
+from harness.edge.settings import Device
+from harness.edge.ssh import require, serve_lines
+from harness.errors import InputError
 
-CONFIG = """\
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/user_key.pub
-PidFile {folder}/pid
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-PermitRootLogin prohibit-password
-"""
-
-
-@pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The YAML of a device that is reached over a real sshd's loopback."""
-    folder = tmp_path_factory.mktemp("ssh")
-    for key in ("host_key", "user_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (folder / "config").write_text(CONFIG.format(port=port, folder=folder))
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # sshd of root insists on it
-    server = subprocess.Popen([str(SSHD), "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE)
-    for _ in range(300):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    (folder / "harness").write_text(
-        f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))}\nexec {sys.executable} -m harness.cli "$@"\n'
-    )
-    (folder / "harness").chmod(0o755)
-    options = ["-p", str(port), "-i", f"{folder}/user_key", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known"]
-    yield f"{{name: orin, ssh: {getpass.getuser()}@127.0.0.1, command: {folder}/harness, ssh_options: {options}}}"
-    server.terminate()
-    server.wait()
+COMMAND = re.compile(r"command: ([^,]*)")
 
 
 @pytest.mark.slow
@@ -85,3 +41,30 @@ def test_a_device_that_does_not_answer_is_a_failed_record_and_the_run_goes_on(de
     assert record["error"]["type"] == "DeviceLost"
     assert "the connection was lost" in record["error"]["message"]
     assert all(ledger.is_done(other.key) for other in plan.jobs.values() if other.kind != "profile")
+
+
+def test_a_device_is_asked_before_anything_starts(device: str, tmp_path: Path) -> None:
+    plan, _ = planned(tmp_path, f"[{device}]")
+    require(plan.jobs.values())
+    unlike = device.replace("/harness,", "/another,")
+    Path(COMMAND.search(unlike)[1]).symlink_to("/bin/echo")  # type: ignore[index]
+    with pytest.raises(InputError, match="answered something else: 'edge serve --json"):
+        require(planned(tmp_path, f"[{unlike}]")[0].jobs.values())
+    with pytest.raises(InputError, match=r"orin: .*status 127: .*no-such-command(.|\n)*offline: true"):
+        require(planned(tmp_path, f"[{device.replace('/harness,', '/no-such-command,')}]")[0].jobs.values())
+    with pytest.raises(InputError, match=r"kind: cuda, but on .* PyTorch sees no GPU"):
+        require(planned(tmp_path, f"[{device.replace('{', '{kind: cuda, ')}]")[0].jobs.values())
+
+
+def test_other_code_over_there_is_refused_beforehand(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, _ = planned(tmp_path, f"[{device}]")
+    monkeypatch.setattr(ssh, "code_version", lambda: "0.0.1+elsewhere")
+    with pytest.raises(InputError, match=r"here it is 0\.0\.1\+elsewhere: install the same version on both"):
+        require(plan.jobs.values())
+
+
+def test_serving_says_what_to_write_in_the_study() -> None:
+    lines = serve_lines()
+    assert any(line.startswith("    harness: ") for line in lines)
+    (written,) = YAML(typ="safe").load(lines[-1])
+    assert Device.from_plain(written).way == "ssh"

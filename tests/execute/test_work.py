@@ -74,6 +74,15 @@ def test_the_distance_between_modalities(ledger: Ledger):
         assert record["result"]["modal_distance"] == pytest.approx(kept.mean(), rel=1e-5)
 
 
+def test_the_features_are_kept_as_points_of_a_plane(ledger: Ledger):
+    record = train(ledger, "cosmo")
+    kept = explained(ledger, record["key"])
+    assert kept["modal_plane"].shape == (len(kept["attention"]), 4, 2)
+    assert "features" not in kept
+    assert 0 < record["result"]["modal_plane_variance"] <= 1
+    assert train(ledger, "single-modal:sensor_4")["result"]["modal_plane_variance"] is None
+
+
 def test_stage_1_has_its_distance_and_the_quality_of_each_modality(ledger: Ledger):
     found = {r["about"]["method"]: r["result"] for r in ledger.records() if r["kind"] == "pretrain"}
     assert set(found) == {"cmc", "cosmo"}

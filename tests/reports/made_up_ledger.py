@@ -90,8 +90,12 @@ def _outcome(method: str, seed: int, truth: np.ndarray, n: int, epochs: Sequence
         "train_seconds": 5.0 + seed, "evaluation_seconds": 1.0, "n_parameters": 2000, "n_labelled": n, "flops": 1_000_000,
         "attention": dict(zip(MODALITIES, (0.6, 0.4), strict=True)) if guided else None, "modal_distance": 0.5 if guided else None,
         "absent": {} if guided else {"attention": "the method's classifier has no attention"},
+        "modal_plane_variance": 0.6 if guided else None,
     }  # fmt: skip
-    artefacts = {"predictions.npz": npz_bytes({"epochs": np.array(epochs), "test_true": truth, "test_predicted": looks})}
+    arrays = {"epochs": np.array(epochs), "test_true": truth, "test_predicted": looks}
+    if guided:
+        arrays["explained_modal_plane"] = random.normal(size=(len(truth), len(MODALITIES), 2)).astype(np.float32)
+    artefacts = {"predictions.npz": npz_bytes(arrays)}
     return Outcome(result, artefacts, PLACE, "2031-01-01T00:00:00Z", 6.0)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_ledger import CLASSES, write_ledger
+from made_up_ledger import CLASSES, MODALITIES, write_ledger
 
 from harness.errors import InputError
 from harness.provenance import git_state, provenance
 from harness.report import formats_of, gather, write_comparison, write_reports
 from reports.compare import comparison
-from reports.document import Document, Figure, Note, Prose, Table
+from reports.document import Clouds, Document, Figure, Note, Prose, Table
 from reports.sections import document
 from reports.several import document_of_several
 
@@ -59,6 +59,16 @@ def test_a_whole_run_has_every_section(tmp_path: Path) -> None:
         "harness run made_up.yaml",
     ):
         assert words in said
+
+
+def test_the_features_of_the_first_seed_are_drawn_in_a_plane(tmp_path: Path) -> None:
+    made = document(gather(write_ledger(tmp_path)))
+    (figure,) = [block for block in made.blocks if isinstance(block, Figure) and isinstance(block.chart, Clouds)]
+    (panel,) = figure.chart.panels  # type: ignore[union-attr]
+    assert panel.title == "Cosmo: D̄ = 0.50"
+    assert len(panel.points) == len(MODALITIES)
+    assert len(panel.points[0]) == 8 * len(CLASSES)
+    assert "holds 60 % of their variance" in figure.caption
 
 
 def test_confusions_and_classes_are_those_of_the_predictions(tmp_path: Path) -> None:
