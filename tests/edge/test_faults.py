@@ -40,8 +40,10 @@ class Meddling:
         pass
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+def measuring(pid: int) -> list[int]:
+    """The measuring processes that a process has started; it may have others, such as a Ray of its own."""
+    found = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [child for child in found if b"harness.edge.measure" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.mark.slow
@@ -82,7 +84,7 @@ def test_a_device_that_goes_away_leaves_the_parts_it_told(tmp_path: Path) -> Non
     class Killing(Meddling):
         def progressed(self, job: Job, progress: Progress) -> None:
             if job.kind == "profile" and progress.epoch == progress.epochs:
-                for child in children(os.getpid()):
+                for child in measuring(os.getpid()):
                     os.kill(child, signal.SIGKILL)
 
     run(plan, ledger, "anywhere", "here", watch=Killing(None))
