@@ -54,7 +54,7 @@ def gather(ledger: Ledger, arrays: bool = True) -> Run:
             "folder": ledger.root.name,
         },
         details={trial["key"]: _detail(ledger, done[trial["key"]], plan, arrays) for trial in plan["trials"] if trial["key"] in done},
-        pretrained={key: _pretrained(record) for key, record in done.items() if record["kind"] == "pretrain"},
+        pretrained={key: _pretrained(ledger, record, arrays) for key, record in done.items() if record["kind"] == "pretrain"},
     )
 
 
@@ -89,11 +89,14 @@ def _confusion(file: Mapping[str, np.ndarray], look: int, n_classes: int) -> np.
     return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def _pretrained(record: Record) -> dict[str, Any]:
+def _pretrained(ledger: Ledger, record: Record, arrays: bool) -> dict[str, Any]:
     result, about = record["result"], record["about"]
-    kept = ("loss", "loss_floor", "modal_distance", "absent", "train_seconds", "findings_seconds", "n_parameters")
+    kept = ("loss", "loss_floor", "modal_distance", "modal_plane_variance", "absent", "train_seconds", "findings_seconds", "n_parameters")
     found = {name: result.get(name) for name in kept}
-    places = {"method": about["method"], "dataset": about["dataset"], "host": record["environment"].get("host")}
+    places = {"method": about["method"], "dataset": about["dataset"], "seed": about["seed"], "host": record["environment"].get("host")}
+    if arrays and "plane.npz" in record["artefacts"]:
+        with np.load(io.BytesIO(ledger.artefact(record["key"], "plane.npz", record)), allow_pickle=False) as file:
+            found["modal_plane"] = file["modal_plane"]
     return {**found, **places, "quality": (result.get("findings") or {}).get("quality")}
 
 

@@ -173,39 +173,36 @@ def modality_blocks(run: Run, dataset: str) -> Iterator[Block]:
             f"Modalities {where}", caption, (Column("Method"), *(Column(h, True) for h in heads)), tuple(lines), status_notes(run, dataset)
         )
     yield from _quality(run, first, where)
-    yield from _planes(run, dataset, rows, names, where)
+    yield from _plane(run, dataset, "projections of unlabelled samples after stage 1", first, names, where)
+    later = {m: [{**run.details.get(row["key"], {}), "seed": row["seed"]} for row in some] for m, some in rows.items()}
+    yield from _plane(run, dataset, "features of test samples after stage 2", later, names, where)
     said = {"attention": "attention", "modal_distance": "D̄"}
     reasons = [f"{said.get(what, what)} of {listing(list(dict.fromkeys(who)))}: {why}" for (what, why), who in absent.items()]
     if reasons:
         yield Prose(f"Not there: {'; '.join(reasons)}.")
 
 
-def _planes(run: Run, dataset: str, rows: Mapping[str, Rows], names: Sequence[str], where: str) -> Iterator[Figure]:
-    """The modalities' features of test samples in a plane, a panel for each method, of the first seed that has them."""
+def _plane(run: Run, dataset: str, what: str, held: Mapping[str, Rows], names: Sequence[str], where: str) -> Iterator[Figure]:
+    """The modalities' features of some samples in a plane, a panel for each method that has them; of its first seed."""
     panels, said, variances = [], [], []
-    for method, some in rows.items():
-        held = ((row, detail) for row in some if (detail := run.details.get(row["key"], {})).get("modal_plane") is not None)
-        row, detail = next(held, (None, None))
-        if row is None or detail is None:
+    for method, some in held.items():
+        found = next((one for one in some if one.get("modal_plane") is not None), None)
+        if found is None:
             continue
-        plane = detail["modal_plane"]
-        shown = plane[:: math.ceil(len(plane) / MOST_DRAWN)].astype(float)
-        distance = detail.get("modal_distance")
-        title = clean(run.title(method)) + ("" if distance is None else f": D̄ = {number(distance, 2)}")
-        panels.append(Cloud(title, tuple(tuple(map(tuple, shown[:, m].tolist())) for m in range(shown.shape[1]))))
-        said.append(f"{title}, seed {row['seed']}")
-        variances.append(detail["modal_plane_variance"])
-    if not panels:
-        return
-    title = f"The modalities' features after stage 2 {where}"
-    span = listing([f"{100 * value:.0f} %" for value in dict.fromkeys((min(variances), max(variances)))])
-    caption = (
-        f"{title}: a mark is one modality of one test sample. The features are scaled to length 1 and shown in the plane of their two "
-        f"principal components, which holds {span.replace(' and ', ' to ')} of their variance; at most {MOST_DRAWN} samples, of the "
-        "first seed. D̄: mean cosine distance between the modalities' features of a sample. Planes of different methods can't be compared."
-    )
-    chart, alt = Clouds(tuple(map(clean, names)), tuple(panels)), f"{title}: {'; '.join(said)}."
-    yield Figure(title, chart, alt, caption, status_notes(run, dataset))
+        points = found["modal_plane"][:: math.ceil(len(found["modal_plane"]) / MOST_DRAWN)].astype(float)
+        title = f"{clean(run.title(method))}: D̄ = {number(found['modal_distance'], 2)}"
+        panels.append(Cloud(title, tuple(tuple(map(tuple, points[:, m].tolist())) for m in range(points.shape[1]))))
+        said.append(f"{title} (seed {found['seed']})")
+        variances.append(f"{100 * found['modal_plane_variance']:.0f} %")
+    if panels:
+        title = f"The modalities' {what} {where}"
+        caption = (
+            f"{title}: a mark is one modality of one sample, at most {MOST_DRAWN} samples of one seed. They are scaled to length 1 and "
+            f"shown in the plane of their two principal components, which holds {listing(variances)} of their variance. D̄: mean cosine "
+            "distance between those of one sample. Planes of different methods can't be compared."
+        )
+        chart = Clouds(tuple(map(clean, names)), tuple(panels))
+        yield Figure(title, chart, f"{title}: {listing(said)}.", caption, status_notes(run, dataset))
 
 
 def _quality(run: Run, first: Mapping[str, Sequence[Mapping[str, Any]]], where: str) -> Iterator[Block]:

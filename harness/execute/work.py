@@ -107,12 +107,14 @@ def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) 
         "findings_seconds": done.findings_seconds,
         "n_parameters": done.n_parameters,
         "modal_distance": done.modal_distance,
+        "modal_plane_variance": done.plane_variance,
         "absent": {} if done.modal_distance is not None else {"modal_distance": "stage 1 has no finite projections by modality"},
     }
-    return result, {
+    artefacts = {
         "encoders.safetensors": pretrained_to_bytes(done.pretrained),
         "findings.json": json.dumps(result["findings"], sort_keys=True).encode(),
     }
+    return result, artefacts if done.modal_plane is None else {**artefacts, "plane.npz": npz_bytes({"modal_plane": done.modal_plane})}
 
 
 def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from harness.errors import InputError
 from harness.method import Method, Pretrained, Pretrainer, Progress
-from harness.nn.distance import modal_distance
+from harness.nn.distance import modal_distance, modal_plane
 from harness.options import Stage1
 from harness.training.checkpoint import from_bytes, to_bytes
 from harness.training.device import OwnRandomness, at_least_float32, autocast, build_optimiser, n_parameters
 from harness.training.material import Material, in_order, permuted
 from harness.training.workers import ALONE, Workers, bare
+
+DRAWN = 200  # samples whose projections are kept as a picture
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Stage1Result:
 
     loss: mean over the samples of each epoch. loss_floor: the least that it can be, if known. seconds: training alone.
     findings_seconds: what the method found in the unlabelled data (Cosmo: quality). n_parameters: of the whole pretrainer.
-    modal_distance: mean cosine distance between the modalities' projections of a sample, over the unlabelled samples, after
-    the last epoch; None if the pretrainer has no projections by modality.
+    Of the modalities' projections of the unlabelled samples after the last epoch, None if the pretrainer has none by modality:
+    modal_distance: mean cosine distance between those of one sample. modal_plane: those of some samples, (n, M, 2), in the plane that
+    holds plane_variance of their variance, see `harness.nn.distance`.
     """
 
     pretrained: Pretrained
@@ -39,6 +42,8 @@ class Stage1Result:
     findings_seconds: float
     n_parameters: int
     modal_distance: float | None
+    modal_plane: np.ndarray | None
+    plane_variance: float | None
 
 
 def pretrain(
@@ -63,6 +68,7 @@ def pretrain(
         run.epoch(epoch)
         due = epoch % settings.checkpoint_every == 0 and epoch < settings.epochs
         yield Progress(epoch, settings.epochs, run.losses[-1], run.model.loss_floor or None, checkpoint=run.checkpoint() if due else None)
+    distance, plane, variance = _between_modalities(run.model, material, unlabelled)
     return Stage1Result(
         pretrained=Pretrained(bare(run.model.encoders.state_dict()), run.findings),
         loss=tuple(run.losses),
@@ -70,7 +76,9 @@ def pretrain(
         seconds=run.seconds,
         findings_seconds=run.findings_seconds,
         n_parameters=n_parameters(run.model),
-        modal_distance=_modal_distance(run.model, material, unlabelled),
+        modal_distance=distance,
+        modal_plane=plane,
+        plane_variance=variance,
     )
 
 
@@ -156,13 +164,19 @@ class _Run:
 
 
 @torch.no_grad()
-def _modal_distance(model: Pretrainer, material: Material, samples: np.ndarray) -> float | None:
+def _between_modalities(model: Pretrainer, material: Material, samples: np.ndarray) -> tuple[float | None, np.ndarray | None, float | None]:
+    """Mean distance between the modalities' projections, those of at most `DRAWN` samples in a plane, and its share of variance."""
     projections = getattr(model, "projections", None)
     if not isinstance(projections, nn.ModuleDict) or len(projections) < 2:
-        return None
+        return None, None, None
     model.eval()
-    total = 0.0
+    total, kept = 0.0, []
     for chunk in in_order(samples):
         batch = material.batch(chunk)
-        total += modal_distance([head(model.encoders[name](batch[name])) for name, head in projections.items()]).sum().item()
-    return total / len(samples) if np.isfinite(total) else None
+        z = [head(model.encoders[name](batch[name])).float() for name, head in projections.items()]
+        total += modal_distance(z).sum().item()
+        kept.append(torch.stack([one.flatten(1) for one in z], 1).numpy(force=True))
+    if not np.isfinite(total):
+        return None, None, None
+    plane, variance = modal_plane(np.concatenate(kept)[:: -(-len(samples) // DRAWN)])
+    return total / len(samples), plane, variance

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,15 @@ def test_the_features_are_kept_as_points_of_a_plane(ledger: Ledger):
     assert "features" not in kept
     assert 0 < record["result"]["modal_plane_variance"] <= 1
     assert train(ledger, "single-modal:sensor_4")["result"]["modal_plane_variance"] is None
+
+
+def test_so_are_the_projections_of_stage_1(ledger: Ledger):
+    for record in (r for r in ledger.records() if r["kind"] == "pretrain"):
+        with np.load(io.BytesIO(ledger.artefact(record["key"], "plane.npz"))) as file:
+            plane = file["modal_plane"]
+        assert plane.shape[1:] == (4, 2)
+        assert 2 <= len(plane) <= 200
+        assert 0 < record["result"]["modal_plane_variance"] <= 1
 
 
 def test_stage_1_has_its_distance_and_the_quality_of_each_modality(ledger: Ledger):

@@ -73,9 +73,10 @@ def _stage1(ledger: Ledger, jobs: dict[str, Job], dataset: str, method: str, see
         result = {
             "loss": [3.0 - 0.1 * i for i in range(10)], "loss_floor": 2.0, "findings": {"quality": quality} if method == "cosmo" else {},
             "train_seconds": 20.0 + seed, "findings_seconds": 1.0, "n_parameters": 1000, "modal_distance": float(random.uniform(0.2, 0.4)),
-            "absent": {},
+            "absent": {}, "modal_plane_variance": 0.7,
         }  # fmt: skip
-        ledger.write_done(job, Outcome(result, {}, PLACE, "2031-01-01T00:00:00Z", 21.0))
+        artefacts = {"plane.npz": npz_bytes({"modal_plane": random.normal(size=(20, len(MODALITIES), 2)).astype(np.float32)})}
+        ledger.write_done(job, Outcome(result, artefacts, PLACE, "2031-01-01T00:00:00Z", 21.0))
     return job.key
 
 

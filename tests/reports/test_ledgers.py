@@ -63,12 +63,14 @@ def test_a_whole_run_has_every_section(tmp_path: Path) -> None:
 
 def test_the_features_of_the_first_seed_are_drawn_in_a_plane(tmp_path: Path) -> None:
     made = document(gather(write_ledger(tmp_path)))
-    (figure,) = [block for block in made.blocks if isinstance(block, Figure) and isinstance(block.chart, Clouds)]
-    (panel,) = figure.chart.panels  # type: ignore[union-attr]
+    early, late = [block for block in made.blocks if isinstance(block, Figure) and isinstance(block.chart, Clouds)]
+    (panel,) = late.chart.panels  # type: ignore[union-attr]
     assert panel.title == "Cosmo: D̄ = 0.50"
     assert len(panel.points) == len(MODALITIES)
     assert len(panel.points[0]) == 8 * len(CLASSES)
-    assert "holds 60 % of their variance" in figure.caption
+    assert "holds 60 % of their variance" in late.caption
+    assert "holds 70 % and 70 % of their variance" in early.caption
+    assert [len(panel.points[0]) for panel in early.chart.panels] == [20, 20]  # type: ignore[union-attr]
 
 
 def test_confusions_and_classes_are_those_of_the_predictions(tmp_path: Path) -> None:
