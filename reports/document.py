@@ -220,12 +220,12 @@ class Figure:
     @property
     def panels(self) -> int:
         """How many pairs of axes stand side by side."""
-        return len(self.chart.panels) if isinstance(self.chart, (Lines, Clouds)) else 1
+        return len(self.chart.panels) if isinstance(self.chart, Lines) else 1
 
     @property
     def wide(self) -> bool:
         """Whether it needs the page's whole width."""
-        return self.panels > 1 or (isinstance(self.chart, Heat) and len(self.chart.columns) > 15)
+        return self.panels > 1 or isinstance(self.chart, Clouds) or (isinstance(self.chart, Heat) and len(self.chart.columns) > 15)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ INK = "#010203"  # stands for the colour of the page's text until the SVG is don
 MOST_MARKERS = 12  # on one line; a line of more points is marked now and then
 LONGEST_LABEL = 40  # letters of a name in a drawing
 ROOM_FOR_NUMBERS = 80  # cells of a matrix
+CLOUDS_IN_A_ROW = 3
 Tips = dict[str, list[str]]  # an artist's gid → what its points say, in order
 
 
@@ -162,13 +163,13 @@ def _axis(place: Axes, panel: Panel) -> None:
     place.set_xlabel(_short(panel.x_title))
 
 
-def _legend(drawing: Drawing, handles: Mapping[str, Any]) -> None:
+def _legend(drawing: Drawing, handles: Mapping[str, Any], side: str = "center") -> None:
     """One legend below all panels. Texts are set afterwards: as labels, names with a leading _ would be left out."""
     names = sorted(handles, key=lambda name: name.startswith("\0"))  # a level such as chance comes last
     labels = [_short(name.removeprefix("\0")) for name in names]
     columns = max(1, int(drawing.get_figwidth() * 13 / (max(map(len, labels), default=0) + 7)))  # about 13 letters an inch
     legend = drawing.legend(
-        [handles[name] for name in names], ["x"] * len(names), loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+        [handles[name] for name in names], ["x"] * len(names), loc=f"outside lower {side}", ncols=columns, frameon=False, fontsize=9
     )
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set_text(label)
@@ -240,10 +241,9 @@ def _dots(chart: Dots, tips: Tips) -> Drawing:
 
 
 def _clouds(chart: Clouds) -> Drawing:
-    columns = min(3, len(chart.panels))
-    rows = math.ceil(len(chart.panels) / columns)
-    drawing = _new(2.6 * columns + 0.4, 2.5 * rows + 0.5)
-    places = drawing.subplots(rows, columns, squeeze=False).flat
+    rows = math.ceil(len(chart.panels) / CLOUDS_IN_A_ROW)
+    drawing = _new(8.2, 2.5 * rows + 0.5)
+    places = drawing.subplots(rows, CLOUDS_IN_A_ROW, squeeze=False).flat
     handles: dict[str, Any] = {}
     for panel, place in zip(chart.panels, places, strict=False):
         for look, (name, points) in enumerate(zip(chart.names, panel.points, strict=True)):
@@ -255,8 +255,8 @@ def _clouds(chart: Clouds) -> Drawing:
         place.set_aspect("equal", adjustable="datalim")
         place.spines[:].set_visible(True)
     for place in places:
-        place.remove()  # the last row may not be full
-    _legend(drawing, handles)
+        place.set_axis_off()  # the last row may not be full
+    _legend(drawing, handles, "left")
     return drawing
 
 
