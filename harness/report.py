@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.edge.table import edge_tables
+from harness.edge.table import edge_tables, latency_curves
 from harness.errors import InputError
 from harness.ledger import Ledger, Record, write_whole
 from harness.table import selected_look, trial_table
@@ -46,6 +46,7 @@ def gather(ledger: Ledger, arrays: bool = True) -> Run:
             "chance": {name: 1 / about["n_classes"] for name, about in plan["data"].items()},
             "search": plan.get("search"),
             "edge": [asdict(table) for table in edge_tables(ledger)],
+            "latency": latency_curves(ledger) if arrays else [],
             "options": _changed_options(study["in_force"]),
             "in_force": study["in_force"],
             "versions": versions | _versions(environments),

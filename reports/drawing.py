@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
 from reports.document import Clouds, Dots, Figure, Heat, Lines, Panel, Ranks, Series
@@ -163,13 +163,18 @@ def _axis(place: Axes, panel: Panel) -> None:
     place.set_xlabel(_short(panel.x_title))
 
 
-def _legend(drawing: Drawing, handles: Mapping[str, Any], side: str = "center") -> None:
+def _legend(drawing: Drawing, handles: Mapping[str, Any], side: Literal["left", "center"] = "center") -> None:
     """One legend below all panels. Texts are set afterwards: as labels, names with a leading _ would be left out."""
     names = sorted(handles, key=lambda name: name.startswith("\0"))  # a level such as chance comes last
     labels = [_short(name.removeprefix("\0")) for name in names]
     columns = max(1, int(drawing.get_figwidth() * 13 / (max(map(len, labels), default=0) + 7)))  # about 13 letters an inch
     legend = drawing.legend(
-        [handles[name] for name in names], ["x"] * len(names), loc=f"outside lower {side}", ncols=columns, frameon=False, fontsize=9
+        [handles[name] for name in names],
+        ["x"] * len(names),
+        loc="outside lower left" if side == "left" else "outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
     )
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set_text(label)

@@ -33,6 +33,7 @@ def edge_blocks(run: Run) -> Iterator[Block]:
         yield measured_table(table)
     for device in devices(run):
         for dataset in run.datasets:
+            yield from _latencies(run, dataset, device)
             yield from (figure for what in AGAINST if (figure := _against(run, dataset, device, *what)))
     yield _paper()
 
@@ -61,6 +62,28 @@ def measured_table(table: Mapping[str, Any]) -> Table:
     columns = tuple(Column(clean(name)) for name in table["columns"])
     rows = tuple(tuple(Text(clean(cell)) for cell in row) for row in table["rows"])
     return Table(clean(table["title"]), " ".join(clean(note) for note in table["notes"]), columns, rows)
+
+
+def _latencies(run: Run, dataset: str, device: str) -> Iterator[Figure]:
+    """The distribution of the latencies, a line a method; a figure for each runtime, precision and batch size that is told."""
+    told: dict[str, list[Mapping[str, Any]]] = {}
+    for curve in run.study.get("latency") or ():
+        if (curve["dataset"], curve["device"]) == (dataset, device):
+            told.setdefault(f"{curve['runtime']} {curve['precision']}, batch {curve['batch_size']}", []).append(curve)
+    for what, curves in told.items():
+        series, said = [], []
+        for curve in curves:
+            x, y = tuple(1e3 * s for s in curve["seconds"]), tuple(100 * share for share in curve["shares"])
+            none, name = (math.nan,) * len(x), clean(run.title(curve["method"]))
+            series.append(Series(name, run.looks[curve["method"]], x, y, none, none, (curve["n"],) * len(x)))
+            said.append(f"{name} {x[0]:.3g} to {x[-1]:.3g} ms")
+        title = f"Latencies on {clean(dataset)}, measured on {clean(device)} ({what})"
+        caption = f"{title}: the share of the queries that took at most so long, as far as their number supports it."
+        places = [x for line in series for x in line.x]
+        chart = Lines(
+            (Panel("", "milliseconds a query", tuple(series), logarithmic=max(places) > 20 * min(places)),), "queries (%)", 0.0, 100.0
+        )
+        yield Figure(title, chart, f"{title}: {'; '.join(said)}.", caption)
 
 
 def _against(run: Run, dataset: str, device: str, measured: str, title: str, factor: float) -> Figure | None:

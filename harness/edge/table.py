@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from harness.edge.latency import needed
 from harness.ledger import Ledger, Record
 
 TRAINING = ("epochs", "seconds", "energy_joules", "above_idle_joules", "mean_watts", "peak_watts")
@@ -19,6 +23,7 @@ INFERENCE = (
     "joules_per_sample",
     "peak_rss_bytes",
 )
+SHARES = (0.0, 0.01, 0.05, *(0.1 * i for i in range(1, 10)), 0.95, 0.99)  # of the queries, at which a distribution is told
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,28 @@ def edge_tables(ledger: Ledger) -> list[Table]:
     for (dataset, device), trials in places.items():
         tables += [_training_table(dataset, device, trials, plan["titles"]), _latency_table(dataset, device, trials, plan["titles"])]
     return [table for table in tables if table.rows]
+
+
+def latency_curves(ledger: Ledger) -> list[dict[str, Any]]:
+    """The latencies' distribution, for each data set, device and method: of the first point measured, runtime and batch size timed.
+
+    shares: of the queries. seconds: the least that so many took at most; those shares that their number supports.
+    """
+    plan, found = ledger.plan(), dict[tuple[str, str, str], dict[str, Any]]()
+    for trial in plan["trials"]:
+        for device, key in trial.get("profile_keys", {}).items():
+            place, record = (trial["dataset"], device, trial["method"]), ledger.record(key)
+            timed = next((row for row in _result(record).get("inference") or () if "mean_seconds" in row), None)
+            if place in found or timed is None or record is None or "latencies.npz" not in record["artefacts"]:
+                continue
+            what = {name: timed[name] for name in ("runtime", "precision", "batch_size")}
+            with np.load(io.BytesIO(ledger.artefact(key, "latencies.npz", record)), allow_pickle=False) as file:
+                latencies = file["-".join(map(str, what.values()))]
+            shares = [share for share in SHARES if share < 0.5 or needed(100 * share) <= len(latencies)]
+            seconds = np.quantile(latencies, shares, method="inverted_cdf").tolist()
+            found[place] = {**dict(zip(("dataset", "device", "method"), place, strict=True)), **what, "shares": shares, "seconds": seconds}
+            found[place]["n"] = len(latencies)
+    return list(found.values())
 
 
 def _result(record: Record | None) -> dict[str, Any]:

@@ -62,6 +62,16 @@ def test_what_was_measured_stands_beside_the_papers_table() -> None:
     assert "Training cost on <d>" not in page
 
 
+def test_latencies_are_drawn_as_far_as_their_number_supports() -> None:
+    made = run(measured=True)
+    curve = {"dataset": "d", "device": "orin", "runtime": "eager", "precision": "fp32", "batch_size": 1, "n": 12}
+    curves = [{**curve, "method": method, "shares": [0.0, 0.5], "seconds": [0.001, 0.002]} for method in ("deepsense", "cosmo")]
+    figure = next(block for block in edge_blocks(Run(made.trials, {**made.study, "latency": curves})) if isinstance(block, Figure))
+    assert figure.title == "Latencies on d, measured on orin (eager fp32, batch 1)"
+    assert "cosmo 1 to 2 ms" in figure.alt
+    assert [line.y for line in figure.chart.panels[0].series] == [(0, 50), (0, 50)]  # type: ignore[union-attr]
+
+
 def test_without_devices_there_is_no_section() -> None:
     assert list(edge_blocks(run(measured=False))) == []
     assert "On the edge" not in render(document(run(measured=False)))
