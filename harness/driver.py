@@ -127,9 +127,9 @@ class Driver:
             retries = self.planned.study.file.retries
             executor = RayExecutor(address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds)
             first, apart = ([job for job in todo if (job.way in ("here", "ssh")) == which] for which in (False, True))
-        n_done = len(self.planned.jobs) - len(todo)
-        shown = watch_for(self.console, todo, n_done, self.planned.shared)
-        with shown as watch, Live(watch, self.ledger, Tally(todo, n_done)) as live:
+        before = self._seconds_before()
+        shown, told = (Tally(todo, len(self.planned.jobs) - len(todo), n, before=before) for n in (self.planned.shared, 0))
+        with watch_for(self.console, shown) as watch, Live(watch, self.ledger, told) as live:
             try:
                 executor.run(first, self.planned.data, self.ledger, live)
                 InlineExecutor().run(apart, self.planned.data, self.ledger, live)  # measured when nothing else runs
@@ -138,6 +138,14 @@ class Driver:
                 watch.note(f"interrupted: {len(self.planned.jobs) - left} jobs are done and kept, {left} are left")
                 watch.note(f"go on with: {self.command}")
                 raise
+
+    def _seconds_before(self) -> dict[str, list[float]]:
+        """Kind → how long the plan's jobs took that are done already."""
+        found: dict[str, list[float]] = {}
+        for key in self.planned.jobs:
+            if (record := self.ledger.record(key)) and record["status"] == "done":
+                found.setdefault(record["kind"], []).append(record["seconds"])
+        return found
 
     def _stopping(self) -> EarlyStopping | None:
         """Which of the jobs compete in a search, if the study has losers stopped early."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -37,16 +37,19 @@ class Tally:
     """Counts and times of a run's jobs.
 
     jobs: those to run. already_done: needed jobs that an earlier run has left. shared: jobs that trials have in common and
-    that are therefore not run again for each.
+    that are therefore not run again for each. before: kind → seconds of jobs that an earlier run has left.
     """
 
-    def __init__(self, jobs: Sequence[Job], already_done: int = 0, shared: int = 0, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, jobs: Sequence[Job], already_done: int = 0, shared: int = 0, clock: Callable[[], float] = time.monotonic,
+        before: Mapping[str, Sequence[float]] | None = None,
+    ):  # fmt: skip
         self.total, self.already_done, self.shared, self._clock = len(jobs), already_done, shared, clock
         self.running: dict[str, Running] = {}
         self.done, self.failed, self.stopped = 0, 0, 0
         self._begun = clock()
         self._left: Counter[str] = Counter(job.kind for job in jobs)  # not ended, by kind
-        self._seconds: dict[str, list[float]] = defaultdict(list)  # of the jobs that are done, by kind
+        self._seconds = defaultdict[str, list[float]](list, {kind: list(some) for kind, some in (before or {}).items()})  # of done jobs
         self._most_at_once = 1
 
     def started(self, job: Job, where: str) -> None:
@@ -89,16 +92,23 @@ class Tally:
     def time_left(self) -> float | None:
         """Seconds until the last job ends, if the rest takes what the finished ones of its kind took.
 
-        None until a job of every kind that is left has been done: there is nothing to tell from.
+        While none is finished, what those that run will take if all their epochs are alike. None as long as that isn't known of
+        every kind that is left: there is nothing to tell from.
         """
         left = {kind: n for kind, n in self._left.items() if n > 0}
-        if not all(self._seconds[kind] for kind in left):
+        known = {kind: self._seconds[kind] or self._expected(kind) for kind in left}
+        if not all(known.values()):
             return None
-        means = {kind: sum(self._seconds[kind]) / len(self._seconds[kind]) for kind in left}
+        means = {kind: sum(some) / len(some) for kind, some in known.items()}
         spent = sum(min(self._clock() - r.since, means[r.job.kind]) for r in list(self.running.values()))
         work = sum(n * means[kind] for kind, n in left.items()) - spent
         waiting = sum(left.values()) > len(self.running)
         return max(work / self._most_at_once, max(means.values()) if waiting else 0.0)
+
+    def _expected(self, kind: str) -> list[float]:
+        """How long each running job of a kind will have taken, by the epochs that it has done."""
+        some = [running for running in self.running.values() if running.job.kind == kind and running.progress and running.progress.epoch]
+        return [self.seconds(one) * one.progress.epochs / one.progress.epoch for one in some if one.progress]
 
     @property
     def summary(self) -> str:
@@ -202,9 +212,8 @@ class RichWatch:
         return table
 
 
-def watch_for(console: Console, jobs: Sequence[Job], already_done: int = 0, shared: int = 0) -> RichWatch | PlainWatch:
+def watch_for(console: Console, tally: Tally) -> RichWatch | PlainWatch:
     """The watch that fits the console; a context manager around the executor's run."""
-    tally = Tally(jobs, already_done, shared)
     return RichWatch(console, tally) if console.is_terminal else PlainWatch(console, tally)
 
 

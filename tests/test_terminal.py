@@ -35,8 +35,8 @@ def console(width: int = 80, height: int = 24, terminal: bool = False) -> tuple[
 
 
 def test_the_watch_fits_the_console():
-    assert isinstance(watch_for(console(terminal=True)[0], [A]), RichWatch)
-    assert isinstance(watch_for(console()[0], [A]), PlainWatch)
+    assert isinstance(watch_for(console(terminal=True)[0], Tally([A])), RichWatch)
+    assert isinstance(watch_for(console()[0], Tally([A])), PlainWatch)
 
 
 def test_time_left_is_told_only_from_jobs_of_the_same_kind():
@@ -63,6 +63,17 @@ def test_time_left_is_told_only_from_jobs_of_the_same_kind():
     assert "2 of 4 jobs done · 1 failed · 1 running · 2 min 00 s · about 0.0 s left" in tally.summary
     tally.finished(C, DONE)
     assert "left" not in tally.summary
+
+
+def test_time_left_is_told_from_an_earlier_run_and_from_the_epochs_of_the_first_job():
+    clock = Clock()
+    assert Tally([A, B], clock=clock, before={A.kind: [10, 30]}).time_left == 40
+    tally = Tally([A, B], clock=clock)
+    tally.started(A, "local")
+    clock.now += 10
+    assert tally.time_left is None
+    tally.progressed(A, Progress(5, 20, 1.0))
+    assert tally.time_left == 70  # forty seconds for each of two, ten of them spent
 
 
 def test_time_left_with_jobs_side_by_side():
