@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 from harness.edge.bundle import Bundle, read_bundle, write_result
 from harness.edge.profile import profile
 from harness.errors import InputError
-from harness.execute.work import environment
 from harness.jobs import Failure, Job
+from harness.training.job import environment
 
 RESERVED = 8 << 20  # bytes kept free for the result while it is measured
 

@@ -25,11 +25,11 @@ from harness.edge.recorder import Recorder, choose
 from harness.edge.runtimes import Infer, Unavailable, build
 from harness.edge.settings import Measuring
 from harness.edge.state import device_state, throttling
-from harness.execute.work import material_of, npz_bytes, pretrained_of
 from harness.jobs import Inputs, Job
 from harness.method import Classifier, Method, Progress
 from harness.options import Stage2
 from harness.training import Material
+from harness.training.job import material_of, npz_bytes, pretrained_of
 from harness.training.stage2 import Training
 
 CHECKED = 256  # samples at most on which a runtime's predictions are held against eager fp32's

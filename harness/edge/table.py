@@ -120,7 +120,7 @@ def _training_table(dataset: str, device: str, trials: list[dict[str, Any]], tit
         columns.setdefault(f"{title} stage 2")
         row[f"{title} stage 2"] = _stage2(trial["record"])
         for note in _notes(trial["record"], title):
-            notes.setdefault(note)
+            notes.setdefault(f"{note[0].upper()}{note[1:].rstrip('.')}.")
     lines = tuple((point, *(row.get(column, "") for column in columns)) for point, row in rows.items())
     host = next(
         (trial["record"]["environment"]["processor"] for trial in trials if trial["record"] and "environment" in trial["record"]), ""
@@ -134,7 +134,7 @@ def _training_table(dataset: str, device: str, trials: list[dict[str, Any]], tit
 
 
 def _stage1(record: Record | None) -> str:
-    return f"{duration(record['result']['train_seconds'])}, not measured" if record and record["status"] == "done" else "–"
+    return f"{duration(record['result']['train_seconds'])}, {energy(None)}" if record and record["status"] == "done" else "–"
 
 
 def _stage2(record: Record | None) -> str:
@@ -209,5 +209,5 @@ def duration(seconds: float) -> str:
 def energy(joules: float | None) -> str:
     """``812 J`` or ``21.34 kJ``; without a figure, that it was not measured."""
     if joules is None:
-        return "not measured"
+        return "energy not measured"
     return f"{joules:.0f} J" if joules < 10_000 else f"{joules / 1000:.2f} kJ"

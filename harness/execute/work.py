@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-import platform
-import socket
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -18,11 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from harness import registry
 from harness.data.base import Recordings
-from harness.data.normalise import Normaliser
+from harness.edge.attach import perform_profile
 from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
-from harness.method import Method, Pretrained, Progress, Task
+from harness.method import Method, Progress
 from harness.options import Stage1, Stage2
-from harness.training import Material, Stage2Result, pretrain, pretrained_from_bytes, pretrained_to_bytes, train
+from harness.training import Stage2Result, pretrain, pretrained_to_bytes, train
+from harness.training.job import environment, material_of, npz_bytes, pretrained_of
 from harness.training.metrics import metrics
 from harness.training.workers import Workers
 
@@ -36,8 +33,6 @@ def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
     Raises whatever goes wrong; `Failure.of` makes a record's error of it.
     """
     if job.kind == "profile":
-        from harness.edge.attach import perform_profile
-
         return (yield from perform_profile(job, recordings, inputs))
     if recordings.fingerprint != job.data:
         raise RuntimeError(f"job {job.key} is for data {job.data}, got {recordings.fingerprint}")
@@ -53,43 +48,6 @@ def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
         environment=environment(str(job.content["device"])),
         started_at=started.isoformat(timespec="milliseconds"),
         seconds=time.perf_counter() - clock,
-    )
-
-
-def environment(device: str) -> dict[str, Any]:
-    """Where and on what a job ran."""
-    found = {
-        "host": socket.gethostname(),
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
-        "python": platform.python_version(),
-    }
-    for package in ("cosmo-harness", "torch", "numpy", "ray"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
-
-
-def material_of(job: Job, recordings: Recordings) -> Material:
-    """What a job's training reads. A profile job's draws are those of the train job that it measures."""
-    normaliser = Normaliser.fit(recordings.arrays, job.indices["train"], recordings.modalities)
-    return Material(
-        task=Task(recordings.modalities, recordings.n_classes),
-        arrays=recordings.arrays,
-        normalise=normaliser.apply,
-        device=str(job.content["device"]),
-        seeds=("train" if job.kind == "profile" else job.kind, *job.content["seeds"]),
     )
 
 
@@ -115,14 +73,6 @@ def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) 
         "findings.json": json.dumps(result["findings"], sort_keys=True).encode(),
     }
     return result, artefacts if done.modal_plane is None else {**artefacts, "plane.npz": npz_bytes({"modal_plane": done.modal_plane})}
-
-
-def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:
-    """What stage 1 left for a job; None for a method without a stage 1."""
-    if not job.needs:
-        return None
-    (stage1,) = (inputs[key] for key in job.needs)
-    return pretrained_from_bytes(stage1["encoders.safetensors"], json.loads(stage1["findings.json"]))
 
 
 def _train(method: Method, job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Left]:
@@ -199,10 +149,3 @@ def _predictions(done: Stage2Result, recordings: Recordings, job: Job) -> bytes:
     arrays["labelled"] = recordings.sample[job.indices["labelled"]]
     arrays |= {f"explained_{name}": value for name, value in done.explained.items()}
     return npz_bytes(arrays)
-
-
-def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays as a compressed npz, the same bytes for the same arrays."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()

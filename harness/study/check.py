@@ -20,11 +20,11 @@ Path = tuple[str | int, ...]
 
 def check(file: StudyFile, located: Located) -> list[Problem]:
     """All that is wrong with a study of the right outline, in the order of its lines."""
-    problems = _names(file, located)
-    if problems:
-        return problems  # options can't be held against plug-ins that don't exist
     space, problems = _space(file.search.space if file.search else {}, located)
+    problems += _names(file, located)
     for index, entry in enumerate(file.datasets):
+        if entry.plugin not in registry.paths("datasets"):
+            continue  # options can't be held against plug-ins that don't exist
         base: Path = () if entry.sweep is None else ("datasets", index)
         sweep = file.sweep_of(entry)
         problems += _sweep(sweep, located, (*base, "sweep"))
@@ -43,8 +43,8 @@ def _line(problem: Problem) -> int:
 
 def _methods(file: StudyFile, entry: DatasetEntry) -> list[str]:
     """The study's methods, and those that it gives options though it doesn't run them: a typo there is one too."""
-    mentioned = [name for name in (*file.options, *entry.options) if name in registry.paths("methods")]
-    return list(dict.fromkeys([*file.methods, *mentioned]))
+    named = dict.fromkeys([*file.methods, *file.options, *entry.options])
+    return [name for name in named if name in registry.paths("methods")]
 
 
 def _values(trial: Trial, sweep: Mapping[str, list[Any]], located: Located, base: Path) -> list[Problem]:

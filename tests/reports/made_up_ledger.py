@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.execute.work import npz_bytes
 from harness.jobs import Failure, Job, Outcome
 from harness.keys import content_key
 from harness.ledger import Ledger
+from harness.training.job import npz_bytes
 
 CLASSES = ("walk", "run", "sit", "jump", "wave")
 MODALITIES = ("acc", "gyro")

@@ -124,6 +124,12 @@ def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
     assert [fault.split(":")[1].split(" ")[0] for fault in found] == ["5", "7", "7", "9"]
 
 
+def test_a_plug_in_that_there_is_not_hides_no_other_fault(tmp_path: Path) -> None:
+    text = GOOD.replace("  - fantasy-device", "  - fantasy-devise\n  - fantasy-device").replace("deepsense", "deepsens").replace("0.5", "5")
+    found = problems(tmp_path, text + "edge: {devices: [cpu], meter: ina322}\n")
+    assert [part in fault for part, fault in zip(("devise", "deepsens'", "lambda: 5", "no meter"), found, strict=True)] == [True] * 4
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -1,0 +1,73 @@
+"""What all jobs that train have in common: the material that they read, where they ran, how arrays are kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import socket
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.data.base import Recordings
+from harness.data.normalise import Normaliser
+from harness.jobs import Inputs, Job
+from harness.method import Pretrained, Task
+from harness.training.checkpoint import pretrained_from_bytes
+from harness.training.material import Material
+
+
+def material_of(job: Job, recordings: Recordings) -> Material:
+    """What a job's training reads. A profile job's draws are those of the train job that it measures."""
+    normaliser = Normaliser.fit(recordings.arrays, job.indices["train"], recordings.modalities)
+    return Material(
+        task=Task(recordings.modalities, recordings.n_classes),
+        arrays=recordings.arrays,
+        normalise=normaliser.apply,
+        device=str(job.content["device"]),
+        seeds=("train" if job.kind == "profile" else job.kind, *job.content["seeds"]),
+    )
+
+
+def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:
+    """What stage 1 left for a job; None for a method without a stage 1."""
+    if not job.needs:
+        return None
+    (stage1,) = (inputs[key] for key in job.needs)
+    return pretrained_from_bytes(stage1["encoders.safetensors"], json.loads(stage1["findings.json"]))
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Where and on what a job ran."""
+    found = {
+        "host": socket.gethostname(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "python": platform.python_version(),
+    }
+    for package in ("cosmo-harness", "torch", "numpy", "ray"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as a compressed npz, the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
