@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+import signal
 import sys
 import traceback
 import webbrowser
@@ -80,6 +81,7 @@ def run(
     if dry_run:
         driver.show_plan()
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers send it: ends the run as Ctrl-C does
     raise typer.Exit(driver.run(inline, address, wait or 0.0))
 
 

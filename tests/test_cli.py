@@ -131,6 +131,18 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
     assert records(folder / "killed") == records(folder / "runs/small")
 
 
+def test_a_scheduler_ends_a_run_as_ctrl_c_does(folder: Path) -> None:
+    command = [sys.executable, "-m", "harness.cli", "run", "small.yaml", "--inline", "--out", "terminated"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list((folder / "terminated/records").glob("*.json")):
+        time.sleep(0.01)
+    process.terminate()
+    said, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "go on with: harness" in said
+    assert not errors
+
+
 def test_inline_needs_no_ray(folder: Path) -> None:
     program = (
         "import sys; sys.modules['ray'] = None; sys.argv = ['harness', 'run', 'small.yaml', '--inline', '--out', 'no_ray', "

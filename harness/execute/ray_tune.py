@@ -161,7 +161,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _signals(stop: Stop, at_once: bool, watch: Watch) -> Iterator[None]:
-    """Put back the signal handlers that Tune takes over; Ctrl-C stops the run and raises KeyboardInterrupt.
+    """Put back the signal handlers that Tune takes over; Ctrl-C and SIGTERM stop the run and raise KeyboardInterrupt.
 
     at_once: it is raised on the spot, for our own Ray ends with all its workers; should it be lost in a callback, Tune's
     stop ends the run. Else Tune first stops its workers in order; a second Ctrl-C raises it on the spot.
@@ -169,22 +169,23 @@ def _signals(stop: Stop, at_once: bool, watch: Watch) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers, and only it is interrupted
         return
-    interrupt, user1 = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     interrupted = False
 
     def ask(*_: Any) -> None:
         nonlocal interrupted
         stop.asked = interrupted = True
-        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
         if at_once:
             raise KeyboardInterrupt
         watch.note("stopping the workers; Ctrl-C again to stop at once")
 
     signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGTERM, ask)  # as schedulers send it
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, interrupt)
-        signal.signal(signal.SIGUSR1, user1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if interrupted:
         raise KeyboardInterrupt

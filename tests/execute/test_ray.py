@@ -182,7 +182,8 @@ def test_without_ray_the_message_says_what_to_do(tmp_path: Path, monkeypatch: py
         run([make_job("good")], Ledger(tmp_path))
 
 
-def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(tmp_path: Path, own_home: dict[str, str]):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(tmp_path: Path, own_home: dict[str, str], number: signal.Signals):
     pytest.importorskip("ray")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -198,7 +199,10 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(tmp_path: Path, o
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(3)] == ["done\n"] * 3
         time.sleep(1)  # the sleepers are under way
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process in front
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: to every process in front
+        else:
+            process.send_signal(number)  # as a scheduler does
         _, errors = process.communicate(timeout=50)  # the sleepers alone would take longer
     finally:
         process.kill()
