@@ -37,7 +37,7 @@ def gather(ledger: Ledger, arrays: bool = True) -> Run:
     places = Counter(tuple(str(record["environment"].get(name, "–")) for name in PLACE) for record in done.values())
     known = study.get("provenance") or {}
     versions = {**known.get("packages", {}), **{name: known[name] for name in ("python", "platform") if name in known}}
-    environments = [{k: v for k, v in record["environment"].items() if k not in PLACE} for record in done.values()]
+    environments = [{k: v for k, v in record["environment"].items() if k not in (*PLACE, "attached_by")} for record in done.values()]
     return Run(
         trials=trial_table(ledger, records),
         study={
@@ -47,7 +47,7 @@ def gather(ledger: Ledger, arrays: bool = True) -> Run:
             "search": plan.get("search"),
             "edge": [asdict(table) for table in edge_tables(ledger)],
             "latency": latency_curves(ledger) if arrays else [],
-            "options": _changed_options(study["in_force"]),
+            "options": changed_options(study["in_force"], study["file"]),
             "in_force": study["in_force"],
             "versions": versions | _versions(environments),
             "hosts": [{**dict(zip(PLACE, place, strict=True)), "jobs": n} for place, n in sorted(places.items())],
@@ -101,8 +101,8 @@ def _pretrained(ledger: Ledger, record: Record, arrays: bool) -> dict[str, Any]:
     return {**found, **places, "quality": (result.get("findings") or {}).get("quality")}
 
 
-def _changed_options(in_force: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The options that differ from their defaults, each once for the methods and data sets that it holds for."""
+def changed_options(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -> list[dict[str, Any]]:
+    """The options that differ from their defaults, each once for the methods and data sets that it holds for. file: the study's."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for dataset, methods in in_force.items():
         for method, options in methods.items():
@@ -112,7 +112,8 @@ def _changed_options(in_force: dict[str, dict[str, dict[str, Any]]]) -> list[dic
                 root, _, rest = path.partition(".")
                 shown = {"method": f"{method}.{rest}", "data": f"{dataset.partition(':')[0]}.{rest}"}.get(root, path)
                 value = leaf["value"] if isinstance(leaf["value"], str) else str(leaf["value"])
-                found.setdefault((shown, value, leaf["source"]), []).append(f"{method} on {dataset}")
+                source = leaf["source"].replace(f"{file}:", f"{Path(file).name}:")
+                found.setdefault((shown, value, source), []).append(f"{method} on {dataset}")
     return [{"path": path, "value": value, "source": source, "holds_for": where} for (path, value, source), where in found.items()]
 
 

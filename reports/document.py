@@ -106,6 +106,7 @@ class Series:
     """One line: means ``y`` at ``x`` with their intervals; NaN where there is none. All tuples of one length.
 
     look: which of the looks of `reports.looks` it has, the same for a method in all figures. counts: figures behind each mean.
+    labels: what stands beside each point, if anything does.
     """
 
     name: str
@@ -115,11 +116,15 @@ class Series:
     low: tuple[float, ...]
     high: tuple[float, ...]
     counts: tuple[int, ...]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. ticks: (place, label) where the places are few. level: a dotted line's height, such as chance."""
+    """One pair of axes. ticks: (place, label) where the places are few. level: a dotted line's height, such as chance.
+
+    steps: corners (x, y) of a dotted line that rises in steps, such as a Pareto front.
+    """
 
     title: str
     x_title: str
@@ -127,6 +132,7 @@ class Panel:
     ticks: tuple[tuple[float, str], ...] = ()
     level: float | None = None
     logarithmic: bool = False
+    steps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)

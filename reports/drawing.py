@@ -108,6 +108,9 @@ def _lines(chart: Lines, legend: bool, tips: Tips) -> Drawing:
             handles.setdefault(series.name, _series(place, panel, series, index, tips))
         if panel.level is not None:
             handles[f"\0{chart.level_title}"] = place.axhline(panel.level, color=INK, linestyle=":", linewidth=1.2)
+        if panel.steps:
+            x, y = zip(*panel.steps, strict=True)
+            place.step(x, y, where="post", color=INK, linestyle=":", linewidth=1.2, zorder=1)
         _axis(place, panel)
     axes[0].set_ylim(chart.bottom, chart.top)
     axes[0].set_ylabel(chart.y_title)
@@ -122,12 +125,17 @@ def _series(place: Axes, panel: Panel, series: Series, index: int, tips: Tips) -
     place.plot(series.x, series.y, linewidth=1.6, gid=f"look-{series.look}-line-{index}", **look)
     if any(low == low and low < high for low, high in zip(series.low, series.high, strict=True)):
         name = f"look-{series.look}-band-{index}"
-        place.fill_between(series.x, series.low, series.high, alpha=0.12, linewidth=0, gid=name, **look)
+        if series.labels:  # single points: nothing is known between them
+            place.vlines(series.x, series.low, series.high, alpha=0.4, linewidth=1.6, gid=name, **look)
+        else:
+            place.fill_between(series.x, series.low, series.high, alpha=0.12, linewidth=0, gid=name, **look)
     shown = _marked([i for i, y in enumerate(series.y) if y == y])
     gid = f"look-{series.look}-mark-{index}"
     x, y = [series.x[i] for i in shown], [series.y[i] for i in shown]
     place.plot(x, y, linestyle="", marker=marker(series.look), markersize=6.5, markeredgewidth=0, gid=gid, **look)
     tips[gid] = [point_tip(panel, series, i) for i in shown]
+    for i, label in enumerate(series.labels):
+        place.annotate(label, (series.x[i], series.y[i]), (5, 5), textcoords="offset points", fontsize=8)
     return place.plot([], [], marker=marker(series.look), markeredgewidth=0, **look)[0]
 
 
@@ -141,7 +149,8 @@ def _marked(points: list[int]) -> list[int]:
 
 def point_tip(panel: Panel, series: Series, i: int) -> str:
     """What a point says: ``Cosmo at 5 %: 49.3 ± 3.8 (n = 3)``."""
-    where = dict(panel.ticks).get(series.x[i]) or value_text(series.x[i])
+    where = dict(panel.ticks).get(series.x[i]) or value_text(float(f"{series.x[i]:.4g}"))
+    where += f" ({series.labels[i]})" if series.labels else ""
     half = (series.high[i] - series.low[i]) / 2
     interval = f" ± {number(half)}" if half == half else ""
     digits = 1 if abs(series.y[i]) >= 10 else 2

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports import statistics
-from reports.document import Block, Column, Figure, Lines, Note, Panel, Prose, Series, Table, Text
+from reports.document import Block, Column, Figure, Lines, Note, Panel, Prose, Row, Series, Table, Text
 from reports.run import ACCURACY, Run
-from reports.wording import clean, listing, point_text
+from reports.wording import clean, listing, point_text, value_text
 
 KEY = ".profile_key"  # ends a column of the trials that names a device
 AGAINST = (
@@ -33,8 +33,9 @@ def edge_blocks(run: Run) -> Iterator[Block]:
         yield measured_table(table)
     for device in devices(run):
         for dataset in run.datasets:
-            yield from _latencies(run, dataset, device)
-            yield from (figure for what in AGAINST if (figure := _against(run, dataset, device, *what)))
+            costs = (figure for what in AGAINST if (figure := _against(run, dataset, device, *what)))
+            if figures := (*costs, *_latencies(run, dataset, device)):
+                yield Row(figures)
     yield _paper()
 
 
@@ -87,11 +88,12 @@ def _latencies(run: Run, dataset: str, device: str) -> Iterator[Figure]:
 
 
 def _against(run: Run, dataset: str, device: str, measured: str, title: str, factor: float) -> Figure | None:
-    """Accuracy against a cost, a mark for each method at each point of the sweep that was measured; None if nothing was."""
+    """Accuracy against a cost: a line a method through the points of the sweep that were measured, and the front; None if nothing was."""
     column = f"{device}.{measured}"
     if column not in run.trials.columns:
         return None
-    series, places = [], {}
+    lines: dict[str, list[tuple[float, float, float, float, int, str]]] = {}
+    places = {}
     for (method, point), group in run.groups(dataset).items():
         rows = [row for row in run.at(dataset, point, method) if row.get(column) is not None and not math.isnan(row[column])]
         figures = group.values(ACCURACY)
@@ -99,17 +101,22 @@ def _against(run: Run, dataset: str, device: str, measured: str, title: str, fac
             continue
         cost, gain = factor * sum(float(row[column]) for row in rows) / len(rows), 100 * float(statistics.mean(figures))
         low, high = (100 * float(end) for end in statistics.t_interval(figures)) if len(figures) > 1 else (math.nan, math.nan)
-        name = " ".join(part for part in (clean(run.title(method)), point_text(point)) if part)
-        series.append(Series(name, run.looks[method], (cost,), (gain,), (low,), (high,), (len(figures),)))
-        places[name] = (cost, gain)
-    if len(series) < 2:
+        label = ", ".join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True))
+        lines.setdefault(method, []).append((cost, gain, low, high, len(figures), label))
+        places[" ".join(part for part in (clean(run.title(method)), point_text(point)) if part)] = (cost, gain)
+    if len(places) < 2:
         return None
-    best = listing(front(places))
+    on_it = front(places)
+    series = []
+    for method, points in lines.items():
+        x, y, lows, highs, counts, labels = zip(*sorted(points), strict=True)
+        series.append(Series(clean(run.title(method)), run.looks[method], x, y, lows, highs, counts, labels if any(labels) else ()))
     what = f"Accuracy on {clean(dataset)} against {title} on {clean(device)}"
-    caption = f"On the front, than which nothing costs less and is at least as accurate: {best}. Intervals: 95 % t, over seeds."
-    chart = Lines((Panel("", title[0].upper() + title[1:], tuple(series)),), "Accuracy (%)")
+    bars = " Bars: 95 % t-intervals over seeds." if any(low == low for line in series for low in line.low) else ""
+    caption = f"{what}. Dotted: the front, than which nothing costs less and is at least as accurate: {listing(on_it)}.{bars}"
+    panel = Panel("", title[0].upper() + title[1:], tuple(series), steps=tuple(places[name] for name in on_it))
     alt = "; ".join(f"{name}: {gain:.1f} % at {cost:.4g}" for name, (cost, gain) in places.items())
-    return Figure(what, chart, f"{what}. {alt}.", caption)
+    return Figure(what, Lines((panel,), "Accuracy (%)"), f"{what}. {alt}.", caption)
 
 
 def _paper() -> Table:

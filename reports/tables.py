@@ -91,12 +91,13 @@ def samples_table(run: Run) -> Table:
 def options_table(run: Run) -> Table:
     """The options that differ from their defaults, where each was set and, if known, what it holds for."""
     options = run.study["options"]
+    every = {f"{method} on {dataset}" for dataset, methods in (run.study.get("in_force") or {}).items() for method in methods}
     rows = tuple(
         (
             Text(clean(option["path"]), code=True),
             Text(value_text(option["value"]), code=True),
             Text(clean(option["source"])),
-            Text(_holds_for(option.get("holds_for") or ["–"])),
+            Text("all" if len(every) > 1 and every == set(option.get("holds_for") or ()) else _holds_for(option.get("holds_for") or ["–"])),
         )
         for option in options
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.document import Figure, Table
+from reports.document import Figure, Row, Table
 from reports.edge import devices, edge_blocks, front
 from reports.html import render
 from reports.run import COLUMNS, Run
@@ -49,12 +49,16 @@ def run(measured: bool) -> Run:
     return Run(pd.DataFrame(rows), study)
 
 
+def drawn(of: Run) -> list[Figure]:
+    return [figure for block in edge_blocks(of) if isinstance(block, Row) for figure in block.figures]
+
+
 def test_what_was_measured_stands_beside_the_papers_table() -> None:
     blocks = list(edge_blocks(run(measured=True)))
     assert devices(run(measured=True)) == ["orin"]
     tables = [block.title for block in blocks if isinstance(block, Table)]
     assert tables == ["Training cost on <d>", "The paper's Table 3, for comparison"]
-    (figure,) = (block for block in blocks if isinstance(block, Figure))
+    (figure,) = drawn(run(measured=True))
     assert "deepsense: 31.0 % at 5" in figure.alt
     assert "deepsense and cosmo" in figure.caption  # the dearer one is the more accurate
     page = render(document(run(measured=True)))
@@ -66,7 +70,7 @@ def test_latencies_are_drawn_as_far_as_their_number_supports() -> None:
     made = run(measured=True)
     curve = {"dataset": "d", "device": "orin", "runtime": "eager", "precision": "fp32", "batch_size": 1, "n": 12}
     curves = [{**curve, "method": method, "shares": [0.0, 0.5], "seconds": [0.001, 0.002]} for method in ("deepsense", "cosmo")]
-    figure = next(block for block in edge_blocks(Run(made.trials, {**made.study, "latency": curves})) if isinstance(block, Figure))
+    _, figure = drawn(Run(made.trials, {**made.study, "latency": curves}))
     assert figure.title == "Latencies on d, measured on orin (eager fp32, batch 1)"
     assert "cosmo 1 to 2 ms" in figure.alt
     assert [line.y for line in figure.chart.panels[0].series] == [(0, 50), (0, 50)]  # type: ignore[union-attr]

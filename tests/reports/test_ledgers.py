@@ -13,7 +13,7 @@ from made_up_ledger import CLASSES, MODALITIES, write_ledger
 
 from harness.errors import InputError
 from harness.provenance import git_state, provenance
-from harness.report import formats_of, gather, write_comparison, write_reports
+from harness.report import changed_options, formats_of, gather, write_comparison, write_reports
 from reports.compare import comparison
 from reports.document import Clouds, Document, Figure, Note, Prose, Table
 from reports.sections import document
@@ -262,3 +262,19 @@ def test_notes_go_wherever_test_figures_go(tmp_path: Path) -> None:
     assert all(any("Leakage" in note.text for note in figure.notes) for figure in shown)
     assert not any(isinstance(block, Prose) and "nothing was chosen by" in block.text for block in made.blocks)
     assert isinstance(made.notes[0], Note)
+
+
+def test_every_changed_option_is_told_once_with_the_line_of_its_file() -> None:
+    def leaf(value: object, source: str) -> dict[str, object]:
+        return {"value": value, "source": source}
+
+    stages = {"stage1.epochs": leaf(3, "/home/me/s.yaml:4"), "stage2.lr": leaf(0.1, "--set stage2.lr=0.1"), "seeds": leaf(5, "default")}
+    own = {"method.lambda": leaf(0.5, "/home/me/s.yaml:9"), "data.stride": leaf(7, "sweep")}
+    told = changed_options({"d:x": {"cosmo": {**stages, **own}, "cmc": stages}}, "/home/me/s.yaml")
+    assert [(option["path"], option["value"], option["source"]) for option in told] == [
+        ("stage1.epochs", "3", "s.yaml:4"),
+        ("stage2.lr", "0.1", "--set stage2.lr=0.1"),
+        ("cosmo.lambda", "0.5", "s.yaml:9"),
+        ("d.stride", "7", "sweep"),
+    ]
+    assert [len(option["holds_for"]) for option in told] == [2, 2, 1, 1]
