@@ -26,7 +26,7 @@ def export(
     device: Annotated[Optional[str], typer.Option(help="Of this device; else of all offline ones.")] = None,
 ) -> None:
     """Write a bundle of the measurements that a run still needs, to be carried to the device."""
-    from harness.edge.carry import export as write
+    from harness.carry import export as write
     from harness.ledger import Ledger
 
     jobs = write(Ledger.open(run_folder), bundle, data, device)
@@ -65,7 +65,7 @@ def import_(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="What `harness edge measure` has written.")],
 ) -> None:
     """Take what was measured into the run; refuse what is not the run's."""
-    from harness.edge.carry import import_ as take
+    from harness.carry import import_ as take
     from harness.ledger import Ledger
     from harness.summary import show_edge
 
@@ -96,8 +96,8 @@ def join(
 ) -> None:
     """Make this device a node of a Ray cluster, until Ctrl-C."""
     from harness.edge.join import join as stay
-    from harness.edge.settings import HERE, NAME
     from harness.errors import InputError
+    from harness.measuring import HERE, NAME
 
     if name in HERE or not re.fullmatch(NAME, name):
         raise InputError(f"{name!r} can't be a device's name: letters, digits, dots and dashes, and neither cpu nor cuda")

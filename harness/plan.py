@@ -21,11 +21,11 @@ from harness import registry
 from harness.data import cache
 from harness.data.base import Dataset, Recordings
 from harness.data.splits import draw_labelled, draw_unlabelled, labelled_from_list, resolve_split, split_indices
-from harness.edge.settings import VERSION as PROFILE_VERSION
 from harness.errors import InputError, Problem, StudyError
 from harness.jobs import Job
 from harness.keys import array_key, content_key
 from harness.ledger import Record
+from harness.measuring import VERSION as PROFILE_VERSION
 from harness.method import Method, Task
 from harness.search import Candidate, Tuning, draw
 from harness.study import DatasetEntry, Settings, Study

@@ -10,24 +10,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from harness.options import Options, Positive
+from harness.measuring import LatencySettings
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 CONFIDENCE = 0.99
 PLENTY = 100_000  # latencies at most, so that a fast model on a long window doesn't fill the memory
-
-
-class LatencySettings(Options):
-    """How long a model is timed: at least ``seconds`` and at least ``count`` queries, after ``warmup`` that don't count."""
-
-    seconds: Annotated[float, Field(gt=0)] = 10.0
-    count: Positive = 100
-    warmup: Positive = 10
 
 
 @dataclass(frozen=True)

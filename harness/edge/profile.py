@@ -23,9 +23,9 @@ from harness.edge.latency import agreement, refuse, summary, time_queries
 from harness.edge.meter import MeterError
 from harness.edge.recorder import Recorder, choose
 from harness.edge.runtimes import Infer, Unavailable, build
-from harness.edge.settings import Measuring
 from harness.edge.state import device_state, throttling
 from harness.jobs import Inputs, Job
+from harness.measuring import Measuring
 from harness.method import Classifier, Method, Progress
 from harness.options import Stage2
 from harness.training import Material

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from harness.edge.bundle import code_version
 from harness.edge.look import Finding, command_here, look_here
-from harness.edge.settings import Device
 from harness.errors import InputError
 from harness.jobs import Job
+from harness.measuring import Device
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
 FAILED = 255  # ssh's own exit status

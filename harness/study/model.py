@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from harness.data.splits import Split
-from harness.edge.settings import Edge
+from harness.measuring import Edge
 from harness.options import Options, Positive, Stage1, Stage2
 
 

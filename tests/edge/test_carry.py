@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from small import planned, profiles, run, without_times
 
+from harness.carry import export, import_
 from harness.edge.bundle import read_bundle, read_result
-from harness.edge.carry import export, import_
 from harness.errors import InputError
 from harness.ledger import Ledger
 from harness.table import trial_table

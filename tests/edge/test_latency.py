@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.edge.latency import LatencySettings, Timed, agreement, needed, refuse, summary, time_queries
+from harness.edge.latency import Timed, agreement, needed, refuse, summary, time_queries
+from harness.measuring import LatencySettings
 
 
 def test_the_counts_that_percentiles_need_are_loadgens() -> None:

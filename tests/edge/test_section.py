@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from small import planned, profiles
 
-from harness.edge.settings import Device
 from harness.errors import StudyError
 from harness.ledger import Ledger
+from harness.measuring import Device
 from harness.plan import make_plan
 from harness.study import bundled_studies, read_study
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import Self
 
-from harness.edge.latency import LatencySettings
 from harness.options import Options, Positive
 
 VERSION = "1"  # of what is measured and how; raise when it changes: it is in every profile job's key
@@ -54,6 +53,14 @@ class Device(Options):
     @property
     def runs_on(self) -> str:
         return self.kind or (self.name if self.name in HERE else "cpu")
+
+
+class LatencySettings(Options):
+    """How long a model is timed: at least ``seconds`` and at least ``count`` queries, after ``warmup`` that don't count."""
+
+    seconds: Annotated[float, Field(gt=0)] = 10.0
+    count: Positive = 100
+    warmup: Positive = 10
 
 
 class Measuring(Options):
