@@ -18,6 +18,7 @@ import pytest
 from small import planned, profiles, run, without_times
 
 from harness.carry import export, import_
+from harness.edge import bundle
 from harness.edge.bundle import read_bundle, read_result
 from harness.errors import InputError
 from harness.ledger import Ledger
@@ -165,11 +166,8 @@ def test_export_notices_that_the_study_is_no_longer_the_runs(tmp_path: Path, mon
 
 
 def test_the_edge_room_needs_no_ray() -> None:
-    modules = [
-        path.relative_to(Path(export.__code__.co_filename).parents[2]).with_suffix("")
-        for path in Path(export.__code__.co_filename).parent.glob("*.py")
-    ]
-    names = [".".join(path.parts) for path in modules if path.name != "__init__"]
+    room = Path(bundle.__file__).parent
+    names = ["harness.carry", *(f"harness.edge.{path.stem}" for path in room.glob("*.py") if path.stem != "__init__")]
     text = f"import sys, importlib; sys.modules['ray'] = None; [importlib.import_module(n) for n in {names}]"
     subprocess.run([sys.executable, "-c", text], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 
