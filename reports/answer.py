@@ -84,6 +84,8 @@ def _margin(by: Lead, other: str) -> str:
     """How far ahead, in words. The higher mean may be behind on the seeds that both have, where some trials are missing."""
     if not by.n:
         return f"next is {other}, with no seed in common"
+    if abs(by.mean) < 0.0005:
+        return f"level with {other}"
     if by.mean < 0:
         return f"though {number(-100 * by.mean)} points below {other} on the seeds that both have"
     return f"{number(100 * by.mean)} points above {other}"

@@ -119,3 +119,9 @@ def test_a_higher_mean_that_is_behind_where_both_have_figures_says_so() -> None:
     assert "Cosmo has the highest mean accuracy" in text
     assert "though 2.0 points below CMC on the seeds that both have" in text
     assert "1 failed" in text
+
+
+def test_a_tie_is_called_level() -> None:
+    text = told({"cmc": [0.3], "cosmo": [0.3]})
+    assert "30.0 % (1 seed), level with" in text
+    assert "0.0 points" not in text
