@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 from reports import statistics
 from reports.comparison import Lead, lead
-from reports.run import ACCURACY, Group, Metric, Run
+from reports.run import ACCURACY, Group, Metric, Run, is_number
 from reports.tables import measure
 from reports.wording import clean, count, listing, number, percent, point_text, value_text
 
+MOST_TOLD = 4  # points of a sweep over names
+
 
 def answer(run: Run, dataset: str, metric: Metric = ACCURACY) -> list[str]:
-    """What the trials of one data set say, as sentences: the first point of its sweep, then the sweep as a whole."""
+    """What the trials of one data set say, as sentences: the first point of its sweep, then the sweep as a whole.
+
+    Of a sweep over a few names, such as readings, all points: there no first one stands for the others.
+    """
     groups = list(run.groups(dataset).values())
     contests = [[group for group in groups if group.point == point] for point in run.points(dataset)]
     contests = [contest for contest in contests if _ranked(contest, metric)]
@@ -20,7 +25,9 @@ def answer(run: Run, dataset: str, metric: Metric = ACCURACY) -> list[str]:
         return [f"On {clean(dataset)} no trial has been done, so there is no answer yet."]
     if len(run.methods) == 1:
         return _one_method(run, dataset, groups, metric)
-    return [_contest(run, dataset, contests[0], metric), *_over_sweep(run, contests, metric)]
+    named = not all(is_number(value) for contest in contests for value in contest[0].point.values)
+    told = contests if named and len(contests) <= MOST_TOLD else contests[:1]
+    return [*(_contest(run, dataset, contest, metric) for contest in told), *_over_sweep(run, contests, metric)]
 
 
 def _contest(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> str:

@@ -144,7 +144,8 @@ def _friedman(run: Run, dataset: str, point: Point, metric: Metric) -> Iterator[
         return
     statistic, p = statistics.friedman(scores)
     verdict = "at least one method differs" if p <= ALPHA else "no difference is shown"
-    yield Prose(f"{where}, Friedman's test over {count(n, 'block')}: χ² = {number(statistic, 2)}, p = {p_text(p)}, so {verdict}.")
+    said = p_text(p) if p_text(p).startswith("<") else f"= {p_text(p)}"
+    yield Prose(f"{where}, Friedman's test over {count(n, 'block')}: χ² = {number(statistic, 2)}, p {said}, so {verdict}.")
     critical = statistics.critical_difference(n, k)
     if critical >= k - 1:
         least = next(blocks for blocks in range(n, 10_000) if statistics.critical_difference(blocks, k) < k - 1)

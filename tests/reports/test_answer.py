@@ -125,3 +125,11 @@ def test_a_tie_is_called_level() -> None:
     text = told({"cmc": [0.3], "cosmo": [0.3]})
     assert "30.0 % (1 seed), level with" in text
     assert "0.0 points" not in text
+
+
+def test_of_a_sweep_over_names_every_point_is_told() -> None:
+    figures = {"cmc": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}
+    text = told(figures, {"cosmo.reading": ["paper", "recommended"]})
+    assert text.count("Cosmo is best") == 2
+    assert told(figures, {"cosmo.lambda": [0.2, 0.8]}).count("Cosmo is best") == 1
+    assert told(figures, {"cosmo.without": list("abcde")}).count("Cosmo is best") == 1
