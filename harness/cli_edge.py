@@ -48,6 +48,8 @@ def measure(
     def told(said: dict[str, Any]) -> None:
         if tell:
             print(json.dumps(said), flush=True)
+        elif "waiting" in said:
+            out.print(f"waiting: {said['waiting']}")
         elif "title" in said:
             out.print(f"measuring {said['title']}")
         elif "epoch" in said and said["loss"] is not None and not math.fmod(said["epoch"], 10):

@@ -7,16 +7,21 @@ it keeps what there is if the device goes away.
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import math
+import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
 from harness.edge.bundle import Bundle, read_bundle, write_result
@@ -33,20 +38,37 @@ Told = Callable[[dict[str, Any]], None]
 def measure(bundle: Path, result: Path, told: Told = lambda said: None) -> int:
     """Measure all jobs of a bundle into a result file; how many failed. told: hears of progress and parts.
 
-    A job that fails is recorded as such, with what was measured of it, and the others go on. Raises `InputError` for a bundle
-    that can't be used, or a result that couldn't be written, before anything is measured.
+    Waits until no other measurement of this user's runs on this device: they would measure each other. A job that fails is
+    recorded as such, with what was measured of it, and the others go on. Raises `InputError` for a bundle that can't be used,
+    or a result that couldn't be written, before anything is measured.
     """
     asked = read_bundle(bundle)
     reserve = _reserve(result)
     records: list[dict[str, Any]] = []
     artefacts: dict[str, dict[str, bytes]] = {}
-    for job in asked.jobs:
-        record, left = _one(job, asked, told)
-        records.append(record)
-        artefacts[job.key] = left
+    with _alone(told):
+        for job in asked.jobs:
+            record, left = _one(job, asked, told)
+            records.append(record)
+            artefacts[job.key] = left
     reserve.unlink(missing_ok=True)
     write_result(result, records, artefacts)
     return sum(record["status"] == "failed" for record in records)
+
+
+@contextmanager
+def _alone(told: Told) -> Iterator[None]:
+    """Hold what only one measurement on this device can hold; it is free again when its process ends, however it does."""
+    lock = FileLock(Path(tempfile.gettempdir(), f"harness-measuring-{getattr(os, 'getuid', getpass.getuser)()}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        told({"waiting": "another measurement runs on this device"})
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _one(job: Job, bundle: Bundle, told: Told) -> tuple[dict[str, Any], dict[str, bytes]]:
