@@ -16,7 +16,7 @@ from harness.ledger import Ledger
 from harness.live import silence, stopped
 from harness.summary import show_choices, show_failures
 from harness.table import trial_table
-from harness.terminal import span
+from harness.terminal import left_text, span
 
 STATES = ("done", "failed", "running", "waiting")
 STOPPED = "stopped"  # by a search
@@ -74,7 +74,7 @@ def _pace(live: Mapping[str, Any]) -> str:
     ended, elapsed, left = live["done"] + live["failed"], live["elapsed_seconds"], live["seconds_left"]
     parts = [f"process {live['pid']} on {live['host']} for {span(elapsed + silence(live))}"]
     parts += [f"{60 * ended / elapsed:.1f} jobs a minute"] if ended else []
-    parts += ["time left not known yet" if left is None else f"about {span(max(0.0, left - silence(live)))} left"]
+    parts += [left_text(None if left is None else left - silence(live))]
     return " · ".join(parts)
 
 

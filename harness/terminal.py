@@ -121,8 +121,7 @@ class Tally:
         parts += [f"{self.shared} shared"] if self.shared else []
         parts += [span(self.elapsed)]
         if self.ended < self.total:
-            left = self.time_left
-            parts += ["time left not known yet" if left is None else f"about {span(left)} left"]
+            parts += [left_text(self.time_left)]
         return " · ".join(parts)
 
 
@@ -210,6 +209,13 @@ class RichWatch:
         if len(running) > room:
             table.add_row(Text(f"and {len(running) - room} more"), Text(""))
         return table
+
+
+def left_text(seconds: float | None) -> str:
+    """``about 2 min 05 s left``, as far as it is known."""
+    if seconds is None:
+        return "time left not known yet"
+    return f"about {span(seconds)} left" if seconds >= 1 else "done any moment now"
 
 
 def watch_for(console: Console, tally: Tally) -> RichWatch | PlainWatch:

@@ -60,7 +60,7 @@ def test_time_left_is_told_only_from_jobs_of_the_same_kind():
     assert tally.time_left == 5
     clock.now += 15
     assert tally.time_left == 0
-    assert "2 of 4 jobs done · 1 failed · 1 running · 2 min 00 s · about 0.0 s left" in tally.summary
+    assert "2 of 4 jobs done · 1 failed · 1 running · 2 min 00 s · done any moment now" in tally.summary
     tally.finished(C, DONE)
     assert "left" not in tally.summary
 
