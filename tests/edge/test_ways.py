@@ -16,7 +16,7 @@ from harness.ledger import Ledger
 STUDY = Path(__file__).parents[2] / "studies/edge_cost.yaml"
 SMALL = (
     "datasets=[usc-had]", "methods=[deepsense, cosmo]", "label_rate=0.01", "unlabeled=64", "stage1.epochs=1", "stage2.epochs=4",
-    "edge.epochs=2", "edge.idle_seconds=1.5", "edge.hertz=100", "edge.batch_sizes=[1, 8]",
+    "edge.epochs=2", "edge.idle_seconds=2.5", "edge.hertz=100", "edge.batch_sizes=[1, 8]",
     "edge.latency={seconds: 0.05, count: 12, warmup: 1}",
 )  # fmt: skip
 TRACE = "seconds,VDD_IN_watts\n0,4\n0.5,6\n1,4\n"
