@@ -15,7 +15,7 @@ from harness.ledger import Ledger
 
 STUDY = Path(__file__).parents[2] / "studies/edge_cost.yaml"
 SMALL = (
-    "datasets=[usc-had]", "methods=[deepsense, cosmo]", "label_rate=0.01", "unlabeled=64", "stage1.epochs=1", "stage2.epochs=4",
+    "datasets=[usc-had]", "methods=[cosmo]", "label_rate=0.01", "unlabeled=64", "stage1.epochs=1", "stage2.epochs=4",
     "edge.epochs=2", "edge.idle_seconds=2.5", "edge.hertz=100", "edge.batch_sizes=[1, 8]",
     "edge.latency={seconds: 0.05, count: 12, warmup: 1}",
 )  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_trial_has_the_same_record_however_its_device_is_attached(
         if record["kind"] == "profile":
             assert record["status"] == "done", record["error"]
             by_trial.setdefault(record["result"]["trial"], {})[record["content"]["on"]] = record
-    assert len(by_trial) == 2
+    assert len(by_trial) == 1
     for records in by_trial.values():
         ways = {name: record["environment"]["attached_by"] for name, record in records.items()}
         assert ways == {"cpu": "here", "node": "ray", "orin": "ssh", "box": "bundle"}
