@@ -23,8 +23,8 @@ from rich.console import Console
 from harness.execute.ray_tune import RayExecutor
 from harness.ledger import Ledger
 from harness.plan import make_plan
+from harness.show.progress import PlainWatch, Tally
 from harness.study import read_study
-from harness.terminal import PlainWatch, Tally
 
 STUDY = """\
 study: tiny

@@ -72,7 +72,7 @@ class Runs:
             self._environment.pop(name, None)
 
     def start(self, out: str, log: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "harness.cli", "run", "killed.yaml", "--out", out]
+        command = [sys.executable, "-m", "harness", "run", "killed.yaml", "--out", out]
         with log.open("wb") as file:
             return subprocess.Popen(command, cwd=self.folder, env=self._environment, stdout=file, stderr=subprocess.STDOUT)
 

@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--after", type=float, default=0.3)
     parser.add_argument("--set", action="append", default=[])
     given = parser.parse_args()
-    command = [sys.executable, "-m", "harness.cli", "run", given.study, *(["--data", given.data] if given.data else [])]
+    command = [sys.executable, "-m", "harness", "run", given.study, *(["--data", given.data] if given.data else [])]
     command += [part for value in given.set for part in ("--set", value)]
     cluster = OwnCluster()
     try:

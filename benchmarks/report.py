@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from made_up_ledger import write_ledger
 
-from harness.report import gather, write_document
+from harness.results.gather import gather, write_document
 from reports.formats import FORMATS
 from reports.sections import document
 

@@ -61,14 +61,14 @@ class Driver:
 
     def show_plan(self) -> None:
         """The plan in words and a table; what `--dry-run` prints."""
-        from harness.summary import show_plan
+        from harness.show.tables import show_plan
 
         show_plan(self.planned, self.todo, self.console)
 
     def run(self, inline: bool, address: str | None, wait_seconds: float = 0.0) -> int:
         """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
-        from harness.report import write_reports
-        from harness.summary import show_result
+        from harness.results.gather import write_reports
+        from harness.show.tables import show_result
 
         search = self.planned.study.file.search
         if inline and search and search.scheduler != "none":
@@ -107,8 +107,8 @@ class Driver:
 
     def _execute(self, todo: list[Job], inline: bool, address: str | None, wait_seconds: float) -> None:
         from harness.execute.inline import InlineExecutor
-        from harness.live import Live
-        from harness.terminal import Tally, watch_for
+        from harness.show.heartbeat import Live
+        from harness.show.progress import Tally, watch_for
 
         first, apart = todo, list[Job]()
         executor: Executor = InlineExecutor()
@@ -118,7 +118,7 @@ class Driver:
                 f"device {name} is a node of a Ray cluster, which --inline has not: give --address, or ssh or offline for {name}"
             )
         if any(job.way == "ssh" for job in todo):
-            from harness.edge.ssh import require
+            from harness.edge.attach.ssh import require
 
             require(todo)
         if not inline:

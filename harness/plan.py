@@ -25,10 +25,10 @@ from harness.errors import InputError, Problem, StudyError
 from harness.jobs import Job
 from harness.keys import array_key, content_key
 from harness.ledger import Record
-from harness.measuring import VERSION as PROFILE_VERSION
 from harness.method import Method, Task
 from harness.search import Candidate, Tuning, draw
 from harness.study import DatasetEntry, Settings, Study
+from harness.study.edge import VERSION as PROFILE_VERSION
 from harness.study.settings import fields_in_force
 from harness.study.space import Dimension
 from harness.training import VERSION as TRAINING_VERSION

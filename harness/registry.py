@@ -33,11 +33,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fantasy-device": "harness.data.fantasy_device:FantasyDevice",
     },
     "meters": {
-        "ina3221": "harness.edge.meters.ina3221:Ina3221",
-        "jtop": "harness.edge.meters.jtop:Jtop",
-        "nvml": "harness.edge.meters.nvml:Nvml",
-        "rapl": "harness.edge.meters.rapl:Rapl",
-        "replay": "harness.edge.meters.replay:Replay",
+        "ina3221": "harness.edge.power.meters.ina3221:Ina3221",
+        "jtop": "harness.edge.power.meters.jtop:Jtop",
+        "nvml": "harness.edge.power.meters.nvml:Nvml",
+        "rapl": "harness.edge.power.meters.rapl:Rapl",
+        "replay": "harness.edge.power.meters.replay:Replay",
     },
 }
 

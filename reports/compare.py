@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.comparison import compare
-from reports.differences import pairs_table
 from reports.document import Block, Column, Document, Note, Prose, Section, Table, Text
-from reports.figures import differences
+from reports.overview import run_names
+from reports.parts.figures import differences
+from reports.parts.pairwise import pairs_table
+from reports.parts.tables import measure
 from reports.run import METRICS, Group, Metric, Point, Run
-from reports.several import run_names
-from reports.tables import measure
-from reports.wording import clean, count, measure_text, point_text, status_notes, value_text
+from reports.text import clean, count, measure_text, point_text, status_notes, value_text
 
 HOW = (
     "Trials pair where data set, method, point and seed are the same and both were trained on the same labelled samples and tested on "

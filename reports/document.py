@@ -105,7 +105,7 @@ class Table:
 class Series:
     """One line: means ``y`` at ``x`` with their intervals; NaN where there is none. All tuples of one length.
 
-    look: which of the looks of `reports.looks` it has, the same for a method in all figures. counts: figures behind each mean.
+    look: which of the looks of `reports.style` it has, the same for a method in all figures. counts: figures behind each mean.
     labels: what stands beside each point, if anything does.
     """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from reports.looks import looks
+from reports.style import looks
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and a caller with a table has done so already
     import pandas as pd

@@ -6,14 +6,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from reports.answer import answer
-from reports.differences import HOW, ablation_blocks, comparison_blocks
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
-from reports.edge import edge_blocks
-from reports.figures import all_curves, curves, heats, numeric_option
-from reports.inside import class_blocks, cost_table, learning_blocks, modality_blocks, size_table
-from reports.run import METRICS, Run
-from reports.tables import (
+from reports.parts.answer import answer
+from reports.parts.diagnostics import class_blocks, cost_table, learning_blocks, modality_blocks, size_table
+from reports.parts.edge import edge_blocks
+from reports.parts.figures import all_curves, curves, heats, numeric_option
+from reports.parts.pairwise import HOW, ablation_blocks, comparison_blocks
+from reports.parts.tables import (
     data_table,
     hosts_table,
     main_table,
@@ -23,7 +22,8 @@ from reports.tables import (
     trials_table,
     versions_table,
 )
-from reports.wording import clean, count, listing, point_text, status_notes, value_text
+from reports.run import METRICS, Run
+from reports.text import clean, count, listing, point_text, status_notes, value_text
 
 READING = (
     "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and how the weights "

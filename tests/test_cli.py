@@ -27,7 +27,7 @@ options:
 def harness(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "200", **variables}
     environment.pop("HARNESS_DATA", None)
-    command = [sys.executable, "-m", "harness.cli", *arguments]
+    command = [sys.executable, "-m", "harness", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -115,7 +115,7 @@ def test_status_and_report(folder: Path) -> None:
 
 
 def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
-    command = [sys.executable, "-m", "harness.cli", "run", "small.yaml", "--inline", "--out", "killed"]
+    command = [sys.executable, "-m", "harness", "run", "small.yaml", "--inline", "--out", "killed"]
     found = folder / "killed/records"
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     while process.poll() is None and len(list(found.glob("*.json"))) < 3:
@@ -132,7 +132,7 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
 
 
 def test_a_scheduler_ends_a_run_as_ctrl_c_does(folder: Path) -> None:
-    command = [sys.executable, "-m", "harness.cli", "run", "small.yaml", "--inline", "--out", "terminated"]
+    command = [sys.executable, "-m", "harness", "run", "small.yaml", "--inline", "--out", "terminated"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list((folder / "terminated/records").glob("*.json")):
         time.sleep(0.01)

@@ -40,7 +40,7 @@ class Example:
         program, *arguments = shlex.split(command)
         if program == "pip":
             arguments += ["--target", str(self.installed), "--quiet", "--no-index", "--disable-pip-version-check"]
-        programs = {"pip": ["-m", "pip"], "harness": ["-m", "harness.cli"], "python": []}
+        programs = {"pip": ["-m", "pip"], "harness": ["-m", "harness"], "python": []}
         environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": os.pathsep.join([str(self.installed), *sys.path])}
         environment.pop("HARNESS_DATA", None)
         whole = [sys.executable, *programs[program], *arguments]

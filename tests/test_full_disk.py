@@ -23,7 +23,7 @@ PROGRAM = """
 import subprocess, sys, time
 from pathlib import Path
 disk = Path(sys.argv[1])
-run = [sys.executable, "-m", "harness.cli", "run", "small.yaml", "--inline", "--out", str(disk / "run")]
+run = [sys.executable, "-m", "harness", "run", "small.yaml", "--inline", "--out", str(disk / "run")]
 first = subprocess.Popen(run)
 while first.poll() is None and not list((disk / "run/records").glob("[!.]*.json")):
     time.sleep(0.01)

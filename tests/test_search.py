@@ -19,11 +19,11 @@ from harness.driver import Driver
 from harness.errors import InputError, StudyError
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
-from harness.report import write_reports
+from harness.results.gather import write_reports
+from harness.results.table import trial_table
 from harness.search import Candidate, Tuning
-from harness.status import show_status
+from harness.show.status import show_status
 from harness.study import read_study
-from harness.table import trial_table
 
 pytest.importorskip("ray")
 
@@ -230,7 +230,7 @@ def test_test_labels_have_no_part_in_the_choice(tmp_path: Path) -> None:
 
 def test_a_search_killed_in_the_middle_goes_on_where_it_was(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY)
-    command = [sys.executable, "-m", "harness.cli", "run", "study.yaml", "--inline", "--out", "killed"]
+    command = [sys.executable, "-m", "harness", "run", "study.yaml", "--inline", "--out", "killed"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     records = tmp_path / "killed/records"
     while process.poll() is None and len(list(records.glob("*.json"))) < 3:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.measuring import LatencySettings
+from harness.study.edge import LatencySettings
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 CONFIDENCE = 0.99

@@ -18,16 +18,16 @@ from torch import Tensor
 
 from harness import registry
 from harness.data.base import Recordings
-from harness.edge.energy import EnergyWindow, Trace, energy_window
 from harness.edge.latency import agreement, refuse, summary, time_queries
-from harness.edge.meter import MeterError
-from harness.edge.recorder import Recorder, choose
+from harness.edge.power.energy import EnergyWindow, Trace, energy_window
+from harness.edge.power.meter import MeterError
+from harness.edge.power.recorder import Recorder, choose
 from harness.edge.runtimes import Infer, Unavailable, build
 from harness.edge.state import device_state, throttling
 from harness.jobs import Inputs, Job
-from harness.measuring import Measuring
 from harness.method import Classifier, Method, Progress
 from harness.options import Stage2
+from harness.study.edge import Measuring
 from harness.training import Material
 from harness.training.job import material_of, npz_bytes, pretrained_of
 from harness.training.stage2 import Training

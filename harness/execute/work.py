@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from harness import registry
 from harness.data.base import Recordings
-from harness.edge.attach import perform_profile
+from harness.edge.attach.run_profile import perform_profile
 from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
 from harness.method import Method, Progress
 from harness.options import Stage1, Stage2
@@ -94,7 +94,7 @@ def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[
     """Figures of stage 2: curves over the epochs looked at; which epoch counts is chosen later, from the record alone.
 
     per_class: part → accuracy of each class at the last look, None where the part has no such sample; for other looks, and
-    for confusion matrices, see `harness.results`.
+    for confusion matrices, see `harness.results.artefacts`.
     """
     curves, per_class = {}, {}
     for part, predictions in done.predictions.items():

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from harness.data.splits import Split
-from harness.measuring import Edge
 from harness.options import Options, Positive, Stage1, Stage2
+from harness.study.edge import Edge
 
 
 def _unlabeled(value: Any) -> Any:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from harness.edge.join import ASK_HEAD
+from harness.edge.attach.join import ASK_HEAD
 
 
 def free_port() -> int:

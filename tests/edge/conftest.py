@@ -53,7 +53,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         except OSError:
             time.sleep(0.1)
     (folder / "harness").write_text(
-        f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))}\nexec {sys.executable} -m harness.cli "$@"\n'
+        f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))}\nexec {sys.executable} -m harness "$@"\n'
     )
     (folder / "harness").chmod(0o755)
     options = ["-p", str(port), "-i", f"{folder}/user_key", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known"]

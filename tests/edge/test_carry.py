@@ -18,16 +18,16 @@ import pytest
 from filelock import FileLock
 from small import planned, profiles, run, without_times
 
-from harness.carry import export, import_
-from harness.edge import bundle
-from harness.edge.bundle import read_bundle, read_result
+from harness.edge.attach import bundle
+from harness.edge.attach.bundle import read_bundle, read_result
 from harness.errors import InputError
 from harness.ledger import Ledger
-from harness.table import trial_table
+from harness.offline import export, import_
+from harness.results.table import trial_table
 
 DEVICES = "[cpu, {name: orin, offline: true}]"
 pytestmark = pytest.mark.slow  # its fixture measures four jobs, each in a process of its own
-NO_RAY = "import sys; sys.modules['ray'] = None; from harness.edge.measure import main; main(); assert sys.modules['ray'] is None"
+NO_RAY = "import sys; sys.modules['ray'] = None; from harness.edge.attach.measure import main; main(); assert sys.modules['ray'] is None"
 
 
 def measured(bundle: Path, result: Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -168,7 +168,7 @@ def test_export_notices_that_the_study_is_no_longer_the_runs(tmp_path: Path, mon
 
 def test_of_two_measurements_on_a_device_one_waits(carried: tuple[Ledger, Path, Path], tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-m", "harness.cli", "edge", "measure", str(carried[1]), "--out", str(tmp_path / "result.zip")]
+    command = [sys.executable, "-m", "harness", "edge", "measure", str(carried[1]), "--out", str(tmp_path / "result.zip")]
     with FileLock(tmp_path / f"harness-measuring-{os.getuid()}.lock"):
         process = subprocess.Popen(command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
@@ -180,7 +180,7 @@ def test_of_two_measurements_on_a_device_one_waits(carried: tuple[Ledger, Path, 
 
 def test_the_edge_room_needs_no_ray() -> None:
     room = Path(bundle.__file__).parent
-    names = ["harness.carry", *(f"harness.edge.{path.stem}" for path in room.glob("*.py") if path.stem != "__init__")]
+    names = ["harness.offline", *(f"harness.edge.{path.stem}" for path in room.glob("*.py") if path.stem != "__init__")]
     text = f"import sys, importlib; sys.modules['ray'] = None; [importlib.import_module(n) for n in {names}]"
     subprocess.run([sys.executable, "-c", text], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.edge.energy import Trace, energy_window
-from harness.edge.meter import Channel
+from harness.edge.power.energy import Trace, energy_window
+from harness.edge.power.meter import Channel
 
 BOARD = Channel("VDD_IN", "power", "the whole module", True)
 COUNTER = Channel("gpu-0", "counter", "GPU 0", True)

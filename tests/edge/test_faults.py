@@ -13,10 +13,10 @@ from small import planned, profiles, run
 from trees import jetson
 
 from harness.edge.profile import extrapolated
-from harness.edge.table import edge_tables
 from harness.jobs import Job
 from harness.ledger import Record
 from harness.method import Progress
+from harness.results.profiles import edge_tables
 
 
 class Meddling:
@@ -43,7 +43,7 @@ class Meddling:
 def measuring(pid: int) -> list[int]:
     """The measuring processes that a process has started; it may have others, such as a Ray of its own."""
     found = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
-    return [child for child in found if b"harness.edge.measure" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in found if b"harness.edge.attach.measure" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ import pytest
 from attached import free_port, resources, wait_for
 from small import STUDY
 
-from harness.edge.join import look_for_ray, look_there
-from harness.edge.look import look_here
+from harness.edge.attach.join import look_for_ray, look_there
+from harness.edge.attach.probe import look_here
 from harness.errors import InputError
 
 
@@ -39,14 +39,14 @@ def test_what_is_found_here_names_versions_meters_and_power_mode() -> None:
 @pytest.mark.slow
 def test_a_node_joins_is_measured_on_and_leaves(head: tuple[str, dict[str, str]], tmp_path: Path) -> None:
     address, environment = head
-    command = [sys.executable, "-m", "harness.cli", "edge", "join", "--address", address, "--name", "orin"]
+    command = [sys.executable, "-m", "harness", "edge", "join", "--address", address, "--name", "orin"]
     joined = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: "edge:orin" in (resources(address, environment) or []), 120)
     taken = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert taken.returncode == 2
     assert "orin is taken by another node" in taken.stderr
     (tmp_path / "s.yaml").write_text(STUDY.format(methods="deepsense", devices="[cpu, {name: orin}]", meter="none", idle=0, seconds=0.05))
-    run = [sys.executable, "-m", "harness.cli", "run", "s.yaml", "--address", address]
+    run = [sys.executable, "-m", "harness", "run", "s.yaml", "--address", address]
     done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = [json.loads(path.read_text()) for path in (tmp_path / "runs/small/records").iterdir()]

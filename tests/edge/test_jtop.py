@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.edge.energy import energy_window
-from harness.edge.recorder import Recorder, probe
+from harness.edge.power.energy import energy_window
+from harness.edge.power.recorder import Recorder, probe
 
 pytest.importorskip("jtop", reason="jetson-stats is not installed")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.edge.latency import Timed, agreement, needed, refuse, summary, time_queries
-from harness.measuring import LatencySettings
+from harness.study.edge import LatencySettings
 
 
 def test_the_counts_that_percentiles_need_are_loadgens() -> None:

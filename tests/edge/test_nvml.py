@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.edge.energy import EnergyWindow, energy_window
-from harness.edge.recorder import Recorder, choose, probe
+from harness.edge.power.energy import EnergyWindow, energy_window
+from harness.edge.power.recorder import Recorder, choose, probe
 
 pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
 

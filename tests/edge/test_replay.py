@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.edge.energy import energy_window
-from harness.edge.recorder import Recorder, probe
+from harness.edge.power.energy import energy_window
+from harness.edge.power.recorder import Recorder, probe
 
 
 def test_a_curve_gives_its_integral_and_says_that_nothing_was_measured(tmp_path: Path) -> None:

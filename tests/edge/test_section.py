@@ -9,9 +9,9 @@ from small import planned, profiles
 
 from harness.errors import StudyError
 from harness.ledger import Ledger
-from harness.measuring import Device
 from harness.plan import make_plan
 from harness.study import bundled_studies, read_study
+from harness.study.edge import Device
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_study_without_the_section_has_the_keys_it_had(tmp_path: Path) -> None
 
 def test_an_older_runs_plan_is_still_read(tmp_path: Path) -> None:
     """A plan.json from before there were profile jobs."""
-    from harness.table import trial_table
+    from harness.results.table import trial_table
 
     plan, ledger = planned(tmp_path)
     content = plan.to_json()

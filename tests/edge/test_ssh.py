@@ -9,10 +9,10 @@ import pytest
 from ruamel.yaml import YAML
 from small import planned, profiles, run, without_times
 
-from harness.edge import ssh
-from harness.edge.ssh import require, serve_lines
+from harness.edge.attach import ssh
+from harness.edge.attach.ssh import require, serve_lines
 from harness.errors import InputError
-from harness.measuring import Device
+from harness.study.edge import Device
 
 COMMAND = re.compile(r"command: ([^,]*)")
 

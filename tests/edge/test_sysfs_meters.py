@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from trees import HWMON, IIO, TOTALS, Changing, jetson, rapl, replace
 
-from harness.edge.energy import EnergyWindow, energy_window
-from harness.edge.meter import MeterError
-from harness.edge.meters.ina3221 import Ina3221
-from harness.edge.meters.rapl import Rapl
-from harness.edge.recorder import Recorder, choose, probe
+from harness.edge.power.energy import EnergyWindow, energy_window
+from harness.edge.power.meter import MeterError
+from harness.edge.power.meters.ina3221 import Ina3221
+from harness.edge.power.meters.rapl import Rapl
+from harness.edge.power.recorder import Recorder, choose, probe
 
 
 def measured(meter: str, seconds: float, hertz: float = 100.0) -> EnergyWindow:

@@ -32,7 +32,7 @@ def test_a_trial_has_the_same_record_however_its_device_is_attached(
     (tmp_path / "power.csv").write_text(TRACE)
 
     def harness(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "harness.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "harness", *map(str, arguments)]
         return subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def finished(process: subprocess.Popen[str]) -> None:

@@ -15,7 +15,7 @@ from harness.execute.ray_tune import RayExecutor
 from harness.jobs import Inputs, Job
 from harness.ledger import Ledger, Record
 from harness.method import Progress
-from harness.table import trial_table
+from harness.results.table import trial_table
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.ledger import Ledger, Record
-from harness.results import confusion, explained, measured, per_class, predictions
+from harness.results.artefacts import confusion, explained, measured, per_class, predictions
 
 SENSORS = [f"sensor_{s}" for s in (1, 2, 3, 4)]
 STUDY = """\

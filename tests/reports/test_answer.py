@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from made_up import make
 
-from reports.answer import answer
+from reports.parts.answer import answer
 from reports.run import Run
 
 

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from made_up_ledger import CLASSES, write_ledger
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from harness.report import write_reports
+from harness.results.gather import write_reports
 
 HOSTILE = "<script>document.title = 'run'</script><img src=x onerror=alert(1)>"
 

@@ -17,8 +17,8 @@ from statsmodels.stats.multitest import multipletests
 
 from reports import statistics
 from reports.comparison import against, all_pairs, best_and_close, compare
-from reports.differences import ablation_blocks, comparison_blocks
 from reports.document import Figure, Note, Prose, Table, Text
+from reports.parts.pairwise import ablation_blocks, comparison_blocks
 from reports.run import ACCURACY, Run
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=15)

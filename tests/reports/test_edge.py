@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.document import Figure, Row, Table
-from reports.edge import devices, edge_blocks, front
-from reports.html import render
+from reports.formats.html import render
+from reports.parts.edge import devices, edge_blocks, front
 from reports.run import COLUMNS, Run
 from reports.sections import document
 

@@ -12,10 +12,10 @@ import pytest
 from made_up import METHODS, make
 
 from reports.document import Document, Figure, Heat
-from reports.drawing import SVG, page_svg, paper_svg
-from reports.figures import curves, heats, numeric_option
-from reports.looks import PATHS, colour, looks, marker
+from reports.formats.drawing import SVG, page_svg, paper_svg
+from reports.parts.figures import curves, heats, numeric_option
 from reports.run import Run
+from reports.style import PATHS, colour, looks, marker
 
 HERE = Path(__file__).resolve().parent
 
@@ -85,7 +85,7 @@ def test_the_alternative_text_tells_the_numbers(report: Document) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes_in_any_process() -> None:
-    code = "import made_up, reports.figures as f, reports.drawing as d; print(d.page_svg(f.curves(made_up.make({'utd-mhad': {'label_rate': [.05, .1]}}), ['utd-mhad'])))"
+    code = "import made_up, reports.parts.figures as f, reports.formats.drawing as d; print(d.page_svg(f.curves(made_up.make({'utd-mhad': {'label_rate': [.05, .1]}}), ['utd-mhad'])))"
     made = set()
     for seed in ("1", "2"):
         path = os.pathsep.join([str(HERE), str(HERE.parent.parent)])

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from made_up import make
 
 from reports.document import Document, Figure, Section, Table
-from reports.html import render
+from reports.formats.html import render
 from reports.run import Run
 from reports.sections import document
 
@@ -175,7 +175,7 @@ def test_documents_hold_together(report: Document) -> None:
 
 
 def test_importing_reports_is_quick() -> None:
-    code = "import sys, reports.sections, reports.html, reports.terminal, reports.formats; print(*({'matplotlib', 'typst', 'pandas', 'scipy'} & set(sys.modules)))"
+    code = "import sys, reports.sections, reports.formats.html, reports.formats.terminal, reports.formats; print(*({'matplotlib', 'typst', 'pandas', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip() == ""
 
 

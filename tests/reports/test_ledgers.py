@@ -13,11 +13,11 @@ from made_up_ledger import CLASSES, MODALITIES, write_ledger
 
 from harness.errors import InputError
 from harness.provenance import git_state, provenance
-from harness.report import changed_options, formats_of, gather, write_comparison, write_reports
+from harness.results.gather import changed_options, formats_of, gather, write_comparison, write_reports
 from reports.compare import comparison
 from reports.document import Clouds, Document, Figure, Note, Prose, Table
+from reports.overview import document_of_several
 from reports.sections import document
-from reports.several import document_of_several
 
 
 def texts(made: Document) -> str:
@@ -219,7 +219,7 @@ def test_the_command_writes_what_is_asked_and_refuses_what_is_not(tmp_path: Path
     write_ledger(tmp_path / "run", seeds=1)
 
     def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "harness.cli", *arguments]
+        command = [sys.executable, "-m", "harness", *arguments]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
 
     done = harness("report", "run", "--format", "csv,html")

@@ -7,11 +7,11 @@ from typing import Any
 from made_up import make
 
 from reports.document import Document
-from reports.html import render
+from reports.formats.html import render
+from reports.formats.terminal import plain_table
+from reports.parts.tables import search_table
 from reports.run import Run
 from reports.sections import document
-from reports.tables import search_table
-from reports.terminal import plain_table
 
 
 def candidate(number: int, status: str, accuracy: float | None) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from reports.document import Measure, Table
+from reports.parts.tables import data_table, main_table, options_table, samples_table
 from reports.run import ACCURACY, MACRO_F1, Point, Run
-from reports.tables import data_table, main_table, options_table, samples_table
-from reports.wording import measure_text
+from reports.text import measure_text
 
 RATES = {"utd-mhad": {"label_rate": [0.05, 0.1]}}
 

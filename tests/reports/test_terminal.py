@@ -6,9 +6,9 @@ import pytest
 from made_up import make
 from rich.console import Console
 
+from reports.formats.terminal import plain, plain_table, show
+from reports.parts.tables import main_table
 from reports.run import Run
-from reports.tables import main_table
-from reports.terminal import plain, plain_table, show
 
 
 def shown(run: Run, width: int) -> str:

@@ -1,0 +1,53 @@
+"""What a device has that measurements depend on, looked at before anything is measured: versions, meters, power mode."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import registry
+from harness.edge.attach.bundle import code_version
+from harness.edge.power.recorder import probe
+from harness.edge.state import power_mode
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ok: None for what is only worth knowing."""
+
+    what: str
+    found: str
+    ok: bool | None = None
+
+    def __str__(self) -> str:
+        return f"{'no ' if self.ok is False else 'ok ' if self.ok else '   '} {self.what}: {self.found}"
+
+
+def look_here() -> list[Finding]:
+    """What this device has."""
+    reasons = {name: probe(name) for name in registry.paths("meters") if name != "replay"}
+    readable = [name for name, reason in reasons.items() if reason is None]
+    why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return [
+        Finding("Python", platform.python_version()),
+        Finding("harness", code_version()),
+        Finding("GPU", _gpu()),
+        Finding("meters", ", ".join(readable) or f"none, energy won't be measured ({why})"),
+        Finding("power mode", power_mode() or "not known: no nvpmodel here"),
+    ]
+
+
+def _gpu() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none that PyTorch sees"
+
+
+def command_here() -> str:
+    """How the harness is called on this device by someone who logs in, as a study's ``command``."""
+    if found := shutil.which("harness", path=str(Path(sys.executable).parent)):
+        return found
+    return shutil.which("harness") or f"{sys.executable} -m harness"

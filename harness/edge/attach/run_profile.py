@@ -1,0 +1,120 @@
+"""Doing a profile job: a bundle is measured by a process of its own, on this machine or over SSH, and its record fetched.
+
+The measuring process shares nothing with who started it: neither memory nor Ray. What it has told until it goes away is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.data.base import Recordings
+from harness.edge.attach import ssh
+from harness.edge.attach.bundle import Bundle, read_result, write_bundle
+from harness.jobs import Failure, Inputs, Job, Outcome
+from harness.method import Progress
+
+STDERR_LINES = 20
+FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+")
+
+
+class Failed(Exception):
+    """A job that failed where it ran; ``failure`` is what was recorded there."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class DeviceLost(Exception):
+    """The measuring process, or the way to it, went away. ``partial``: the parts that it had measured."""
+
+    def __init__(self, message: str, partial: dict[str, Any] | None = None):
+        super().__init__(message)
+        self.partial = partial or {}
+
+
+def perform_profile(job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Outcome]:
+    """Measure one job by way of a bundle. Raises `Failed`, or `DeviceLost`, with what was measured until then."""
+    with tempfile.TemporaryDirectory(prefix="harness-edge-") as folder:
+        bundle, result = Path(folder, "bundle.zip"), Path(folder, "result.zip")
+        write_bundle(bundle, Bundle((job,), {job.data: recordings}, {need: inputs[need] for need in job.needs}))
+        try:
+            yield from (_over_ssh if job.way == "ssh" else _here)(job, bundle, result)
+        except ssh.SshError as error:
+            raise DeviceLost(str(error)) from error
+        ((record, artefacts),) = read_result(result)
+    return outcome_of(record, artefacts, job.way)
+
+
+def outcome_of(record: dict[str, Any], artefacts: dict[str, bytes], way: str) -> Outcome:
+    """A measured record as an outcome. Raises `Failed` for one that failed."""
+    if record["status"] != "done":
+        error = record["error"]
+        raise Failed(Failure(error["type"], error["message"], error["traceback"], record.get("partial", {})))
+    environment = {**record["environment"], "attached_by": way}
+    return Outcome(record["result"], artefacts, environment, record["started_at"], record["seconds"])
+
+
+def _here(job: Job, bundle: Path, result: Path) -> Generator[Progress, None, None]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    if job.content["device"] == "cuda" and not environment.get("CUDA_VISIBLE_DEVICES"):
+        environment.pop("CUDA_VISIBLE_DEVICES", None)  # Ray hides the GPUs of a job that asked it for none
+    command = [sys.executable, "-m", "harness.edge.attach.measure", str(bundle), "--out", str(result), "--tell"]
+    yield from _listen(command, environment)
+
+
+def _over_ssh(job: Job, bundle: Path, result: Path) -> Generator[Progress, None, None]:
+    device = ssh.device_of(job)
+    base = ssh.base(device)
+    folder = ssh.run(base, "mktemp -d").decode().strip()
+    if not FOLDER.fullmatch(folder):
+        raise ssh.SshError(f"{device.ssh}: `mktemp -d` answered {folder[:80]!r}")
+    try:
+        ssh.run(base, f"cat > {folder}/bundle.zip", bundle.read_bytes())
+        yield from _listen([*base, f"{device.command} edge measure {folder}/bundle.zip --out {folder}/result.zip --tell"], None)
+        result.write_bytes(ssh.run(base, f"cat {folder}/result.zip"))
+    finally:
+        subprocess.run([*base, f"rm -r -- {shlex.quote(folder)}"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+def _listen(command: Sequence[str], environment: dict[str, str] | None) -> Generator[Progress, None, None]:
+    """Start a measuring process and pass its progress on. Raises `DeviceLost` with the parts it told if it ends otherwise than well."""
+    parts: dict[str, list[Any]] = {}
+    with tempfile.TemporaryFile("w+", errors="replace") as stderr:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                said = _parsed(line)
+                if "part" in said:
+                    parts.setdefault(str(said["part"]), []).append(said["value"])
+                elif "epoch" in said:
+                    loss = said["loss"]
+                    yield Progress(said["epoch"], said["epochs"], float("nan") if loss is None else loss)
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if status:
+            stderr.seek(0)
+            why = ssh.why(status, "\n".join(deque(stderr.read().splitlines(), STDERR_LINES)))
+            raise DeviceLost(f"the measuring process ended early ({why})", parts)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}  # a library's chatter
+    return said if isinstance(said, dict) else {}

@@ -1,0 +1,83 @@
+"""A Jetson's power through jetson-stats: its daemon (jtop.service) reads the rails, its own client asks it.
+
+For who may not read sysfs. The daemon's pace is set by its first client, and is 1 s unless that one asks for less: the window
+says which it was. Its "total" is used only where it is a rail of that name: without one jtop adds up rails that may overlap. Its
+"avg" is no mean and is not used.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from harness.edge.power.meter import Channel, Meter, MeterError
+from harness.edge.power.rails import covers, total_rails
+
+PATIENCE_SECONDS = 5.0
+
+
+class Jtop(Meter):
+    """Jetson's rails through the daemon of jetson-stats. Argument: where its socket lies."""
+
+    name = "jtop"
+    title = "Jetson power rails (jetson-stats' daemon)"
+    rank = 2
+    paced = True
+    hertz = 10.0
+
+    def open(self) -> tuple[Channel, ...]:
+        try:
+            import jtop
+            from jtop import service
+        except ImportError as error:
+            raise MeterError("jetson-stats is not installed: pip install 'cosmo-harness[jetson]'") from error
+        if self.argument:
+            service.JTOP_PIPE = self.argument
+        self._new = threading.Event()
+        try:
+            self._client: Any = self._started(jtop.jtop, 1 / self.hertz)
+            if (pace := self._client.interval) > 1.01 / self.hertz:  # another client has set it: at ours, readings would come twice
+                self._client.close()
+                self._client = self._started(jtop.jtop, pace)
+        except Exception as error:  # JtopException; what else its client lets through
+            raise MeterError(f"jtop: {' '.join(str(error).split())}") from error
+        self.hertz = 1 / self._client.interval
+        watts = self._watts()
+        if not watts:
+            raise MeterError("jtop's daemon knows no power rails of this machine")
+        self._labels, total = tuple(watts), total_rails(watts)
+        return tuple(Channel(label, "power", covers(label), label in total) for label in self._labels)
+
+    def read(self) -> Sequence[float]:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not self._new.wait(0.1):
+            try:
+                self._client.ok(spin=True)
+            except Exception as error:
+                raise MeterError(f"jtop's daemon is gone: {error}") from error
+            if time.monotonic() > end:
+                raise MeterError(f"jtop's daemon is gone: no reading in {PATIENCE_SECONDS:g} s")
+        self._new.clear()
+        watts = self._watts()
+        if missing := [label for label in self._labels if label not in watts]:
+            raise OSError(f"jtop left out {', '.join(missing)}")
+        return [watts[label] for label in self._labels]
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _started(self, client: Any, interval: float) -> Any:
+        """A client at work, whose new readings are told by `_new`: its own waiting gives up after three intervals."""
+        started = client(interval=interval)
+        started.attach(lambda _: self._new.set())
+        started.start()
+        return started
+
+    def _watts(self) -> dict[str, float]:
+        power = self._client.power
+        rails = {name: rail["power"] for name, rail in power["rail"].items()}
+        if "name" in power["tot"]:
+            rails[power["tot"]["name"]] = power["tot"]["power"]
+        return {name: milliwatts * 1e-3 for name, milliwatts in sorted(rails.items())}

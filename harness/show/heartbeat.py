@@ -1,0 +1,132 @@
+"""What a run is doing now, for other processes: RUN/live.json, written whole every few seconds while it runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from harness.errors import InputError
+from harness.execute.base import Watch
+from harness.execute.preflight import Node
+from harness.jobs import Job
+from harness.ledger import Ledger, Record
+from harness.method import Progress
+from harness.show.progress import Running, Tally
+
+WRITE_SECONDS = 2.0
+SILENT_SECONDS = 30.0  # a run that has written nothing for so long may be dead
+
+
+class Live:
+    """Passes on what a watch is told, and writes it down. A context manager around the executor's run."""
+
+    def __init__(self, watch: Watch, ledger: Ledger, tally: Tally):
+        self._watch, self._ledger, self._tally = watch, ledger, tally
+        self._nodes: list[Node] = []
+        self._begun_at = _now()
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_writing, name="live.json", daemon=True)
+
+    def __enter__(self) -> Live:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._tally.running.clear()
+        self._write(ended_at=_now())
+
+    def started(self, job: Job, where: str) -> None:
+        with self._lock:
+            self._tally.started(job, where)
+        self._watch.started(job, where)
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        with self._lock:
+            self._tally.progressed(job, progress)
+        self._watch.progressed(job, progress)
+
+    def finished(self, job: Job, record: Record) -> None:
+        with self._lock:
+            self._tally.finished(job, record)
+        self._watch.finished(job, record)
+
+    def nodes(self, nodes: Sequence[Node]) -> None:
+        self._nodes = list(nodes)
+        self._watch.nodes(nodes)
+
+    def note(self, text: str) -> None:
+        self._watch.note(text)
+
+    def _keep_writing(self) -> None:
+        self._write()
+        while not self._ended.wait(WRITE_SECONDS):
+            self._write()
+
+    def _write(self, **more: Any) -> None:
+        with self._lock:
+            content = {**self._content(), **more}
+        try:
+            self._ledger.write_live(content)
+        except InputError:  # a full disk: the records tell it, and they are what counts
+            return
+
+    def _content(self) -> dict[str, Any]:
+        tally = self._tally
+        return {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "begun_at": self._begun_at,
+            "written_at": _now(),
+            "done": tally.done,
+            "failed": tally.failed,
+            "elapsed_seconds": tally.elapsed,
+            "seconds_left": tally.time_left,
+            "running": [self._running(one) for one in tally.running.values()],
+            "nodes": [_node(node) for node in self._nodes],
+        }
+
+    def _running(self, one: Running) -> dict[str, Any]:
+        progress = {} if one.progress is None else {"epoch": one.progress.epoch, "epochs": one.progress.epochs}
+        return {"key": one.job.key, "title": one.job.title, "where": one.where, "seconds": self._tally.seconds(one), **progress}
+
+
+def _node(node: Node) -> dict[str, Any]:
+    return {"name": node.name, "cpus": node.resources.get("CPU", 0), "gpus": node.resources.get("GPU", 0)}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def silence(live: Mapping[str, Any]) -> float:
+    """Seconds since a run last wrote."""
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(live["written_at"])).total_seconds()
+
+
+def stopped(live: Mapping[str, Any]) -> str | None:
+    """Why a run isn't running, as far as can be told from here; None if it is."""
+    who = f"process {live['pid']} on {live['host']}"
+    if "ended_at" in live:
+        return f"ended at {live['ended_at'][:19]}"
+    if live["host"] == socket.gethostname() and not _lives(live["pid"]):
+        return f"stopped: {who} is gone without a word (killed?), last heard of {silence(live):.0f} s ago"
+    if silence(live) > SILENT_SECONDS:
+        return f"silent: {who} was last heard of {silence(live):.0f} s ago"
+    return None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

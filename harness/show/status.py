@@ -1,0 +1,96 @@
+"""How far a run is, told from its folder alone: while it runs, from any terminal, and after."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as Screen
+from rich.table import Table
+from rich.text import Text
+
+from harness.ledger import Ledger
+from harness.results.table import trial_table
+from harness.show.heartbeat import silence, stopped
+from harness.show.progress import left_text, span
+from harness.show.tables import show_choices, show_failures
+
+STATES = ("done", "failed", "running", "waiting")
+STOPPED = "stopped"  # by a search
+
+
+def show_status(ledger: Ledger, console: Console) -> None:
+    """Jobs and trials by state, what runs where, rate and time left; the failed jobs with their errors."""
+    console.print(_view(ledger), soft_wrap=not console.is_terminal)
+    show_choices(ledger, console)
+    show_failures(ledger, console)
+
+
+def watch_status(ledger: Ledger, console: Console, seconds: float) -> None:
+    """The same, anew every so many seconds, until the run is over or Ctrl-C."""
+    with Screen(console=console, auto_refresh=False) as screen:
+        over = False
+        while not over:
+            live = ledger.live()
+            over = live is None or stopped(live) is not None
+            screen.update(_view(ledger), refresh=True)
+            if not over:
+                time.sleep(seconds)
+    show_failures(ledger, console)
+
+
+def _view(ledger: Ledger) -> RenderableType:
+    live = ledger.live()
+    why = "not begun" if live is None else stopped(live)
+    running = live["running"] if live is not None and why is None else []
+    parts: list[RenderableType] = [Text(f"{ledger.plan()['study']} in {ledger.root}: {why or 'running'}"), _jobs(ledger, running)]
+    if live is not None and why is None:
+        parts += [Text(_pace(live)), _places(live, running)]
+    elif live is not None and any(ledger.record(key) is None for key in ledger.plan()["jobs"]):
+        parts.append(Text(f"go on with: {ledger.study().get('command', 'harness run')}"))
+    return Group(*parts)
+
+
+def _jobs(ledger: Ledger, running: list[dict[str, Any]]) -> Table:
+    """Counts by kind and state. A job that runs again counts as running, not as failed."""
+    jobs, active = ledger.plan()["jobs"], {one["key"] for one in running}
+    states = {key: "running" if key in active else (ledger.record(key) or {"status": "waiting"})["status"] for key in jobs}
+    shown = [*STATES, STOPPED] if STOPPED in states.values() else STATES
+    table = Table("jobs", *shown, box=None, pad_edge=False, header_style="bold")
+    for kind in dict.fromkeys(job["kind"] for job in jobs.values()):
+        counts = Counter(states[key] for key, job in jobs.items() if job["kind"] == kind)
+        table.add_row(f"{kind} ({counts.total()})", *(str(counts[state]) for state in shown))
+    trials = trial_table(ledger)
+    counts = Counter({"waiting" if state == "pending" else state: int(n) for state, n in trials["status"].value_counts().items()})
+    table.add_row(f"trials ({len(trials)})", str(counts["done"]), str(counts["failed"]), "", str(counts["waiting"]))
+    return table
+
+
+def _pace(live: Mapping[str, Any]) -> str:
+    """``process 12 on head for 3 min 05 s · 12.3 jobs a minute · about 2 min left``."""
+    ended, elapsed, left = live["done"] + live["failed"], live["elapsed_seconds"], live["seconds_left"]
+    parts = [f"process {live['pid']} on {live['host']} for {span(elapsed + silence(live))}"]
+    parts += [f"{60 * ended / elapsed:.1f} jobs a minute"] if ended else []
+    parts += [left_text(None if left is None else left - silence(live))]
+    return " · ".join(parts)
+
+
+def _places(live: Mapping[str, Any], running: list[dict[str, Any]]) -> Table:
+    """The nodes, and what runs on each; without Ray there is one, this process."""
+    nodes = {node["name"]: (f"{node['cpus']:g}", f"{node['gpus']:g}") for node in live["nodes"]}
+    nodes |= {one["where"]: ("", "") for one in running if one["where"] not in nodes}
+    table = Table("node", "CPUs", "GPUs", "running", box=None, pad_edge=False, header_style="bold")
+    for name, amounts in nodes.items():
+        here = [_doing(one) for one in running if one["where"] == name] or ["nothing"]
+        table.add_row(name, *amounts, here[0])
+        for line in here[1:]:
+            table.add_row("", "", "", line)
+    return table
+
+
+def _doing(one: Mapping[str, Any]) -> str:
+    epochs = f" {one['epoch']}/{one['epochs']}" if "epoch" in one else ""
+    return f"{one['title']}{epochs}, {span(one['seconds'])}"

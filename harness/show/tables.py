@@ -1,0 +1,148 @@
+"""What a person is shown of a plan, a run and a data set."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness import registry
+from harness.data.base import Dataset, Recordings
+from harness.data.describe import describe
+from harness.errors import InputError
+from harness.jobs import Job
+from harness.ledger import Ledger
+from harness.plan import Plan
+from harness.results.profiles import edge_tables
+from harness.study import bundled_studies
+from harness.study.yamltext import load
+
+
+def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
+    """The jobs by data set, method and kind: how many there are, how many are to run."""
+    left = {job.key for job in todo}
+    counts: dict[tuple[str, str, str], Counter[str]] = {}
+    for key, job in plan.jobs.items():
+        shown = "search" if "search" in job.about else job.kind
+        group = counts.setdefault((str(job.about["dataset"]), str(job.about["method"]), shown), Counter())
+        group["jobs"] += 1
+        group["left"] += key in left
+    table = Table("data set", "method", "kind", "jobs", "done", "to run", box=None, pad_edge=False, header_style="bold")
+    for (dataset, method, kind), count in counts.items():
+        table.add_row(dataset, method, kind, str(count["jobs"]), str(count["jobs"] - count["left"]), str(count["left"]))
+    console.print(table)
+    done = len(plan.jobs) - len(todo)
+    who = "the search needs" if plan.searching else f"{len(plan.trials)} trials need"
+    text = f"{who} {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
+    console.print(text, highlight=False)
+    if waiting := sum(trial.key is None for trial in plan.trials):
+        text = f"then {waiting} of the study's {len(plan.trials)} trials follow, with the options that the search chooses"
+        console.print(text, highlight=False)
+
+
+def show_choices(ledger: Ledger, console: Console) -> None:
+    """What a study's search has chosen so far; nothing if it has none."""
+    from harness.results.gather import gather
+    from reports.formats.terminal import show_table
+    from reports.parts.tables import search_table
+
+    run = gather(ledger, arrays=False)
+    if run.study["search"]:
+        show_table(search_table(run), console)
+
+
+def show_failures(ledger: Ledger, console: Console) -> None:
+    """A line for each failed job: which, and why."""
+    for key, job in ledger.plan()["jobs"].items():
+        record = ledger.record(key)
+        if record and record["status"] == "failed":
+            text = f"failed: {job['title']}: {record['error']['type']}: {record['error']['message']}"
+            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_result(ledger: Ledger, console: Console) -> int:
+    """The main tables and the failures. Returns how many trials and measurements failed."""
+    from harness.results.gather import gather
+    from reports.formats.terminal import show
+
+    run = gather(ledger, arrays=False)
+    show_choices(ledger, console)
+    show(run, console)
+    show_edge(ledger, console)
+    show_failures(ledger, console)
+    measured = [ledger.record(key) for key, job in ledger.plan()["jobs"].items() if job["kind"] == "profile"]
+    return int((run.trials["status"] == "failed").sum()) + sum(record is not None and record["status"] == "failed" for record in measured)
+
+
+def show_edge(ledger: Ledger, console: Console) -> None:
+    """What was measured on devices, if anything was."""
+    from reports.formats.terminal import show_table
+    from reports.parts.edge import measured_table
+
+    for table in edge_tables(ledger):
+        show_table(measured_table(asdict(table)), console)
+
+
+def show_plugins(kind: str, console: Console) -> None:
+    """The plug-ins of a kind: name, what it is, whether built in or from which package."""
+    table = Table("name", "what it is", "from", box=None, pad_edge=False, header_style="bold")
+    for name, target in registry.paths(kind).items():
+        try:
+            plugin = registry.get(kind, name)
+            what = plugin.title if kind == "datasets" else (inspect.getdoc(plugin) or plugin.title).splitlines()[0]
+        except InputError as error:
+            what = str(error)
+        table.add_row(name, Text(what), "built in" if name in registry.BUILT_IN[kind] else target.partition(":")[0])
+    console.print(table if table.row_count else f"no {kind} yet")
+
+
+def show_meters(console: Console) -> None:
+    """The energy meters, and for each whether it can be read on this machine, or why not."""
+    from harness.edge.power.recorder import probe
+
+    table = Table("name", "what it reads", "on this machine", box=None, pad_edge=False, header_style="bold")
+    for name in registry.paths("meters"):
+        try:
+            what, reason = registry.get("meters", name).title, probe(name)
+        except InputError as error:
+            what, reason = "", str(error)
+        table.add_row(name, Text(what), Text("can be read" if reason is None else reason))
+    console.print(table)
+
+
+def show_studies(console: Console) -> None:
+    """The studies that come with the package; each can be run by its name."""
+    table = Table("name", "what it asks", box=None, pad_edge=False, header_style="bold")
+    for path in bundled_studies():
+        content = load(path.read_text(encoding="utf-8"), str(path)).value
+        table.add_row(path.stem, str(content.get("question") or content.get("title", "")))
+    console.print(table)
+
+
+def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> None:
+    """A data set in a few lines and tables."""
+    about = describe(dataset, recordings)
+    console.print(f"{about['name']}: {about['title']}", highlight=False, style="bold")
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_row("samples", str(about["samples"]))
+    for modality in about["modalities"]:
+        shape = " × ".join(map(str, modality["shape"]))
+        facts.add_row(f"modality {modality['name']}", f"{modality['kind']}, {shape}, {modality['dtype']}")
+    for part, subjects in about["default_split"].items():
+        text = ", ".join(map(str, subjects)) if isinstance(subjects, list) else str(subjects)
+        facts.add_row(f"split: {part}", text or ("all other subjects" if part == "train" else "none"))
+    facts.add_row("label pool", str(about["label_pool"] or "the training samples"))
+    facts.add_row("fingerprint", about["fingerprint"])
+    for name, note in about["notes"].items():
+        facts.add_row(name, str(note))
+    console.print(facts)
+    for kind in ("class", "subject"):
+        table = Table(kind, "samples", box=None, pad_edge=False, header_style="bold")
+        for row in about["classes" if kind == "class" else "subjects"]:
+            table.add_row(str(row[kind]), str(row["samples"]))
+        console.print(table)

@@ -1,0 +1,111 @@
+"""A document as PDF, set by typst: title, contents, page numbers, vector figures, tables that go on over pages.
+
+The document goes to the template as data, so no text of it is ever read as markup.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files as resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from reports.document import Block, Cell, Document, Figure, Measure, Note, Row, Table
+from reports.formats.drawing import paper_svg
+from reports.text import measure_text
+
+
+def files(document: Document) -> dict[str, bytes]:
+    """``report.pdf``."""
+    return {"report.pdf": render(document)}
+
+
+def render(document: Document) -> bytes:
+    """The PDF. Fonts come with typst and matplotlib; the system's are asked only for letters that neither has."""
+    import matplotlib
+    import typst
+
+    pictures: list[bytes] = []
+    content = json.dumps(_document(document, pictures), ensure_ascii=False)
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "report.typ").write_bytes((resources("reports.formats") / "templates" / "report.typ").read_bytes())
+        (root / "report.json").write_text(content, encoding="utf-8")
+        for number, picture in enumerate(pictures):
+            (root / f"{number}.svg").write_bytes(picture)
+        pdf = typst.compile(str(root / "report.typ"), root=folder, font_paths=[str(fonts)], ignore_system_fonts=_covered(content, fonts))
+    assert isinstance(pdf, bytes)
+    return pdf
+
+
+def _covered(text: str, fonts: Path) -> bool:
+    """Whether the shipped fonts have all letters of a text."""
+    from matplotlib.ft2font import FT2Font
+
+    return {ord(letter) for letter in text if letter.isprintable()} <= set(FT2Font(str(fonts / "DejaVuSans.ttf")).get_charmap())
+
+
+def _document(document: Document, pictures: list[bytes]) -> dict[str, Any]:
+    return {
+        "title": document.title,
+        "subtitle": document.subtitle,
+        "generated": document.generated,
+        "notes": [_note(note) for note in document.notes],
+        "sections": [
+            {"title": section.title, "blocks": [found for block in section.blocks for found in _block(block, pictures)]}
+            for section in document.sections
+            if not all(isinstance(block, Table) and block.listing for block in section.blocks)
+        ],
+    }
+
+
+def _block(block: Block, pictures: list[bytes]) -> list[dict[str, Any]]:
+    if isinstance(block, Row):
+        found = [_figure(figure, pictures) for figure in block.figures]
+        return [{"kind": "pair", "figures": found[i : i + 2]} for i in range(0, len(found), 2)]
+    if isinstance(block, Figure):
+        return [_figure(block, pictures)]
+    if isinstance(block, Table):
+        return [] if block.listing else [_table(block)]
+    return [_note(block)] if isinstance(block, Note) else [{"kind": block.kind, "text": block.text}]
+
+
+def _note(note: Note) -> dict[str, str]:
+    return {"kind": "note", "text": note.text, "level": note.level}
+
+
+def _figure(figure: Figure, pictures: list[bytes]) -> dict[str, Any]:
+    pictures.append(paper_svg(figure))
+    return {
+        "kind": "figure",
+        "file": f"{len(pictures) - 1}.svg",
+        "alt": figure.alt,
+        "caption": figure.caption,
+        "wide": figure.wide,
+        "notes": [_note(note) for note in figure.notes],
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "kind": "table",
+        "title": table.title,
+        "caption": table.caption,
+        "notes": [_note(note) for note in table.notes],
+        "columns": [{"title": column.title, "number": column.number, "wide": _wide(table, i)} for i, column in enumerate(table.columns)],
+        "rows": [[_cell(cell) for cell in row] for row in table.rows],
+    }
+
+
+def _wide(table: Table, i: int) -> bool:
+    """Whether a column holds sentences and must share the page's width."""
+    return max((len(cell.text) for row in table.rows if not isinstance(cell := row[i], Measure)), default=0) > 24
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    if not isinstance(cell, Measure):
+        return {"kind": "text", "text": cell.text, "code": cell.code}
+    figure, interval, remark = measure_text(cell)
+    return {"kind": "measure", "figure": figure, "interval": interval, "remark": remark, "best": cell.best}

@@ -1,0 +1,129 @@
+"""The main tables for a terminal: rich's where someone looks, plain text that copies well where it goes into a file or pipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.document import Cell, Document, Figure, Measure, Note, Row, Table
+from reports.parts.answer import answer
+from reports.parts.tables import main_table
+from reports.run import METRICS, Run
+from reports.text import clean, measure_text
+
+if TYPE_CHECKING:
+    import rich.table
+    from rich.console import Console
+    from rich.text import Text
+
+STYLES = {"info": "dim", "warning": "yellow", "error": "bold red"}
+
+
+def tables(run: Run) -> list[Table]:
+    """The tables that the end of a run shows: every metric on every data set."""
+    return [main_table(run, dataset, metric) for dataset in run.datasets for metric in METRICS]
+
+
+def show(run: Run, console: Console) -> None:
+    """Print a run's tables and answers on a console; plain text if it is no terminal."""
+    if not console.is_terminal:
+        console.out(plain(run), end="", highlight=False)
+        return
+    from rich.text import Text
+
+    for table in tables(run):
+        show_table(table, console)
+    for dataset in run.datasets:
+        console.print(Text(" ".join(answer(run, dataset))))
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Print one table on a console; plain text if it is no terminal."""
+    from rich.text import Text
+
+    if not console.is_terminal:
+        console.out(plain_table(table), end="", highlight=False)
+        return
+    console.print(Text(table.title, style="bold"))
+    console.print(rich_table(table))
+    console.print(Text("\n").join([*(_note(note) for note in table.notes), Text(table.caption, style="dim")]))
+
+
+def show_document(document: Document, console: Console) -> None:
+    """Print a document's words and tables on a console; figures are left to the reports."""
+    from rich.text import Text
+
+    for note in document.notes:
+        console.print(_note(note))
+    for section in document.sections:
+        console.print(Text(section.title, style="bold underline"))
+        for block in section.blocks:
+            if isinstance(block, Table):
+                show_table(block, console)
+            elif not isinstance(block, (Figure, Row)):
+                console.print(_note(block) if isinstance(block, Note) else Text(block.text))
+        console.print()
+
+
+def plain(run: Run) -> str:
+    """A run's tables and answers as plain text: no colours, no frames, columns two spaces apart."""
+    answers = [" ".join(answer(run, dataset)) + "\n" for dataset in run.datasets]
+    return "\n".join([*(plain_table(table) for table in tables(run)), *answers])
+
+
+def rich_table(table: Table) -> rich.table.Table:
+    """A table's columns and rows for rich; its title and caption are lines of their own. Names are never read as markup."""
+    import rich.box
+    import rich.table
+    from rich.text import Text
+
+    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    for column in table.columns:
+        shown.add_column(Text(column.title), justify="right" if column.number else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*(_rich(cell) for cell in row))
+    return shown
+
+
+def plain_table(table: Table) -> str:
+    """A table as plain text; ``*`` marks the highest mean; (2/3) says that 2 of 3 seeds are done."""
+    heads = [f"{column.title}  " if column.number else column.title for column in table.columns]  # the place of the *
+    rows = [heads, *([_plain(cell) for cell in row] for row in table.rows)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
+    lines = [
+        "  ".join(
+            text.rjust(width) if column.number else text.ljust(width)
+            for text, width, column in zip(row, widths, table.columns, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    notes = [f"! {note.text}" for note in table.notes]
+    caption = ["", table.caption.replace("in bold", "marked *")] if table.caption else []
+    return "\n".join([table.title, *notes, "", *lines, *caption, ""])
+
+
+def _plain(cell: Cell) -> str:
+    if not isinstance(cell, Measure):
+        return " ".join(clean(cell.text).split())
+    figure, interval, _ = measure_text(cell)
+    missing = [f"{cell.done}/{cell.planned}"] if cell.done < cell.planned else []
+    missing += [f"{cell.failed} failed"] if cell.failed else []
+    parts = (figure, interval, f"({', '.join(missing)})" if missing else "", "*" if cell.best else " ")
+    return " ".join(part for part in parts if part)
+
+
+def _rich(cell: Cell) -> Text:
+    from rich.text import Text
+
+    if not isinstance(cell, Measure):
+        return Text(cell.text)
+    figure, interval, remark = measure_text(cell)
+    text = Text(f"{figure} {interval}".strip(), style="bold" if cell.best else "")
+    if remark:
+        text.append(f"\n{remark}", style="not bold red" if cell.failed else "not bold yellow")
+    return text
+
+
+def _note(note: Note) -> Text:
+    from rich.text import Text
+
+    return Text(note.text, style=STYLES[note.level])

@@ -1,0 +1,123 @@
+"""What `harness status` says of a run in another process: running, silent, dead without a word, ended."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from rich.console import Console
+
+from harness.execute.preflight import Node
+from harness.jobs import Job
+from harness.ledger import Ledger
+from harness.method import Progress
+from harness.plan import make_plan
+from harness.show.heartbeat import SILENT_SECONDS, Live, stopped
+from harness.show.progress import Tally
+from harness.show.status import show_status, watch_status
+from harness.study import read_study
+
+STUDY = """\
+study: small
+datasets: [fantasy-device]
+methods: [deepsense]
+seeds: 4
+options: {fantasy-device: {series: 6, seconds: 12}}
+"""
+RECORD = {"status": "done"}
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any], list[Job]]:
+    path = tmp_path_factory.mktemp("study") / "study.yaml"
+    path.write_text(STUDY)
+    plan = make_plan(read_study(path), None)
+    return {**plan.study_json(), "command": "harness run study.yaml"}, plan.to_json(), list(plan.jobs.values())
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, planned) -> Ledger:
+    ledger = Ledger(tmp_path)
+    ledger.write_plan(*planned[:2])
+    return ledger
+
+
+def said(ledger: Ledger, show: Callable[..., None] = show_status, *more: Any) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    show(ledger, console, *more)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_before_during_and_after(ledger: Ledger, planned) -> None:
+    jobs = planned[2]
+    assert "small in" in said(ledger)
+    assert "not begun" in said(ledger)
+    now = [100.0]
+    watch = Mock()
+    live = Live(watch, ledger, Tally(jobs, clock=lambda: now[0]))
+    live.nodes([Node("head", {"CPU": 4.0}), Node("edge", {"CPU": 8.0, "GPU": 1.0})])
+    live.started(jobs[0], "edge")
+    live.started(jobs[1], "edge")
+    live.progressed(jobs[0], Progress(12, 30, 0.5))
+    now[0] += 30
+    live.finished(jobs[1], RECORD)
+    live._write()
+    text = said(ledger)
+    assert ": running" in text
+    assert "2.0 jobs a minute" in text
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
+    assert rows["train"][1:] == ["0", "0", "1", "3"]  # no record was written; one runs
+    assert rows["head"] == ["4", "0", "nothing"]
+    assert rows["edge"][:2] == ["8", "1"]
+    assert f"{jobs[0].title} 12/30, 30 s" in text
+    assert watch.started.call_count == 2
+    with live:
+        pass
+    text = said(ledger)
+    assert "ended at " in text
+    assert "go on with: harness run study.yaml" in text
+    assert "nothing" not in text
+
+
+def test_a_dead_or_silent_process_is_not_called_running() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    now = datetime.now(timezone.utc)
+    here = {"pid": os.getpid(), "host": socket.gethostname(), "written_at": now.isoformat()}
+    assert stopped(here) is None
+    assert f"process {gone.pid} on {here['host']} is gone without a word" in str(stopped({**here, "pid": gone.pid}))
+    assert stopped({**here, "pid": gone.pid, "host": "elsewhere"}) is None  # can't be told from here, but by its silence
+    late = (now - timedelta(seconds=SILENT_SECONDS + 5)).isoformat()
+    assert "silent: process" in str(stopped({**here, "host": "elsewhere", "written_at": late}))
+    assert "ended at" in str(stopped({**here, "ended_at": now.isoformat()}))
+
+
+def test_a_full_disk_does_not_end_the_run(ledger: Ledger, planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.ledger._write_whole", full)
+    with Live(Mock(), ledger, Tally(planned[2])) as live:
+        live.started(planned[2][0], "local")
+    assert ledger.live() is None
+
+
+def test_watching_ends_with_the_run(ledger: Ledger, planned) -> None:
+    live = Live(Mock(), ledger, Tally(planned[2]))
+    live.__enter__()
+    end = time.monotonic() + 10
+    while ledger.live() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    threading.Timer(0.3, live.__exit__).start()
+    assert "ended at" in said(ledger, watch_status, 0.05)
