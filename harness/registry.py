@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError, did_you_mean
@@ -40,6 +42,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "replay": "harness.edge.power.meters.replay:Replay",
     },
 }
+
+
+COMPANIONS = ("baselines", "reports")  # packages that are installed beside `harness`
 
 
 class UnknownName(InputError):
@@ -73,3 +78,18 @@ def get(kind: str, name: str) -> Any:
         if name in BUILT_IN[kind]:
             raise
         raise InputError(f"{kind[:-1]} {name!r} ({known[name]}) can't be loaded: {error}") from error
+
+
+def require_companions() -> None:
+    """Raise `InputError` if another `baselines` or `reports`, such as a folder of the user's, is imported instead of ours."""
+    root = Path(__file__).resolve().parents[1]
+    for name in COMPANIONS:
+        spec = find_spec(name)
+        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if found != root / name:
+            where = found or (next(iter(spec.submodule_search_locations or ()), None) if spec else None)
+            raise InputError(
+                f"the package {name!r} of the harness, {root / name}, "
+                + (f"is hidden by {where}" if where else "is missing")
+                + "; rename that folder, run the command from another folder, or take it off PYTHONPATH"
+            )

@@ -238,3 +238,13 @@ def test_real_data_is_described(folder: Path, raw_data: Path) -> None:
     assert done.returncode == 0
     assert "861" in done.stdout
     assert "skeleton" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["baselines", "reports"])
+def test_a_folder_that_hides_one_of_our_packages_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    done = harness("list", "methods", cwd=tmp_path)  # `python -m` puts the current folder first on the path
+    assert done.returncode == 2
+    assert str(tmp_path / name) in done.stderr
+    assert "Traceback" not in done.stderr
