@@ -11,11 +11,10 @@ from typing import Annotated, Any, Optional
 import typer
 from rich.console import Console
 
+from harness.cli.console import DataRoot, RunFolder
+
 edge_app = typer.Typer(name="edge", help="Measure on an edge device: a node of a Ray cluster, over SSH, by a bundle.", no_args_is_help=True)
 out = Console(highlight=False, soft_wrap=True)
-
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/edge_cost.")]
-DataRoot = Annotated[Optional[Path], typer.Option("--data", metavar="DIR", envvar="HARNESS_DATA", help="Where the data sets lie.")]
 
 
 @edge_app.command(epilog="Example: harness edge export runs/edge_cost orin.zip")

@@ -207,27 +207,30 @@ def extrapolated(epoch_seconds: list[float], phases: list[str], joules: float | 
 
 
 def _means(repeats: list[dict[str, Any]], line: Timeline) -> dict[str, Any]:
-    """Means over the repeats, if all of them have the figure; else None with the reason."""
-
-    def mean(values: list[float | None]) -> float | None:
-        return None if any(value is None for value in values) else float(np.mean([value for value in values if value is not None]))
-
-    windows = [repeat["energy"] for repeat in repeats]
-    energy = [window["total"]["energy_joules"] if window else None for window in windows]
-    reasons = [window["total"]["reason"] for window in windows if window and window["total"]["reason"]]
-    found: dict[str, Any] = {
+    """Means over the repeats; a figure that any repeat lacks is None, energy then with its reason."""
+    windows = [repeat["energy"] or {} for repeat in repeats]
+    totals = [window.get("total") or {} for window in windows]
+    means: dict[str, Any] = {
         "epochs": repeats[0]["epochs"],
-        "seconds": mean([repeat["seconds"] for repeat in repeats]),
-        "energy_joules": mean(energy),
-        "above_idle_joules": mean([window["above_idle_joules"] if window else None for window in windows]),
-        "mean_watts": mean([window["total"]["mean_watts"] if window else None for window in windows]),
-        "peak_watts": max((w["total"]["peak_watts"] for w in windows if w and w["total"]["peak_watts"] is not None), default=None),
-        "energy_absent": None if all(e is not None for e in energy) else (reasons[0] if reasons else f"not measured: {line.absent}"),
+        "seconds": _mean([repeat["seconds"] for repeat in repeats]),
+        "energy_joules": _mean([total.get("energy_joules") for total in totals]),
+        "above_idle_joules": _mean([window.get("above_idle_joules") for window in windows]),
+        "mean_watts": _mean([total.get("mean_watts") for total in totals]),
+        "peak_watts": max((total["peak_watts"] for total in totals if total.get("peak_watts") is not None), default=None),
     }
+    reasons = [total["reason"] for total in totals if total.get("reason")]
+    complete = means["energy_joules"] is not None
+    means["energy_absent"] = None if complete else next(iter(reasons), f"not measured: {line.absent}")
     if "extrapolated" in repeats[0]:
         parts = [repeat["extrapolated"] for repeat in repeats]
-        found["extrapolated"] = {**parts[0], **{name: mean([part[name] for part in parts]) for name in ("seconds", "energy_joules")}}
-    return found
+        means["extrapolated"] = {**parts[0], **{name: _mean([part[name] for part in parts]) for name in ("seconds", "energy_joules")}}
+    return means
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """The mean; None if any value is missing."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 # -- inference ---------------------------------------------------------------------------------------------------------------

@@ -1,15 +1,16 @@
 """From a meter's trace to the energy of a window: pure functions of arrays.
 
 Power is integrated by trapezoid on the monotonic clock, counters are subtracted, both interpolated at the window's edges. A
-figure that can't be had is absent with its reason; nothing is estimated.
+figure that is not available is absent, with the reason; nothing is estimated.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,10 @@ PEAK_SECONDS = 1.0  # a counter's peak is its highest mean over so long: its ste
 
 @dataclass(frozen=True)
 class Trace:
-    """All that a sampler read.
+    """Everything that a sampler has read.
 
     times: (n,) seconds of the monotonic clock, rising. values: (n, n_channels) watts or joules. clock: (m, 3) once a second
-    or so: monotonic time, wall clock minus monotonic, the sampler's own CPU seconds. error: why it ended early, if it did.
+    or so: monotonic time, wall clock minus monotonic, the sampler's own CPU seconds. error: why sampling ended early, if it did.
     """
 
     meter: str
@@ -42,7 +43,7 @@ class Trace:
 
     @property
     def sampler_core_share(self) -> float | None:
-        """CPU seconds of the sampler per second between its first and last word: its cost, as a share of one core."""
+        """The sampler's own CPU time per second of sampling: its cost, as a share of one core."""
         if len(self.clock) < 2:
             return None
         seconds, cpu = self.clock[-1, 0] - self.clock[0, 0], self.clock[-1, 2] - self.clock[0, 2]
@@ -74,13 +75,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class EnergyWindow:
-    """What a meter says of the time from one moment to another.
+    """What a meter measured between two moments.
 
     total: gross energy of the channels that make up the total. coverage: share of the window between the first and the last
     sample, from 0 to 1; below 1 the total is absent, and ``partial`` has the figures of the part that was sampled.
     n_samples, hertz: inside the window, as they came; asked_hertz: as they should. above_idle_joules: gross energy less
     ``idle_watts`` over the window. gaps: (seconds after the start, length) of each pause of more than three periods.
-    flags: what a reader should know. errors: what went wrong.
+    flags: cautions for the reader. errors: what went wrong.
     """
 
     meter: str
@@ -107,48 +108,98 @@ class EnergyWindow:
         return content | {name: list(content[name]) for name in ("gaps", "flags", "errors")} | {"kinds": dict(self.kinds)}
 
 
+@dataclass(frozen=True)
+class _Span:
+    """A window of time and what of it the samples of a trace cover: ``first`` to ``last``, both inside the window."""
+
+    trace: Trace
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """Which samples lie inside the window, (n,) bool."""
+        return (self.trace.times >= self.start) & (self.trace.times <= self.end)
+
+    @cached_property
+    def n_samples(self) -> int:
+        return int(self.inside.sum())
+
+    @property
+    def first(self) -> float:
+        return max(self.start, float(self.trace.times[0])) if len(self.trace.times) else self.end
+
+    @property
+    def last(self) -> float:
+        return min(self.end, float(self.trace.times[-1])) if len(self.trace.times) else self.end
+
+    @property
+    def coverage(self) -> float:
+        return max(0.0, (self.last - self.first) / self.seconds) if self.seconds > 0 else 0.0
+
+    @property
+    def is_whole(self) -> bool:
+        return self.coverage >= 1 - 1e-9
+
+    @property
+    def unfit(self) -> str | None:
+        """Why no energy of the whole window can be given; None if it can."""
+        if too_little := _too_little(self.n_samples, self.seconds):
+            return too_little
+        return None if self.is_whole else _not_whole(self.trace, self.first - self.start, self.last - self.start, self.seconds)
+
+
 def energy_window(trace: Trace, start: float, end: float, idle_watts: float | None = None) -> EnergyWindow:
     """The energy from ``start`` to ``end`` (seconds of the monotonic clock). idle_watts: the total's mean power at rest."""
-    seconds = end - start
-    times = trace.times
-    inside = (times >= start) & (times <= end)
-    first, last = (max(start, float(times[0])), min(end, float(times[-1]))) if len(times) else (end, end)
-    coverage = max(0.0, (last - first) / seconds) if seconds > 0 else 0.0
-    whole = coverage >= 1 - 1e-9
-    n_samples = int(inside.sum())
-    reason = _too_little(n_samples, seconds) or (None if whole else _not_whole(trace, first - start, last - start, seconds))
-    measured = {
-        channel.name: _channel(channel, times, trace.values[:, index], first, last)
-        if last > first and len(times) > 1
-        else _absent("no samples")
-        for index, channel in enumerate(trace.channels)
-    }
-    channels = {name: _absent(reason) if reason and not figures.reason else figures for name, figures in measured.items()}
-    total = _total(trace, channels, first, last, reason)
-    gaps, jump = _gaps(trace, inside, first, last, start), _clock_jump(trace, start, end)
-    flags = [f"{len(gaps)} gaps in the samples, the longest of {max(gap for _, gap in gaps):.2f} s"] if gaps else []
-    flags += [f"the wall clock jumped by {jump:+.1f} s; times are of the monotonic clock"] if jump else []
-    flags += ["replayed from a recorded trace: nothing was measured"] if trace.meter.startswith("replay") else []
-    above = None if idle_watts is None or total.energy_joules is None else total.energy_joules - idle_watts * seconds
+    span = _Span(trace, start, end)
+    sampled = _sampled_channels(span)
+    channels = {name: _absent(span.unfit) if span.unfit and not figures.reason else figures for name, figures in sampled.items()}
+    total = _total(trace, channels, span.first, span.last, span.unfit)
+    gaps = _gaps(trace, span.inside, span.first, span.last, start)
+    above = None if idle_watts is None or total.energy_joules is None else total.energy_joules - idle_watts * span.seconds
     return EnergyWindow(
         meter=trace.meter,
         covers=" + ".join(channel.covers for channel in trace.channels if channel.in_total) or "no total: each channel by itself",
-        seconds=seconds,
-        n_samples=n_samples,
-        hertz=n_samples / seconds if seconds > 0 else 0.0,
+        seconds=span.seconds,
+        n_samples=span.n_samples,
+        hertz=span.n_samples / span.seconds if span.seconds > 0 else 0.0,
         asked_hertz=trace.hertz,
-        coverage=coverage,
+        coverage=span.coverage,
         channels=channels,
         total=total,
-        partial=None if whole else _total(trace, measured, first, last, None),
+        partial=None if span.is_whole else _total(trace, sampled, span.first, span.last, None),
         idle_watts=idle_watts,
         above_idle_joules=above,
         sampler_core_share=trace.sampler_core_share,
         gaps=gaps,
-        flags=tuple(flags),
+        flags=tuple(_flags(span, gaps)),
         errors=(trace.error,) if trace.error else (),
         kinds={channel.name: channel.kind for channel in trace.channels},
     )
+
+
+def _sampled_channels(span: _Span) -> dict[str, Figures]:
+    """The figures of each channel over the part of the window that was sampled."""
+    times, values = span.trace.times, span.trace.values
+    if span.last <= span.first or len(times) < 2:
+        return {channel.name: _absent("no samples") for channel in span.trace.channels}
+    return {
+        channel.name: _channel(channel, times, values[:, index], span.first, span.last) for index, channel in enumerate(span.trace.channels)
+    }
+
+
+def _flags(span: _Span, gaps: tuple[tuple[float, float], ...]) -> Iterator[str]:
+    """What a reader of the figures should know."""
+    if gaps:
+        yield f"{len(gaps)} gaps in the samples, the longest of {max(gap for _, gap in gaps):.2f} s"
+    if jump := _clock_jump(span.trace, span.start, span.end):
+        yield f"the wall clock jumped by {jump:+.1f} s; times are of the monotonic clock"
+    if span.trace.meter.startswith("replay"):
+        yield "replayed from a recorded trace: nothing was measured"
 
 
 def _too_little(n_samples: int, seconds: float) -> str | None:
@@ -183,7 +234,7 @@ def _channel(channel: Channel, times: np.ndarray, values: np.ndarray, first: flo
 
 
 def _counted(channel: Channel, values: np.ndarray) -> np.ndarray:
-    """Joules since the first sample; a counter that wraps goes on."""
+    """Joules since the first sample, across wraps of the counter."""
     steps = np.diff(values)
     if channel.wraps_at is not None:
         steps = np.where(steps < 0, steps + channel.wraps_at, steps)
