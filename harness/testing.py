@@ -1,0 +1,309 @@
+"""Checks for authors of plug-ins: what the harness asks of a method, a data set or a meter, tried out on small input.
+
+Each check returns if the plug-in keeps its contract; otherwise it raises AssertionError, which says what is wrong and what
+would be right. They need no test framework, and are meant to be called from a plug-in's own tests.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from harness import registry
+from harness.data import cache
+from harness.data.base import Dataset, Modality, Recordings
+from harness.data.splits import Split, resolve_split
+from harness.edge.power.meter import Channel, Meter, MeterError
+from harness.errors import InputError
+from harness.method import Method, Pretrained, Task
+from harness.options import Options, Stage1, Stage2
+from harness.training import Material, Stage1Result, Stage2Result, pretrain, train
+from harness.training.stage2 import Training
+
+SAMPLES, CLASSES, STEPS = 24, 3, 24
+EPOCHS = 2
+UNKNOWN = "no_such_option"
+Result = TypeVar("Result")
+
+
+def check_method(method: str | type[Method], options: Mapping[str, Any] | None = None) -> None:
+    """Check a method, by its name or class, on made recordings with two and with three modalities.
+
+    ``options`` are the method's own, as in a study; those left out have their defaults.
+    """
+    cls = registry.get("methods", method) if isinstance(method, str) else method
+    _check_identity(cls, Method)
+    given = _method_options(cls, options or {})
+    for modalities in sorted({max(2, cls.min_modalities), max(3, cls.min_modalities)}):
+        _MethodOnTask(cls(), given, _made_task(modalities)).check()
+
+
+def check_dataset(dataset: str | type[Dataset], root: Path | None, options: Mapping[str, Any] | None = None, argument: str = "") -> None:
+    """Check a data set, by its name or class, on its files below ``root``; the cache is neither read nor written."""
+    if isinstance(dataset, str):
+        name, _, behind = dataset.partition(":")
+        cls, argument = registry.get("datasets", name), argument or behind
+    else:
+        cls = dataset
+    _check_identity(cls, Dataset)
+    _check_options(cls.name, cls.Options)
+    made = cls(cls.Options.from_plain(dict(options or {})), argument)
+    with _stating(f"{cls.name} can't be parsed", "load() should return Recordings of what sources() found"):
+        sources = made.sources(root)
+        one, other = made.load(sources), made.load(sources)
+    _check_recordings(cls.name, one)
+    if cache.fingerprint(one) != cache.fingerprint(other):
+        _fail(f"{cls.name}: two loads of the same files differ", "load() should depend on files and options alone")
+    with _stating(f"{cls.name}: the default split does not fit", "each subject should be in one part at most"):
+        resolve_split(one, Split(), made.default_split(one))
+    if sources:
+        _check_empty_folder(made)
+
+
+def check_meter(meter: str | type[Meter], argument: str = "") -> str | None:
+    """Check a meter, by a study's ``NAME:ARGUMENT`` or its class. Returns why it can't be read here; None: it was read."""
+    if isinstance(meter, str):
+        name, _, behind = meter.partition(":")
+        cls, argument = registry.get("meters", name), argument or behind
+    else:
+        cls = meter
+    _check_identity(cls, Meter)
+    made = cls(argument)
+    try:
+        with _stating(f"{cls.name}: open() failed", "it should raise MeterError with the reason", MeterError):
+            channels = made.open()
+    except MeterError as error:
+        if not str(error).strip():
+            _fail(f"{cls.name}: open() raises MeterError without a text", "it should give the reason")
+        return str(error)
+    try:
+        _check_channels(cls.name, channels)
+        _check_readings(made, channels)
+    finally:
+        with _stating(f"{cls.name}: close() failed", "it should let go of what open() took"):
+            made.close()
+    return None
+
+
+def _fail(wrong: str, right: str) -> NoReturn:
+    raise AssertionError(f"{wrong}; {right}")
+
+
+@contextmanager
+def _stating(wrong: str, right: str, *allowed: type[Exception]) -> Iterator[None]:
+    """Turn whatever is raised inside into an AssertionError, except for the types ``allowed``."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, (AssertionError, *allowed)):
+            raise
+        raise AssertionError(f"{wrong} ({type(error).__name__}: {error}); {right}") from error
+
+
+def _check_identity(cls: Any, base: type) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        _fail(f"{cls!r} is no plug-in of this kind", f"it should be a subclass of {base.__name__}")
+    for attribute in ("name", "title", "version"):
+        value = getattr(cls, attribute, None)
+        if not isinstance(value, str) or not value:
+            _fail(f"{cls.__name__}.{attribute} is {value!r}", "it should be a string that is not empty")
+
+
+def _check_options(name: str, options: type[Options]) -> None:
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        _fail(f"{name}: {options!r} are no options", "they should be a subclass of harness.options.Options")
+    try:
+        options.from_plain({UNKNOWN: 1})
+    except ValidationError:
+        return
+    _fail(f"{name}: {options.__name__} takes an unknown name", 'its model_config should keep extra="forbid"')
+
+
+def _check_round_trip(name: str, options: Options) -> None:
+    with _stating(f"{name}: {type(options).__name__} can't be read back from JSON", "from_plain(to_json()) should work"):
+        back = type(options).from_plain(json.loads(json.dumps(options.to_json())))
+    if back != options:
+        _fail(f"{name}: {type(options).__name__} change on their way through JSON", "they should come back equal")
+
+
+def _method_options(cls: type[Method], flat: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The options of both stages, each of which takes the names that it knows."""
+    stages: list[Options | None] = []
+    known: set[str] = set()
+    for stage in (cls.Stage1, cls.Stage2):
+        if stage is None:
+            stages.append(None)
+            continue
+        _check_options(cls.name, stage)
+        names = set(stage.model_fields) | {field.alias for field in stage.model_fields.values() if field.alias}
+        known |= names
+        made = stage.from_plain({name: value for name, value in flat.items() if name in names})
+        _check_round_trip(cls.name, made)
+        stages.append(made)
+    if unknown := sorted(set(flat) - known):
+        _fail(f"{cls.name} has no option {', '.join(unknown)}", f"it has {', '.join(sorted(known)) or 'none'}")
+    return stages[0], stages[1]
+
+
+def _made_task(modalities: int) -> Task:
+    return Task(tuple(Modality(f"sensor_{i}", "series", (STEPS, 2)) for i in range(1, modalities + 1)), CLASSES)
+
+
+class _MethodOnTask:
+    """A method with its options, and the made recordings that it is tried on."""
+
+    def __init__(self, method: Method, options: tuple[Any, Any], task: Task):
+        self.method, self.task = method, task
+        self.stage1, self.stage2 = options
+        self.label = np.arange(SAMPLES) % CLASSES
+        rng = np.random.default_rng(0)
+        shift = self.label.reshape(-1, 1, 1)
+        arrays = {m.name: rng.normal(size=(SAMPLES, *m.shape)) + shift for m in task.modalities}
+        self.material = Material(task, arrays, lambda _, x: x.astype(np.float32), seeds=("testing", 0))
+        self.everything = np.arange(SAMPLES)
+
+    def check(self) -> None:
+        name, count = self.method.name, len(self.task.modalities)
+        with _stating(f"{name}: check() refuses {count} made series", "it should take them, or min_modalities be raised"):
+            self.method.check(self.task, self.stage1, self.stage2)
+        pretrained = self._check_stage1() if self.method.Stage1 else None
+        for row in self._rows() or ("",):
+            self._check_logits(pretrained, row)
+            self._check_frozen(pretrained, row)
+            self._check_stage2(pretrained, row)
+
+    def _rows(self) -> tuple[str, ...]:
+        rows = self.method.rows(self.task)
+        whole = isinstance(rows, tuple) and all(isinstance(row, str) and row for row in rows)
+        if not whole or len(set(rows)) < len(rows) or rows != self.method.rows(self.task):
+            _fail(f"{self.method.name}: rows() gives {rows!r}", "it should give a tuple of different names, always the same")
+        return rows
+
+    def _pretrain(self) -> Stage1Result:
+        settings = Stage1(epochs=EPOCHS, batch_size=8)
+        with _stating(f"{self.method.name}: stage 1 does not run", "its loss should be finite in each epoch"):
+            return _finish(pretrain(self.method, self.stage1, settings, self.material, self.everything))
+
+    def _check_stage1(self) -> Pretrained:
+        one, other = self._pretrain(), self._pretrain()
+        first, second = one.pretrained, other.pretrained
+        same = one.loss == other.loss and set(first.encoders) == set(second.encoders)
+        if not same or not all(torch.equal(t, second.encoders[n]) for n, t in first.encoders.items()):
+            self._fail_seed("stage 1")
+        with _stating(f"{self.method.name}: findings() can't be kept", "it should return what JSON can hold"):
+            texts = [json.dumps(found.findings, sort_keys=True) for found in (first, second)]
+        if texts[0] != texts[1]:
+            self._fail_seed("findings()")
+        return first
+
+    def _check_logits(self, pretrained: Pretrained | None, row: str) -> None:
+        with _stating(f"{self.method.name}: the classifier does not run", "forward() should return logits"), torch.no_grad():
+            model = self.method.build_classifier(self.task, self.stage2, pretrained, row).eval()
+            shapes = {n: tuple(model(self.material.batch(self.everything[:n])).shape) for n in (1, 5)}
+        for n, shape in shapes.items():
+            if shape != (n, CLASSES):
+                _fail(f"{self.method.name}: the logits of {n} samples have shape {shape}", f"it should be {(n, CLASSES)}")
+
+    def _check_frozen(self, pretrained: Pretrained | None, row: str) -> None:
+        settings = Stage2(epochs=EPOCHS, batch_size=8)
+        with _stating(f"{self.method.name}: stage 2 does not run", "phase() should name the classifier's children"):
+            training = Training(self.method, self.stage2, settings, self.material, self.label, self.everything, pretrained, row)
+            for epoch in range(1, EPOCHS + 1):
+                trained = training.model.phase(epoch).gradient
+                frozen = {n: p for n, p in training.model.named_parameters() if "." in n and n.split(".")[0] not in trained}
+                before = {n: p.detach().clone() for n, p in frozen.items()}
+                training.epoch(epoch)
+                for name, parameter in frozen.items():
+                    if parameter.grad is not None or not torch.equal(parameter, before[name]):
+                        _fail(f"{self.method.name}: {name} changes in epoch {epoch}", "phase() says that it is frozen")
+
+    def _train(self, pretrained: Pretrained | None, row: str) -> Stage2Result:
+        settings, looks = Stage2(epochs=EPOCHS, batch_size=8, evaluate_every=1), {"test": self.everything}
+        with _stating(f"{self.method.name}: stage 2 does not run", "its loss should be finite in each epoch"):
+            return _finish(train(self.method, self.stage2, settings, self.material, self.label, self.everything, looks, pretrained, row))
+
+    def _check_stage2(self, pretrained: Pretrained | None, row: str) -> None:
+        one, other = self._train(pretrained, row), self._train(pretrained, row)
+        if one.loss != other.loss or not np.array_equal(one.predictions["test"], other.predictions["test"]):
+            self._fail_seed("stage 2")
+        for name, array in one.explained.items():
+            if len(array) != SAMPLES:
+                _fail(f"{self.method.name}: explain() gives {name} of shape {array.shape}", "the first axis should be the sample")
+
+    def _fail_seed(self, what: str) -> NoReturn:
+        _fail(f"{self.method.name}: {what} differs with the same seed", "draw from the given generator, or torch's global one")
+
+
+def _finish(loop: Generator[Any, None, Result]) -> Result:
+    while True:
+        try:
+            next(loop)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+
+def _check_recordings(name: str, recordings: Recordings) -> None:
+    n = len(recordings.label)
+    lengths = {"subject": len(recordings.subject), "sample": len(recordings.sample)}
+    lengths |= {f"arrays[{modality!r}]": len(array) for modality, array in recordings.arrays.items()}
+    for what, length in lengths.items():
+        if length != n:
+            _fail(f"{name}: {what} has {length} samples, label {n}", "all should be equally long")
+    there, meant = set(recordings.label.tolist()), set(range(recordings.n_classes))
+    if there - meant:
+        _fail(f"{name}: label {min(there - meant)} has no class", f"labels should be from 0 to {recordings.n_classes - 1}")
+    if absent := sorted(meant - there):
+        _fail(f"{name}: class {recordings.classes[absent[0]]!r} has no sample", "classes should name those that occur")
+    with _stating(f"{name}: the recordings are unfit", "see Recordings in harness/data/base.py"):
+        cache.check(recordings, name)
+
+
+def _check_empty_folder(dataset: Dataset) -> None:
+    right = "sources() or load() should raise DataError that names the folder"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with _stating(f"{dataset.name}: an empty folder is no InputError", right, InputError):
+                dataset.load(dataset.sources(Path(folder)))
+        except InputError as error:
+            if folder not in str(error):
+                _fail(f"{dataset.name}: the error of an empty folder does not name it: {error}", right)
+            return
+    _fail(f"{dataset.name}: an empty folder is taken for data", right)
+
+
+def _check_channels(name: str, channels: Any) -> None:
+    if not isinstance(channels, tuple) or not channels or not all(isinstance(c, Channel) for c in channels):
+        _fail(f"{name}: open() gives {channels!r}", "it should give a tuple of Channel, one at least")
+    names = [channel.name for channel in channels]
+    if len(set(names)) < len(names) or not all(names):
+        _fail(f"{name}: the channels are called {names}", "each should have a name of its own")
+    for channel in channels:
+        if channel.kind not in ("power", "counter"):
+            _fail(f"{name}: channel {channel.name} is of kind {channel.kind!r}", 'it should be "power" or "counter"')
+        if not channel.covers:
+            _fail(f"{name}: channel {channel.name} does not say what it covers", "it should, in words for people")
+        if channel.wraps_at is not None and (channel.kind != "counter" or channel.wraps_at <= 0):
+            _fail(f"{name}: channel {channel.name} wraps at {channel.wraps_at}", "only a counter wraps, above 0 joules")
+
+
+def _check_readings(meter: Meter, channels: tuple[Channel, ...]) -> None:
+    with _stating(f"{meter.name}: read() failed", "it should give one value a channel"):
+        readings = [list(meter.read()) for _ in range(2)]
+    for reading in readings:
+        if len(reading) != len(channels):
+            _fail(f"{meter.name}: a reading has {len(reading)} values", f"it should have {len(channels)}, one a channel")
+        if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in reading):
+            _fail(f"{meter.name}: a reading is {reading}", "its values should be finite numbers")
+    for channel, before, after in zip(channels, *readings, strict=True):
+        if channel.kind == "counter" and channel.wraps_at is None and after < before:
+            _fail(f"{meter.name}: counter {channel.name} falls from {before} to {after}", "it should rise, or say wraps_at")

@@ -1,0 +1,198 @@
+"""The checks for authors of plug-ins: built-in plug-ins pass, and broken ones are told what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ConfigDict
+from torch import Tensor
+
+from baselines.deepsense import DeepSense
+from harness import registry
+from harness.data.base import DefaultSplit, Recordings
+from harness.data.fantasy_device import FantasyDevice
+from harness.edge.power.meter import Channel, Meter, MeterError
+from harness.method import Batch, Classifier, Phase
+from harness.options import Options
+from harness.testing import check_dataset, check_meter, check_method
+
+torch.set_num_threads(1)  # on tiny data more threads only wait for each other
+QUICK: dict[str, dict[str, Any]] = {"cosmo": {"quality": {"restarts": 1}}}
+SMALL = {"series": 4, "seconds": 40}
+
+
+@pytest.mark.parametrize("name", sorted(registry.BUILT_IN["methods"]))
+def test_built_in_methods_keep_the_contract(name: str) -> None:
+    check_method(name, QUICK.get(name))
+
+
+def test_a_built_in_data_set_keeps_the_contract() -> None:
+    check_dataset("fantasy-device", None, SMALL)
+
+
+def test_a_replayed_trace_keeps_the_contract(tmp_path: Path) -> None:
+    (tmp_path / "trace.csv").write_text("seconds,VDD_IN_watts,used_joules\n0,4,1\n0.5,12,2\n1,4,3\n")
+    assert check_meter(f"replay:{tmp_path}/trace.csv") is None
+    assert "replay:FILE.csv" in str(check_meter("replay"))
+
+
+def broken_classifier(change: type) -> type[DeepSense]:
+    """DeepSense whose classifier has the methods of ``change``."""
+
+    class Broken(DeepSense):
+        def build_classifier(self, *arguments: Any, **named: Any) -> Classifier:
+            model = super().build_classifier(*arguments, **named)
+            model.__class__ = type("BrokenClassifier", (change, model.__class__), {})
+            return model
+
+    return Broken
+
+
+class WideLogits:
+    def forward(self, batch: Batch) -> Tensor:
+        logits: Tensor = super().forward(batch)  # type: ignore[misc]
+        return torch.cat([logits, logits], 1)
+
+
+class UnknownPart:
+    def phase(self, epoch: int) -> Phase:
+        return Phase(frozenset({"decoder"}))
+
+
+class NotFrozen:
+    def phase(self, epoch: int) -> Phase:
+        return Phase(frozenset({"encoders"}))
+
+    def forward(self, batch: Batch) -> Tensor:
+        if self.training:  # type: ignore[attr-defined]
+            with torch.no_grad():
+                next(self.head.parameters()).add_(1)  # type: ignore[attr-defined]
+        logits: Tensor = super().forward(batch)  # type: ignore[misc]
+        return logits
+
+
+class OwnDraws:
+    def forward(self, batch: Batch) -> Tensor:
+        logits: Tensor = super().forward(batch)  # type: ignore[misc]
+        return logits * float(np.random.default_rng().uniform(0.5, 1))
+
+
+class NotFinite:
+    def forward(self, batch: Batch) -> Tensor:
+        logits: Tensor = super().forward(batch)  # type: ignore[misc]
+        return logits * float("nan")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (WideLogits, r"logits of 1 samples have shape \(1, 6\); it should be \(1, 3\)"),
+        (UnknownPart, "decoder.*should name the classifier's children"),
+        (NotFrozen, r"head\..* changes in epoch 1; phase\(\) says that it is frozen"),
+        (OwnDraws, "stage 2 differs with the same seed"),
+        (NotFinite, "loss of stage 2 is nan"),
+    ],
+)
+def test_a_broken_classifier_is_told_what_is_wrong(change: type, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_method(broken_classifier(change))
+
+
+def test_a_broken_method_is_told_what_is_wrong() -> None:
+    class Lax(Options):
+        model_config = ConfigDict(extra="ignore")
+
+    lax = type("LaxMethod", (DeepSense,), {"Stage2": Lax})
+    numbered = type("Numbered", (DeepSense,), {"version": 2})
+    twice = type("Twice", (DeepSense,), {"rows": lambda self, task: ("a", "a")})
+    for method, said in ((lax, "takes an unknown name"), (numbered, "version is 2"), (twice, "different names")):
+        with pytest.raises(AssertionError, match=said):
+            check_method(method)
+    with pytest.raises(AssertionError, match="has no option depth"):
+        check_method("deepsense", {"depth": 3})
+
+
+class Unstable(FantasyDevice):
+    def load(self, sources: tuple[Path, ...]) -> Recordings:
+        found = super().load(sources)
+        shift = float(np.random.default_rng().normal())
+        return replace(found, arrays={name: array + shift for name, array in found.arrays.items()})
+
+
+class Uneven(FantasyDevice):
+    def load(self, sources: tuple[Path, ...]) -> Recordings:
+        found = super().load(sources)
+        return replace(found, subject=found.subject[1:])
+
+
+class Overlapping(FantasyDevice):
+    def default_split(self, recordings: Recordings) -> DefaultSplit:
+        return DefaultSplit(test=(1, 2), validation=(2,))
+
+
+class Unnamed(FantasyDevice):
+    def load(self, sources: tuple[Path, ...]) -> Recordings:
+        found = super().load(sources)
+        return replace(found, classes=found.classes[:-1])
+
+
+class TakesAnything(FantasyDevice):
+    def sources(self, root: Path | None) -> tuple[Path, ...]:
+        return (root or Path(),)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        (Unstable, "two loads of the same files differ"),
+        (Uneven, "subject has .* samples"),
+        (Overlapping, "each subject should be in one part"),
+        (Unnamed, "label 3 has no class"),
+        (TakesAnything, "an empty folder is taken for data"),
+    ],
+)
+def test_a_broken_data_set_is_told_what_is_wrong(dataset: type[FantasyDevice], said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_dataset(dataset, None, SMALL)
+
+
+class OneWatt(Meter):
+    """One channel that reads 1 W."""
+
+    name, title = "one-watt", "always one watt"
+
+    def open(self) -> tuple[Channel, ...]:
+        return (Channel("all", "power", "everything"),)
+
+    def read(self) -> Sequence[float]:
+        return [1.0]
+
+
+def refuse(error: Exception) -> Any:
+    def method(self: Meter) -> Any:
+        raise error
+
+    return method
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"read": lambda self: [1.0, 2.0]}, "a reading has 2 values; it should have 1"),
+        ({"read": lambda self: [float("nan")]}, "finite"),
+        ({"open": lambda self: (Channel("a", "power", "x"), Channel("a", "power", "y"))}, "name of its own"),
+        ({"open": refuse(ImportError("no library"))}, "should raise MeterError"),
+        ({"open": refuse(MeterError())}, "should give the reason"),
+        ({"close": refuse(OSError("busy"))}, r"close\(\) failed"),
+    ],
+)
+def test_a_broken_meter_is_told_what_is_wrong(changes: dict[str, Any], said: str) -> None:
+    assert check_meter(OneWatt) is None
+    with pytest.raises(AssertionError, match=said):
+        check_meter(type("Broken", (OneWatt,), changes))
