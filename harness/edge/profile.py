@@ -1,6 +1,6 @@
 """Measuring one trial where it runs: stage 2's time and energy over whole epochs, then the latency of inference.
 
-The training is the trial's own: same data, split, labelled samples, stage-1 checkpoint, seeds and loop, without its looks at
+The training is the trial's own: same data, split, labelled samples, stage-1 checkpoint, seeds and loop, without its evaluations on
 the test samples. The model that is timed afterwards is the one that this training left.
 """
 

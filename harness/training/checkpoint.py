@@ -1,4 +1,4 @@
-"""Stage 1 as bytes, to travel and to be kept: its encoders when it is done (safetensors), all of it when it is to go on."""
+"""Stage 1 as bytes: the encoders of a finished one (safetensors), the whole state of one to resume."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def pretrained_to_bytes(pretrained: Pretrained) -> bytes:
 
 
 def pretrained_from_bytes(content: bytes, findings: Mapping[str, Any]) -> Pretrained:
-    """The inverse. Raises safetensors' SafetensorError for bytes that are none of ours."""
+    """The inverse. Raises safetensors' SafetensorError for anything else."""
     return Pretrained(load(content), findings)
 
 
 def to_bytes(state: Mapping[str, Any]) -> bytes:
-    """Tensors and plain values, nested as they like."""
+    """Serialise tensors and plain values, nested in any way."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     return buffer.getvalue()
 
 
 def from_bytes(content: bytes) -> dict[str, Any]:
-    """The inverse, on the CPU. Runs no code that the bytes may hold."""
+    """The inverse, on the CPU; ``weights_only``, so that no code in the bytes is run."""
     found: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return found

@@ -14,8 +14,8 @@ def inference_flops(model: nn.Module, batch: Mapping[str, Tensor]) -> int:
     """Floating-point operations of one inference on ``batch`` (one sample each modality); leaves the model in eval() mode, on the CPU.
 
     Counted are convolutions and matrix products (so also linear layers and GRUs), a multiply-add as two; not biases,
-    normalisation, activations, pooling and Fourier transforms. On the CPU, for to the counter cuDNN's recurrent layers are
-    one opaque operation.
+    normalisation, activations, pooling and Fourier transforms. Run on the CPU because
+    cuDNN's recurrent layers are one opaque operation to the counter.
     """
     model.to("cpu").eval()
     with FlopCounterMode(display=False) as counter:

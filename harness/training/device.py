@@ -1,4 +1,4 @@
-"""Device, precision, optimiser, and random numbers that no one else's draws can shift."""
+"""Device, precision, optimiser, and an isolated random state for each job."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 class OwnRandomness:
-    """A job's own state of torch's global generators, in force only inside ``with randomness():``; outside all is as it was.
+    """A job's own state of torch's global generators, active only inside ``with randomness():`` and restored on exit.
 
-    So a job gives the same bits whether or not others run between its epochs.
+    A job therefore gives the same bits whether or not other jobs run between its epochs.
     """
 
     def __init__(self, seed: int, device: str = "cpu"):

@@ -1,4 +1,4 @@
-"""What all jobs that train have in common: the material that they read, where they ran, how arrays are kept."""
+"""What all training jobs share: their input data, the environment they ran in, and how arrays are stored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def material_of(job: Job, recordings: Recordings) -> Material:
 
 
 def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:
-    """What stage 1 left for a job; None for a method without a stage 1."""
+    """The result of stage 1 that a job starts from; None for a method without a stage 1."""
     if not job.needs:
         return None
     (stage1,) = (inputs[key] for key in job.needs)
@@ -42,7 +42,7 @@ def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Where and on what a job ran."""
+    """The environment of a job: host, processor, device, versions."""
     found = {
         "host": socket.gethostname(),
         "machine": platform.machine(),

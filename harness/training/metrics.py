@@ -1,4 +1,4 @@
-"""Figures of merit from predictions: pure functions of arrays."""
+"""Classification metrics: pure functions of arrays."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def pretrain(
 
 
 class _Run:
-    """Everything that changes from epoch to epoch, and so stands in a checkpoint."""
+    """Stage 1 in progress: everything that changes from epoch to epoch and is therefore part of a checkpoint."""
 
     def __init__(self, method: Method, options: Any, settings: Stage1, material: Material, unlabelled: np.ndarray, workers: Workers):
         self.method, self.options, self.settings = method, options, settings
@@ -101,7 +101,7 @@ class _Run:
         self.model.train()
 
     def find(self) -> None:
-        """What the method finds in the unlabelled data."""
+        """Compute the method's statistics of the unlabelled data, such as data quality."""
         started = perf_counter()
         with torch.no_grad():
             batch = self.material.batch(self.unlabelled)
@@ -135,7 +135,7 @@ class _Run:
         return self.model.loss(gathered, self.draws)
 
     def checkpoint(self) -> bytes:
-        """All that `restore` needs, of all workers."""
+        """Everything `restore` needs, of all workers."""
         state = {
             "model": bare(self.model.state_dict()),
             "optimiser": self.optimiser.state_dict(),
@@ -150,7 +150,7 @@ class _Run:
         return to_bytes(state)
 
     def restore(self, checkpoint: bytes) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         state = from_bytes(checkpoint)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])

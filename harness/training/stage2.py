@@ -1,4 +1,4 @@
-"""Stage 2: supervised training on few labels, and its looks at held-out samples."""
+"""Stage 2: supervised training on few labels, with evaluations on held-out samples."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from harness.training.material import Material, in_order, permuted
 class Stage2Result:
     """What stage 2 leaves; which epoch counts is not chosen here.
 
-    loss: mean over the samples of each epoch. epochs_evaluated: the epochs of the looks, rising; (0,) if none was trained.
-    predictions: name → classes predicted at each look, (n_looks, n) uint16. seconds: training alone. evaluation_seconds: all
-    looks. explained: what the classifier of the last epoch says of "test" (first axis the sample), if that was evaluated.
+    loss: mean over the samples of each epoch. epochs_evaluated: the epochs after which the model was evaluated, rising; (0,) if none was trained.
+    predictions: name → classes predicted at each evaluation, (n_evaluations, n) uint16. seconds: training alone.
+    evaluation_seconds: all evaluations. explained: `Classifier.explain` of "test" after the last epoch (first axis the sample).
     plane_variance: of its ``modal_plane``, see there; None if there is none. unexplained: why, by name, it may not say something.
     flops: of one inference, see `inference_flops`.
     """
@@ -47,14 +47,14 @@ def train(
     method: Method, options: Any, settings: Stage2, material: Material, label: np.ndarray, labelled: np.ndarray,
     evaluated: Mapping[str, np.ndarray], pretrained: Pretrained | None, row: str = "",
 ) -> Generator[Progress, None, Stage2Result]:  # fmt: skip
-    """Train a method's classifier on the samples ``labelled``, looking at ``evaluated`` (name → indices) now and then.
+    """Train a method's classifier on the samples ``labelled``, evaluating ``evaluated`` (name → indices) every ``evaluate_every`` epochs.
 
     label: (n_samples,) of all samples. Yields after each epoch, returns the result. Raises InputError for fewer than two
     labelled samples, RuntimeError when the loss is no longer finite.
     """
     training = Training(method, options, settings, material, label, labelled, pretrained, row)
     model = training.model
-    looks = Looks(model, settings, material, evaluated)
+    evaluations = Evaluations(model, settings, material, evaluated)
     losses: list[float] = []
     seconds = 0.0
     for epoch in range(1, settings.epochs + 1):
@@ -63,19 +63,19 @@ def train(
         seconds += perf_counter() - started
         seen = None
         if epoch % settings.evaluate_every == 0 or epoch == settings.epochs:
-            looks.look(epoch)
-            seen = looks.accuracy("validation", label)
+            evaluations.evaluate(epoch)
+            seen = evaluations.accuracy("validation", label)
         yield Progress(epoch, settings.epochs, losses[-1], validation_accuracy=seen)
     if not settings.epochs:
-        looks.look(0)
-    explained = looks.explain(evaluated["test"]) if "test" in evaluated else {}
+        evaluations.evaluate(0)
+    explained = evaluations.explain(evaluated["test"]) if "test" in evaluated else {}
     plane_variance = _in_a_plane(explained)
     return Stage2Result(
         loss=tuple(losses),
-        epochs_evaluated=tuple(looks.epochs),
-        predictions=looks.stacked(),
+        epochs_evaluated=tuple(evaluations.epochs),
+        predictions=evaluations.stacked(),
         seconds=seconds,
-        evaluation_seconds=looks.seconds,
+        evaluation_seconds=evaluations.seconds,
         n_parameters=n_parameters(model),
         explained=explained,
         plane_variance=plane_variance,
@@ -85,7 +85,7 @@ def train(
 
 
 def _in_a_plane(explained: dict[str, np.ndarray]) -> float | None:
-    """Put ``modal_plane`` in the place of ``features``, if they are there and can be drawn; the share of variance that it shows."""
+    """Replace ``features`` by their principal plane, ``modal_plane``, where possible; returns the share of variance it holds."""
     features = explained.pop("features", np.empty(0))
     if features.ndim != 3 or len(features) < 2 or not np.isfinite(features).all():
         return None
@@ -160,8 +160,8 @@ def _epoch(
     return total / sum(len(samples) for samples in batches)
 
 
-class Looks:
-    """Predictions for the evaluated samples, collected look by look."""
+class Evaluations:
+    """Predictions for the evaluated samples, one array an evaluation."""
 
     def __init__(self, model: Classifier, settings: Stage2, material: Material, evaluated: Mapping[str, np.ndarray]):
         self.model, self.settings, self.material, self.evaluated = model, settings, material, evaluated
@@ -170,7 +170,7 @@ class Looks:
         self.seconds = 0.0
 
     @torch.no_grad()
-    def look(self, epoch: int) -> None:
+    def evaluate(self, epoch: int) -> None:
         """Predict all evaluated samples in eval() mode."""
         started = perf_counter()
         self.model.eval()
@@ -185,7 +185,7 @@ class Looks:
         self.seconds += perf_counter() - started
 
     def accuracy(self, name: str, label: np.ndarray) -> float | None:
-        """Share of these samples that the last look has right; None if they are not looked at."""
+        """Accuracy on these samples at the last evaluation; None if they are not evaluated."""
         if name not in self.evaluated:
             return None
         return float(np.mean(self.predictions[name][-1] == label[self.evaluated[name]]))
@@ -201,4 +201,4 @@ class Looks:
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
     def stacked(self) -> dict[str, np.ndarray]:
-        return {name: np.stack(looks) for name, looks in self.predictions.items()}
+        return {name: np.stack(evaluations) for name, evaluations in self.predictions.items()}
