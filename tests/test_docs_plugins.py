@@ -68,8 +68,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
     example = Example(tmp_path_factory.mktemp("plugins"))
-    (commands,) = COMMANDS.findall(PAGE.read_text(encoding="utf-8"))
-    for command in commands.splitlines():
+    for command in "".join(COMMANDS.findall(PAGE.read_text(encoding="utf-8"))).splitlines():
         example.output[command] = example.run(command)
     return example
 
@@ -80,6 +79,10 @@ def test_the_plug_ins_are_listed(example: Example) -> None:
     described = example.output["harness data info motion-csv --data data"]
     assert "acc" in described
     assert "96" in described
+
+
+def test_the_plug_ins_pass_the_checks_for_authors(example: Example) -> None:
+    assert "both plug-ins keep their contracts" in example.output["python check_plugins.py"]
 
 
 def test_the_study_runs(example: Example) -> None:
