@@ -43,7 +43,9 @@ class TwofoldAttentionHead(nn.Module):
         self.output = nn.Linear(RECURRENT, n_classes)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        vectors = torch.stack([by_interval(z).transpose(1, 2).flatten(2) for z in features], dim=2)  # (n, intervals, M, 256)
+        vectors = torch.stack(
+            [by_interval(z).transpose(1, 2).flatten(2) for z in features], dim=2
+        )  # (n, intervals, M, 256)
         fused, weights = self.attention(vectors)
         return self.output(self.time(self.gru(fused))[0]), weights.mean(1)
 
@@ -67,7 +69,9 @@ class AttnSense(Method):
     }
 
     @override
-    def build_classifier(self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(
+        self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, row: str = ""
+    ) -> Classifier:
         """Raises InputError for the original form of frames and volumes."""
         if options.form == "original":
             spectral = build_spectral_encoders(task.modalities, options.intervals, self.name)

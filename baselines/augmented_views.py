@@ -30,7 +30,10 @@ class ViewsPretrainer(Pretrainer):
     def views(self, batch: Batch, rng: torch.Generator) -> Batch:
         """Two augmented views of each sample, (n, 2, ...); each modality is augmented by itself."""
         generator = device_generator(batch, rng)
-        return {name: torch.stack([self.augmentations.apply(batch[name], generator) for _ in range(2)], dim=1) for name in self.encoders}
+        return {
+            name: torch.stack([self.augmentations.apply(batch[name], generator) for _ in range(2)], dim=1)
+            for name in self.encoders
+        }
 
     @override
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:

@@ -61,7 +61,10 @@ class OriginalCMCPretrainer(CMCPretrainer):
     def __init__(self, task: Task, options: CMCStage1):
         super().__init__(task, options)
         self.loss_floor = 0.0
-        linear = {name: _LinearProjection(width) for name, width in zip(self.encoders, flat_widths(self.encoders), strict=True)}
+        linear = {
+            name: _LinearProjection(width)
+            for name, width in zip(self.encoders, flat_widths(self.encoders), strict=True)
+        }
         self.projections = nn.ModuleDict(linear)
 
     @override
@@ -141,7 +144,9 @@ class CMC(Method):
         return OriginalCMCPretrainer(task, options) if options.form == "original" else CMCPretrainer(task, options)
 
     @override
-    def build_classifier(self, task: Task, options: CMCStage2, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(
+        self, task: Task, options: CMCStage2, pretrained: Pretrained | None, row: str = ""
+    ) -> Classifier:
         encoders = start_encoders(task, pretrained.encoders if pretrained else None)
         if options.form == "original":
             return FusionClassifier(encoders, LinearHead(flat_widths(encoders), task.n_classes), options)

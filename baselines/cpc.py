@@ -141,7 +141,9 @@ class JointEncoder(nn.Module):
         self.steps = min(m.shape[0] for m in modalities)
         self.steps = min(steps or self.steps, self.steps)
         if self.steps < 2:
-            raise InputError(f"cpc: form 'original' needs at least 2 time steps, the shortest modality or the option gives {self.steps}")
+            raise InputError(
+                f"cpc: form 'original' needs at least 2 time steps, the shortest modality or the option gives {self.steps}"
+            )
         layers: list[nn.Module] = []
         inputs = sum(prod(m.shape[1:]) for m in modalities)
         for outputs in CONVOLVED:
@@ -259,11 +261,15 @@ class CPC(Method):
         return OriginalCPC(task, options) if options.form == "original" else ComparisonCPC(task, options)
 
     @override
-    def build_classifier(self, task: Task, options: CPCStage2, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(
+        self, task: Task, options: CPCStage2, pretrained: Pretrained | None, row: str = ""
+    ) -> Classifier:
         if options.form != "original":
             encoders = start_encoders(task, pretrained.encoders if pretrained else None)
             return ComparisonClassifier(encoders, task.n_classes, options.freeze_encoders)
-        model = OriginalClassifier(JointEncoder(task.modalities, options.steps), task.n_classes, options.freeze_encoders)
+        model = OriginalClassifier(
+            JointEncoder(task.modalities, options.steps), task.n_classes, options.freeze_encoders
+        )
         if pretrained:
             model.encoders.load_state_dict(dict(pretrained.encoders))
         return model

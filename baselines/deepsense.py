@@ -99,7 +99,9 @@ class DeepSense(Method):
     }
 
     @override
-    def build_classifier(self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(
+        self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, row: str = ""
+    ) -> Classifier:
         """Raises InputError for the original form of frames and volumes."""
         if options.form == "original":
             spectral = build_spectral_encoders(task.modalities, options.intervals, self.name)

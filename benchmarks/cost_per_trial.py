@@ -23,7 +23,7 @@ from rich.console import Console
 from harness.execute.ray_tune import RayExecutor
 from harness.ledger import Ledger
 from harness.plan import make_plan
-from harness.show.progress import PlainWatch, Tally
+from harness.show.progress import PlainProgress, RunProgress
 from harness.study import read_study
 
 STUDY = """\
@@ -46,8 +46,8 @@ def run(folder: Path, trials: int) -> tuple[float, float]:
     plan, ledger = make_plan(read_study(folder / "tiny.yaml"), None), Ledger(folder / "run")
     ledger.write_plan(plan.study_json(), plan.to_json())
     jobs = list(plan.jobs.values())
-    with PlainWatch(Console(file=io.StringIO()), Tally(jobs)) as watch:
-        RayExecutor().run(jobs, plan.data, ledger, watch)
+    with PlainProgress(Console(file=io.StringIO()), RunProgress(jobs)) as observer:
+        RayExecutor().run(jobs, plan.data, ledger, observer)
     wall = time.perf_counter() - begun
     results = [record["result"] for record in ledger.records()]
     assert len(results) == trials

@@ -74,7 +74,9 @@ class Runs:
     def start(self, out: str, log: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "harness", "run", "killed.yaml", "--out", out]
         with log.open("wb") as file:
-            return subprocess.Popen(command, cwd=self.folder, env=self._environment, stdout=file, stderr=subprocess.STDOUT)
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self._environment, stdout=file, stderr=subprocess.STDOUT
+            )
 
     def finish(self, out: str) -> tuple[int, float]:
         """Run to the end; exit status and seconds."""
@@ -141,7 +143,11 @@ class Runs:
 def essence(content: Any) -> Any:
     """A record without what differs from run to run: times, places, attempts."""
     if isinstance(content, dict):
-        kept = {name: value for name, value in content.items() if name not in ADDRESS_OR_TIME and not name.endswith("_seconds")}
+        kept = {
+            name: value
+            for name, value in content.items()
+            if name not in ADDRESS_OR_TIME and not name.endswith("_seconds")
+        }
         return {name: essence(value) for name, value in kept.items()}
     return [essence(value) for value in content] if isinstance(content, list) else content
 
@@ -149,7 +155,9 @@ def essence(content: Any) -> Any:
 def faults(runs: Runs, kills: list[Kill]) -> list[str]:
     """What was lost or done twice; empty if nothing was."""
     final = {path.stem: path.read_bytes() for path in runs.records("disturbed")}
-    titles = {key: job["title"] for key, job in json.loads((runs.folder / "disturbed/plan.json").read_bytes())["jobs"].items()}
+    titles = {
+        key: job["title"] for key, job in json.loads((runs.folder / "disturbed/plan.json").read_bytes())["jobs"].items()
+    }
     found = []
     for number, kill in enumerate(kills, 1):
         changed = [key for key, data in kill.done.items() if final.get(key) != data]
@@ -157,9 +165,17 @@ def faults(runs: Runs, kills: list[Kill]) -> list[str]:
         before = {titles[key] for earlier in kills[: number - 1] for key in earlier.done}
         found += [f"start {number}: {title} began again, though it was done" for title in kill.begun if title in before]
     whole = {path.stem: essence(json.loads(path.read_bytes())) for path in runs.records("undisturbed")}
-    found += [f"{titles[key]}: another record than the undisturbed run's" for key in whole if essence(json.loads(final[key])) != whole[key]]
+    found += [
+        f"{titles[key]}: another record than the undisturbed run's"
+        for key in whole
+        if essence(json.loads(final[key])) != whole[key]
+    ]
     found += [f"{key}: a record that the undisturbed run does not have" for key in final if key not in whole]
-    found += [f"{titles[key]}: {json.loads(data)['status']}" for key, data in final.items() if json.loads(data)["status"] != "done"]
+    found += [
+        f"{titles[key]}: {json.loads(data)['status']}"
+        for key, data in final.items()
+        if json.loads(data)["status"] != "done"
+    ]
     return found + [f"half-written: {path}" for path in (runs.folder / "disturbed").rglob(f"{WRITING}*")]
 
 
@@ -169,7 +185,9 @@ def disturb(runs: Runs, n_kills: int, seed: int, tell: Callable[[str], None]) ->
     tell("kill  seconds in  begun  done  new  half-written  left alive  gone after")
     for number in range(1, n_kills + 1):
         at_work = rng.random() < AT_WORK
-        jobs, seconds = (int(rng.integers(1, MOST_JOBS + 1)), rng.random()) if at_work else (0, START_SECONDS * rng.random())
+        jobs, seconds = (
+            (int(rng.integers(1, MOST_JOBS + 1)), rng.random()) if at_work else (0, START_SECONDS * rng.random())
+        )
         kill = runs.kill_at(jobs, float(seconds))
         if kill is None:
             raise SystemExit(f"the run had ended before kill {number}; give --seeds more")
@@ -192,9 +210,13 @@ def main() -> None:
         runs = Runs(Path(folder), asked.seeds or 1 + asked.kills // 3)
         kills = disturb(runs, asked.kills, asked.seed, lambda line: print(line, flush=True))
         status, seconds = runs.finish("disturbed")
-        print(f"last start: exit status {status} after {seconds:.0f} s, {len(runs.records('disturbed'))} jobs have records")
+        print(
+            f"last start: exit status {status} after {seconds:.0f} s, {len(runs.records('disturbed'))} jobs have records"
+        )
         status, seconds = runs.finish("undisturbed")
-        print(f"undisturbed: exit status {status} after {seconds:.0f} s, {len(runs.records('undisturbed'))} jobs have records")
+        print(
+            f"undisturbed: exit status {status} after {seconds:.0f} s, {len(runs.records('undisturbed'))} jobs have records"
+        )
         wrong = faults(runs, kills)
     print("\n".join(wrong) or "no finished job ran again, all records are equal, no half-written file is left")
     sys.exit(1 if wrong or status else 0)

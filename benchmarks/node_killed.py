@@ -56,7 +56,9 @@ def main() -> None:
 def compare(cluster: OwnCluster, command: list[str], folder: Path, share: float) -> int:
     """Run both, print what happened; the exit status."""
     begun = time.monotonic()
-    alone = subprocess.run([*command, "--inline", "--out", str(folder / "alone")], capture_output=True, text=True, check=False)
+    alone = subprocess.run(
+        [*command, "--inline", "--out", str(folder / "alone")], capture_output=True, text=True, check=False
+    )
     one, seconds = contents(folder / "alone"), time.monotonic() - begun
     print(f"one process: status {alone.returncode}, {seconds:.0f} s, {len(one)} records", flush=True)
     cluster.head(1)
@@ -84,7 +86,9 @@ def compare(cluster: OwnCluster, command: list[str], folder: Path, share: float)
         if " is gone" in line or "tried again" in line or line.startswith("failed"):
             print("    " + line)
     same = sum(one.get(key) == record for key, record in two.items())
-    print(f"two nodes: status {run.returncode}, {seconds:.0f} s, {len(two)} records, {same} of them equal; by host {places}")
+    print(
+        f"two nodes: status {run.returncode}, {seconds:.0f} s, {len(two)} records, {same} of them equal; by host {places}"
+    )
     return 0 if run.returncode == 0 and killed and same == len(one) == len(two) else 1
 
 

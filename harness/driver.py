@@ -27,7 +27,15 @@ class Driver:
     data: Path | None
 
     @classmethod
-    def plan(cls, study: Path, folder: Path | None, data: Path | None, overrides: Sequence[str], command: str, console: Console) -> Driver:
+    def plan(
+        cls,
+        study: Path,
+        folder: Path | None,
+        data: Path | None,
+        overrides: Sequence[str],
+        command: str,
+        console: Console,
+    ) -> Driver:
         """Read and check the study, read its data, lay out the jobs. Starts and writes nothing."""
         checked = read_study(find_study(study), overrides)
         if data is not None and not data.is_dir():
@@ -57,7 +65,9 @@ class Driver:
 
     @property
     def _open(self) -> list[Job]:
-        return [job for key, job in self.planned.jobs.items() if not self.planned.is_settled(key, self.ledger.record(key))]
+        return [
+            job for key, job in self.planned.jobs.items() if not self.planned.is_settled(key, self.ledger.record(key))
+        ]
 
     def show_plan(self) -> None:
         """The plan in words and a table; what `--dry-run` prints."""
@@ -68,6 +78,7 @@ class Driver:
     def run(self, inline: bool, address: str | None, wait_seconds: float = 0.0) -> int:
         """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
         from harness.results.gather import write_reports
+        from harness.results.run import RunResults
         from harness.show.tables import show_result
 
         search = self.planned.study.file.search
@@ -78,11 +89,12 @@ class Driver:
             )
         with self.ledger.locked():
             self._run_all(inline, address, wait_seconds)
-            failed = show_result(self.ledger, self.console)
+            results = RunResults.open(self.ledger.root)
+            failed = show_result(results, self.console)
             if self.offline:
                 text = f"{len(self.offline)} jobs wait for an offline device: harness edge export {self.ledger.root} BUNDLE.zip"
                 self.console.print(text, highlight=False, soft_wrap=True)
-            self.console.print(f"report: {write_reports([self.ledger])[0]}", highlight=False, soft_wrap=True)
+            self.console.print(f"report: {write_reports([results])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
     def _run_all(self, inline: bool, address: str | None, wait_seconds: float) -> None:
@@ -107,8 +119,8 @@ class Driver:
 
     def _execute(self, todo: list[Job], inline: bool, address: str | None, wait_seconds: float) -> None:
         from harness.execute.inline import InlineExecutor
-        from harness.show.heartbeat import Live
-        from harness.show.progress import Tally, watch_for
+        from harness.show.heartbeat import Heartbeat
+        from harness.show.progress import RunProgress, progress_for
 
         first, apart = todo, list[Job]()
         executor: Executor = InlineExecutor()
@@ -128,15 +140,19 @@ class Driver:
             executor = RayExecutor(address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds)
             first, apart = ([job for job in todo if (job.way in ("here", "ssh")) == which] for which in (False, True))
         before = self._seconds_before()
-        shown, told = (Tally(todo, len(self.planned.jobs) - len(todo), n, before=before) for n in (self.planned.shared, 0))
-        with watch_for(self.console, shown) as watch, Live(watch, self.ledger, told) as live:
+        shown, told = (
+            RunProgress(todo, len(self.planned.jobs) - len(todo), n, before=before) for n in (self.planned.shared, 0)
+        )
+        with progress_for(self.console, shown) as observer, Heartbeat(observer, self.ledger, told) as heartbeat:
             try:
-                executor.run(first, self.planned.data, self.ledger, live)
-                InlineExecutor().run(apart, self.planned.data, self.ledger, live)  # measured when nothing else runs
+                executor.run(first, self.planned.data, self.ledger, heartbeat)
+                InlineExecutor().run(
+                    apart, self.planned.data, self.ledger, heartbeat
+                )  # measured when nothing else runs
             except KeyboardInterrupt:
                 left = len(self.todo)
-                watch.note(f"interrupted: {len(self.planned.jobs) - left} jobs are done and kept, {left} are left")
-                watch.note(f"go on with: {self.command}")
+                observer.note(f"interrupted: {len(self.planned.jobs) - left} jobs are done and kept, {left} are left")
+                observer.note(f"go on with: {self.command}")
                 raise
 
     def _seconds_before(self) -> dict[str, list[float]]:

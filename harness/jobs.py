@@ -53,7 +53,10 @@ class Job:
         parts = [f"{self.kind} {self.about['method']}", str(self.about["dataset"]), f"seed {self.about['seed']}"]
         parts += [f"{name} {value}" for name, value in self.about.get("point", {}).items()]
         if search := self.about.get("search"):
-            drawn = ", ".join(f"{name} {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in search["values"].items())
+            drawn = ", ".join(
+                f"{name} {f'{value:.4g}' if isinstance(value, float) else value}"
+                for name, value in search["values"].items()
+            )
             parts.append(f"search {search['number']}: {drawn}")
         parts += [f"on {self.about['device']['name']}"] if self.kind == "profile" else []
         return " · ".join(parts)

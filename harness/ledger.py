@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from typing_extensions import Self
 
 from harness.errors import InputError
 from harness.jobs import Failure, Job, Outcome
@@ -78,10 +79,12 @@ class Ledger:
         self.root = root
 
     @classmethod
-    def open(cls, root: Path) -> Ledger:
+    def open(cls, root: Path) -> Self:
         """The ledger of an existing run. Raises `InputError` if the folder holds none."""
         if not (root / "plan.json").is_file():
-            raise InputError(f"{root} holds no run: it has no plan.json. `harness run STUDY.yaml --out {root}` makes one")
+            raise InputError(
+                f"{root} holds no run: it has no plan.json. `harness run STUDY.yaml --out {root}` makes one"
+            )
         return cls(root)
 
     @contextmanager
@@ -98,7 +101,9 @@ class Ledger:
         except Timeout:
             who = json.loads(holder.read_bytes()) if holder.is_file() else {}
             text = f"process {who.get('pid', '?')} on {who.get('host', '?')} since {who.get('since', '?')}"
-            raise InputError(f"{self.root} is being run by {text}; wait for it, or give another folder with --out") from None
+            raise InputError(
+                f"{self.root} is being run by {text}; wait for it, or give another folder with --out"
+            ) from None
         except OSError as error:
             raise InputError(f"{self.root} can't be written to: {error.strerror or error}") from error
         try:
@@ -208,7 +213,9 @@ class Ledger:
             raise InputError(f"job {key} has no artefact {name!r}")
         data = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(data).hexdigest() != record["artefacts"][name]["sha256"]:
-            raise InputError(f"{path} is damaged or missing; delete {self._record_path(key)} and run again to make it anew")
+            raise InputError(
+                f"{path} is damaged or missing; delete {self._record_path(key)} and run again to make it anew"
+            )
         return data
 
     def artefacts(self, key: str) -> dict[str, bytes]:

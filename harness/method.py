@@ -134,7 +134,9 @@ class Method(ABC):
     @classmethod
     def presets(cls) -> dict[str, Readings]:
         """Option → the presets that it chooses among, in the order in which they are laid over each other."""
-        return {option: presets for option, presets in (("reading", cls.READINGS), ("without", cls.ABLATIONS)) if presets}
+        return {
+            option: presets for option, presets in (("reading", cls.READINGS), ("without", cls.ABLATIONS)) if presets
+        }
 
     def rows(self, task: Task) -> tuple[str, ...]:
         """The variants of which each is a row of its own (SingleModal: the modalities); () for just one row."""

@@ -26,13 +26,19 @@ def export(ledger: Ledger, path: Path, data: Path | None, device: str | None = N
     known = ledger.plan()["jobs"]
     profiles = [job for job in plan.jobs.values() if job.kind == "profile"]
     if changed := [job for job in profiles if job.key not in known]:
-        raise InputError(f"{changed[0].title} is not of the run {ledger.root}: study, data or code have changed since; run it again first")
-    wanted = [job for job in profiles if (job.way == "offline" if device is None else job.about["device"]["name"] == device)]
+        raise InputError(
+            f"{changed[0].title} is not of the run {ledger.root}: study, data or code have changed since; run it again first"
+        )
+    wanted = [
+        job for job in profiles if (job.way == "offline" if device is None else job.about["device"]["name"] == device)
+    ]
     jobs = [job for job in wanted if not ledger.is_done(job.key)]
     if not jobs:
         names = ", ".join(sorted({str(job.about["device"]["name"]) for job in profiles})) or "none"
         which = f"for device {device}" if device else "for an offline device"
-        raise InputError(f"there is nothing to export {which}: {len(wanted)} jobs, all done; the study's devices: {names}")
+        raise InputError(
+            f"there is nothing to export {which}: {len(wanted)} jobs, all done; the study's devices: {names}"
+        )
     inputs = {need: ledger.artefacts(need) for job in jobs for need in job.needs}
     write_bundle(path, Bundle(tuple(jobs), {job.data: plan.data[job.data] for job in jobs}, inputs))
     return jobs
@@ -73,4 +79,6 @@ def _job(plan: dict[str, Any], record: dict[str, Any], path: Path) -> Job:
     trial = next(trial for trial in plan["trials"] if key in trial["profile_keys"].values())
     about = {"study": plan["study"], **{name: trial[name] for name in ("dataset", "method", "seed", "point")}}
     device = {"name": content["on"], "way": "offline"}
-    return Job(key, "profile", content, {**about, "device": device}, content["data"], {}, tuple(plan["jobs"][key]["needs"]))
+    return Job(
+        key, "profile", content, {**about, "device": device}, content["data"], {}, tuple(plan["jobs"][key]["needs"])
+    )

@@ -12,7 +12,9 @@ from typing_extensions import Self
 class Options(BaseModel):
     """Base of all options: frozen, no unknown key, dumped under the names that a study uses (``lambda``)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+    )
 
     @classmethod
     def from_plain(cls, values: Any) -> Self:
@@ -68,7 +70,9 @@ class Stage1(Optimiser):
     @model_validator(mode="after")
     def _shared(self) -> Self:
         if self.batch_size < 2 * self.workers:
-            raise ValueError(f"batch_size {self.batch_size} is too small for {self.workers} workers: each needs two samples, for BatchNorm")
+            raise ValueError(
+                f"batch_size {self.batch_size} is too small for {self.workers} workers: each needs two samples, for BatchNorm"
+            )
         return self
 
     def content(self) -> dict[str, Any]:

@@ -104,7 +104,11 @@ class Plan:
             "data": self.about_data,
             "trials": [trial.to_json() for trial in self.trials],
             "jobs": {
-                key: {"kind": "search" if "search" in job.about else job.kind, "title": job.title, "needs": list(job.needs)}
+                key: {
+                    "kind": "search" if "search" in job.about else job.kind,
+                    "title": job.title,
+                    "needs": list(job.needs),
+                }
                 for key, job in self.jobs.items()
             },
             "search": self._search_json(),
@@ -114,7 +118,11 @@ class Plan:
         """What was searched under which budget, every draw with what came of it, and the choices."""
         if not (search := self.study.file.search):
             return None
-        return {**search.to_json(), "seed": self.study.file.search_seed, "tunings": [tuning.to_json() for tuning in self.tunings]}
+        return {
+            **search.to_json(),
+            "seed": self.study.file.search_seed,
+            "tunings": [tuning.to_json() for tuning in self.tunings],
+        }
 
     def study_json(self) -> dict[str, Any]:
         """What the ledger keeps as study.json: the text, and every value in force with its source."""
@@ -198,7 +206,9 @@ class _DatasetPlanner:
         split, default = settings.general.split, dataset.default_split(recordings)
         subjects = resolve_split(recordings, split, default)
         if self.file.select == "validation" and not subjects["validation"]:
-            raise InputError(f"select: validation needs validation subjects, {self.entry.name} has none; set split.validation")
+            raise InputError(
+                f"select: validation needs validation subjects, {self.entry.name} has none; set split.validation"
+            )
         if self.file.search and not subjects["validation"]:
             raise InputError(
                 f"search needs validation subjects, {self.entry.name} has none; take some from those that train "
@@ -213,7 +223,9 @@ class _DatasetPlanner:
         self.plan.cautions += [f"{method.name} on {self.entry.name}: {caution}" for caution in cautions]
         if len(task.modalities) < method.min_modalities:
             names = ", ".join(modality.name for modality in task.modalities)
-            raise InputError(f"{method.name} needs {method.min_modalities} modalities, {self.entry.name} has only {names}")
+            raise InputError(
+                f"{method.name} needs {method.min_modalities} modalities, {self.entry.name} has only {names}"
+            )
         options = [stage.to_json() if stage else None for stage in (settings.stage1_options, settings.stage2_options)]
         key = content_key([method.name, [modality.to_json() for modality in task.modalities], task.n_classes, options])
         if key not in self.checked:
@@ -249,23 +261,31 @@ class _DatasetPlanner:
         self.plan.titles[shown] = f"{method.title} ({row})" if row else method.title
         chosen, error, known = {}, None, True
         if space := self.study.searched(self.entry, method.name):
-            tuning = self._tune(method, row, point, material, {option: searched.dimension for option, searched in space.items()})
+            tuning = self._tune(
+                method, row, point, material, {option: searched.dimension for option, searched in space.items()}
+            )
             self.plan.tunings.append(tuning)
             known, error = tuning.chosen is not None, tuning.error
             if tuning.chosen:
                 chosen = dict(tuning.chosen.values)
                 settings = self.study.settings(self.entry, method.name, {**point, **chosen}, "search")
         elif self.file.search:
-            self.plan.cautions.append(f"{method.name} on {self.entry.name}: nothing in search.space concerns it: it is not tuned")
+            self.plan.cautions.append(
+                f"{method.name} on {self.entry.name}: nothing in search.space concerns it: it is not tuned"
+            )
         if not space:
             self._check_method(method, settings, material)
         for seed in self.file.seeds:
             key, stage1 = self._jobs(method, row, seed, settings, material, {"point": point}) if known else (None, None)
             counts = {part: len(rows) for part, rows in self._samples(method, settings, material, seed).items()}
             profiles = self._profiles(self.plan.jobs[key], settings.general.label_rate, material) if key else {}
-            self.plan.trials.append(Trial(self.entry.name, shown, seed, point, key, stage1, counts, chosen, error, profiles))
+            self.plan.trials.append(
+                Trial(self.entry.name, shown, seed, point, key, stage1, counts, chosen, error, profiles)
+            )
 
-    def _tune(self, method: Method, row: str, point: Point, material: _Material, space: Mapping[str, Dimension]) -> Tuning:
+    def _tune(
+        self, method: Method, row: str, point: Point, material: _Material, space: Mapping[str, Dimension]
+    ) -> Tuning:
         """Plan the search's jobs of one row, and tell what their records say so far."""
         search, seed, candidates = self.file.search, self.file.search_seed, []
         assert search is not None
@@ -311,7 +331,9 @@ class _DatasetPlanner:
     def _profiles(self, trial: Job, label_rate: float, material: _Material) -> dict[str, str]:
         """Add the profile jobs of a trial: on each device the same training and the model that it leaves. Device → key."""
         edge, keys = self.file.edge, {}
-        if edge is None or not edge.wants(trial.content["method"]["name"], label_rate, trial.about["seed"], self.file.seeds[0]):
+        if edge is None or not edge.wants(
+            trial.content["method"]["name"], label_rate, trial.about["seed"], self.file.seeds[0]
+        ):
             return {}
         for device in edge.devices:
             asked = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
@@ -322,7 +344,9 @@ class _DatasetPlanner:
 
     def _labelled(self, settings: Settings, material: _Material, names: tuple[Any, ...]) -> np.ndarray:
         """The labelled samples, drawn once: the same for every method."""
-        key = content_key([material.recordings.fingerprint, settings.general.label_rate, settings.general.label_list, names])
+        key = content_key(
+            [material.recordings.fingerprint, settings.general.label_rate, settings.general.label_list, names]
+        )
         if key not in self.drawn:
             self.drawn[key] = self._draw(settings, material, names)
         return self.drawn[key]
@@ -333,7 +357,9 @@ class _DatasetPlanner:
             samples = read_label_list(self.study.path.parent / settings.general.label_list, settings.general.label_rate)
             return labelled_from_list(recordings, samples, train)
         rate, pool = settings.general.label_rate, material.dataset.label_pool(recordings)
-        return draw_labelled(recordings.label, train, recordings.n_classes, rate, pool, *names, classes=recordings.classes)
+        return draw_labelled(
+            recordings.label, train, recordings.n_classes, rate, pool, *names, classes=recordings.classes
+        )
 
     def _content(
         self,
@@ -374,7 +400,9 @@ class _DatasetPlanner:
         on_gpu = self.file.device == "cuda" and content["kind"] != "profile"  # a profile job has its whole device
         about = {**about, "gpus": (about.get("gpus") or 1) if on_gpu else 0}
         if key not in self.plan.jobs:
-            self.plan.jobs[key] = Job(key, content["kind"], content, about, material.recordings.fingerprint, indices, needs)
+            self.plan.jobs[key] = Job(
+                key, content["kind"], content, about, material.recordings.fingerprint, indices, needs
+            )
         return key
 
 
@@ -398,5 +426,7 @@ def read_label_list(path: Path, rate: float) -> list[str]:
             raise InputError(f"label_list: {path} has no list for {per_cent} %; it has {', '.join(content)}")
         content = content[per_cent]
     if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        raise InputError(f"label_list: {path} is not a list of sample names, nor a mapping of label rates to such lists")
+        raise InputError(
+            f"label_list: {path} is not a list of sample names, nor a mapping of label rates to such lists"
+        )
     return content

@@ -14,7 +14,9 @@ RECORDED = ("cosmo-harness", "torch", "numpy", "scipy", "scikit-learn", "pytorch
 
 def provenance() -> dict[str, Any]:
     """The state of the code, the versions of what it computes with, and the machine that planned."""
-    versions = {name: dist.version for dist in distributions() if (name := (dist.metadata["Name"] or "").lower()) in RECORDED}
+    versions = {
+        name: dist.version for dist in distributions() if (name := (dist.metadata["Name"] or "").lower()) in RECORDED
+    }
     return {
         "git": git_state(Path(__file__).resolve().parent),
         "packages": dict(sorted(versions.items())),
@@ -36,5 +38,7 @@ def git_state(folder: Path) -> dict[str, Any]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20
+    )
     return done.stdout.strip()

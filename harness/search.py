@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from harness.keys import rng_of
 from harness.ledger import Record
+from harness.results.selection import selected_index
 from harness.study.space import Dimension
 
 Status = Literal["pending", "done", "stopped", "failed"]
@@ -35,9 +36,10 @@ class Candidate:
         """The same with what its record says: the accuracy at the last look, or at the best if the study selects by validation."""
         if record is None or record["status"] == "failed":
             return Candidate(self.number, self.values, self.key, "failed" if record else "pending")
-        epochs, curve = record["result"]["epochs_evaluated"], record["result"]["curves"]["validation"]["accuracy"]
-        look = curve.index(max(curve)) if select == "validation" else len(curve) - 1
-        return Candidate(self.number, self.values, self.key, record["status"], curve[look], epochs[look])
+        result = record["result"]
+        index = selected_index(result, "validation" if select == "validation" else "last")  # never by the test samples
+        accuracy, epoch = result["curves"]["validation"]["accuracy"][index], result["epochs_evaluated"][index]
+        return Candidate(self.number, self.values, self.key, record["status"], accuracy, epoch)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class Tuning:
         """Why there is nothing to choose from, once that is certain."""
         if not self.settled or self.chosen:
             return None
-        return f"the search has nothing to choose from: none of its {len(self.candidates)} trials was trained to its end"
+        return (
+            f"the search has nothing to choose from: none of its {len(self.candidates)} trials was trained to its end"
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "chosen": self.chosen.number if self.chosen else None}

@@ -47,7 +47,9 @@ def check_method(method: str | type[Method], options: Mapping[str, Any] | None =
         _MethodOnTask(cls(), given, _made_task(modalities)).check()
 
 
-def check_dataset(dataset: str | type[Dataset], root: Path | None, options: Mapping[str, Any] | None = None, argument: str = "") -> None:
+def check_dataset(
+    dataset: str | type[Dataset], root: Path | None, options: Mapping[str, Any] | None = None, argument: str = ""
+) -> None:
     """Check a data set, by its name or class, on its files below ``root``; the cache is neither read nor written."""
     if isinstance(dataset, str):
         name, _, behind = dataset.partition(":")
@@ -129,7 +131,9 @@ def _check_options(name: str, options: type[Options]) -> None:
 
 
 def _check_round_trip(name: str, options: Options) -> None:
-    with _stating(f"{name}: {type(options).__name__} can't be read back from JSON", "from_plain(to_json()) should work"):
+    with _stating(
+        f"{name}: {type(options).__name__} can't be read back from JSON", "from_plain(to_json()) should work"
+    ):
         back = type(options).from_plain(json.loads(json.dumps(options.to_json())))
     if back != options:
         _fail(f"{name}: {type(options).__name__} change on their way through JSON", "they should come back equal")
@@ -173,7 +177,9 @@ class _MethodOnTask:
 
     def check(self) -> None:
         name, count = self.method.name, len(self.task.modalities)
-        with _stating(f"{name}: check() refuses {count} made series", "it should take them, or min_modalities be raised"):
+        with _stating(
+            f"{name}: check() refuses {count} made series", "it should take them, or min_modalities be raised"
+        ):
             self.method.check(self.task, self.stage1, self.stage2)
         pretrained = self._check_stage1() if self.method.Stage1 else None
         for row in self._rows() or ("",):
@@ -185,7 +191,10 @@ class _MethodOnTask:
         rows = self.method.rows(self.task)
         whole = isinstance(rows, tuple) and all(isinstance(row, str) and row for row in rows)
         if not whole or len(set(rows)) < len(rows) or rows != self.method.rows(self.task):
-            _fail(f"{self.method.name}: rows() gives {rows!r}", "it should give a tuple of different names, always the same")
+            _fail(
+                f"{self.method.name}: rows() gives {rows!r}",
+                "it should give a tuple of different names, always the same",
+            )
         return rows
 
     def _pretrain(self) -> Stage1Result:
@@ -206,20 +215,29 @@ class _MethodOnTask:
         return first
 
     def _check_logits(self, pretrained: Pretrained | None, row: str) -> None:
-        with _stating(f"{self.method.name}: the classifier does not run", "forward() should return logits"), torch.no_grad():
+        with (
+            _stating(f"{self.method.name}: the classifier does not run", "forward() should return logits"),
+            torch.no_grad(),
+        ):
             model = self.method.build_classifier(self.task, self.stage2, pretrained, row).eval()
             shapes = {n: tuple(model(self.material.batch(self.everything[:n])).shape) for n in (1, 5)}
         for n, shape in shapes.items():
             if shape != (n, CLASSES):
-                _fail(f"{self.method.name}: the logits of {n} samples have shape {shape}", f"it should be {(n, CLASSES)}")
+                _fail(
+                    f"{self.method.name}: the logits of {n} samples have shape {shape}", f"it should be {(n, CLASSES)}"
+                )
 
     def _check_frozen(self, pretrained: Pretrained | None, row: str) -> None:
         settings = Stage2(epochs=EPOCHS, batch_size=8)
         with _stating(f"{self.method.name}: stage 2 does not run", "phase() should name the classifier's children"):
-            training = Training(self.method, self.stage2, settings, self.material, self.label, self.everything, pretrained, row)
+            training = Training(
+                self.method, self.stage2, settings, self.material, self.label, self.everything, pretrained, row
+            )
             for epoch in range(1, EPOCHS + 1):
                 trained = training.model.phase(epoch).gradient
-                frozen = {n: p for n, p in training.model.named_parameters() if "." in n and n.split(".")[0] not in trained}
+                frozen = {
+                    n: p for n, p in training.model.named_parameters() if "." in n and n.split(".")[0] not in trained
+                }
                 before = {n: p.detach().clone() for n, p in frozen.items()}
                 training.epoch(epoch)
                 for name, parameter in frozen.items():
@@ -229,7 +247,19 @@ class _MethodOnTask:
     def _train(self, pretrained: Pretrained | None, row: str) -> Stage2Result:
         settings, looks = Stage2(epochs=EPOCHS, batch_size=8, evaluate_every=1), {"test": self.everything}
         with _stating(f"{self.method.name}: stage 2 does not run", "its loss should be finite in each epoch"):
-            return _finish(train(self.method, self.stage2, settings, self.material, self.label, self.everything, looks, pretrained, row))
+            return _finish(
+                train(
+                    self.method,
+                    self.stage2,
+                    settings,
+                    self.material,
+                    self.label,
+                    self.everything,
+                    looks,
+                    pretrained,
+                    row,
+                )
+            )
 
     def _check_stage2(self, pretrained: Pretrained | None, row: str) -> None:
         one, other = self._train(pretrained, row), self._train(pretrained, row)
@@ -237,10 +267,16 @@ class _MethodOnTask:
             self._fail_seed("stage 2")
         for name, array in one.explained.items():
             if len(array) != SAMPLES:
-                _fail(f"{self.method.name}: explain() gives {name} of shape {array.shape}", "the first axis should be the sample")
+                _fail(
+                    f"{self.method.name}: explain() gives {name} of shape {array.shape}",
+                    "the first axis should be the sample",
+                )
 
     def _fail_seed(self, what: str) -> NoReturn:
-        _fail(f"{self.method.name}: {what} differs with the same seed", "draw from the given generator, or torch's global one")
+        _fail(
+            f"{self.method.name}: {what} differs with the same seed",
+            "draw from the given generator, or torch's global one",
+        )
 
 
 def _finish(loop: Generator[Any, None, Result]) -> Result:
@@ -261,7 +297,9 @@ def _check_recordings(name: str, recordings: Recordings) -> None:
             _fail(f"{name}: {what} has {length} samples, label {n}", "all should be equally long")
     there, meant = set(recordings.label.tolist()), set(range(recordings.n_classes))
     if there - meant:
-        _fail(f"{name}: label {min(there - meant)} has no class", f"labels should be from 0 to {recordings.n_classes - 1}")
+        _fail(
+            f"{name}: label {min(there - meant)} has no class", f"labels should be from 0 to {recordings.n_classes - 1}"
+        )
     if absent := sorted(meant - there):
         _fail(f"{name}: class {recordings.classes[absent[0]]!r} has no sample", "classes should name those that occur")
     with _stating(f"{name}: the recordings are unfit", "see Recordings in harness/data/base.py"):
@@ -301,9 +339,14 @@ def _check_readings(meter: Meter, channels: tuple[Channel, ...]) -> None:
         readings = [list(meter.read()) for _ in range(2)]
     for reading in readings:
         if len(reading) != len(channels):
-            _fail(f"{meter.name}: a reading has {len(reading)} values", f"it should have {len(channels)}, one a channel")
+            _fail(
+                f"{meter.name}: a reading has {len(reading)} values", f"it should have {len(channels)}, one a channel"
+            )
         if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in reading):
             _fail(f"{meter.name}: a reading is {reading}", "its values should be finite numbers")
     for channel, before, after in zip(channels, *readings, strict=True):
         if channel.kind == "counter" and channel.wraps_at is None and after < before:
-            _fail(f"{meter.name}: counter {channel.name} falls from {before} to {after}", "it should rise, or say wraps_at")
+            _fail(
+                f"{meter.name}: counter {channel.name} falls from {before} to {after}",
+                "it should rise, or say wraps_at",
+            )

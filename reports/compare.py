@@ -29,10 +29,18 @@ def comparison(one: Run, two: Run) -> Document:
         Section("Data", "data", tuple(_data(one, two, names))),
         Section("Code and machines", "code", tuple(_code(one, two, names))),
     )
-    notes = [Note(f"{name}: {note.text}", note.level) for run, name in zip((one, two), names, strict=True) for note in status_notes(run)]
+    notes = [
+        Note(f"{name}: {note.text}", note.level)
+        for run, name in zip((one, two), names, strict=True)
+        for note in status_notes(run)
+    ]
     title = f"{names[0]} and {names[1]}"
     return Document(
-        title, "What differs between two runs", tuple(notes), sections, trials=dict(zip(names, (one.trials, two.trials), strict=True))
+        title,
+        "What differs between two runs",
+        tuple(notes),
+        sections,
+        trials=dict(zip(names, (one.trials, two.trials), strict=True)),
     )
 
 
@@ -58,9 +66,14 @@ def _results(one: Run, two: Run, names: list[str]) -> Iterator[Block]:
             yield from _metric(one, two, dataset, places, metric, names)
 
 
-def _metric(one: Run, two: Run, dataset: str, places: list[tuple[str, Point]], metric: Metric, names: list[str]) -> Iterator[Block]:
+def _metric(
+    one: Run, two: Run, dataset: str, places: list[tuple[str, Point]], metric: Metric, names: list[str]
+) -> Iterator[Block]:
     matched = [(place, *_paired(one, two, dataset, place, metric)) for place in places]
-    rows = [(place, pair) for (place, *_), pair in zip(matched, compare([(b, a) for _, a, b, _ in matched], metric), strict=True)]
+    rows = [
+        (place, pair)
+        for (place, *_), pair in zip(matched, compare([(b, a) for _, a, b, _ in matched], metric), strict=True)
+    ]
     together = [(place, pair) for place, pair in rows if pair.lead.n]
     title = f"{metric.title} on {clean(dataset)}: {names[1]} minus {names[0]}"
     if together:
@@ -75,7 +88,12 @@ def _metric(one: Run, two: Run, dataset: str, places: list[tuple[str, Point]], m
             if picture := differences(title, [pair for _, pair in together], texts, look, f"{title}, in points."):
                 yield picture
         yield pairs_table(
-            title, ("Method", "At"), [(*label, pair) for label, (_, pair) in zip(labels, together, strict=True)], family, one, None
+            title,
+            ("Method", "At"),
+            [(*label, pair) for label, (_, pair) in zip(labels, together, strict=True)],
+            family,
+            one,
+            None,
         )
     apart = [place for place, pair in rows if not pair.lead.n]
     if apart:
@@ -87,7 +105,11 @@ def _paired(one: Run, two: Run, dataset: str, place: tuple[str, Point], metric: 
     groups = one.groups(dataset)[place], two.groups(dataset)[place]
     samples = [{row["seed"]: _samples(run, row) for row in run.at(dataset, place[1], place[0])} for run in (one, two)]
     figures = [group.figures[metric.column] for group in groups]
-    seeds = [s for s in figures[0] if s in figures[1] and samples[0].get(s) is not None and samples[0].get(s) == samples[1].get(s)]
+    seeds = [
+        s
+        for s in figures[0]
+        if s in figures[1] and samples[0].get(s) is not None and samples[0].get(s) == samples[1].get(s)
+    ]
     kept = [_only(group, seeds) for group in groups]
     return kept[0], kept[1], sum(figures[0][seed] == figures[1][seed] for seed in seeds)
 
@@ -99,18 +121,24 @@ def _samples(run: Run, row: Mapping[str, Any]) -> tuple[Any, Any] | None:
 
 
 def _only(group: Group, seeds: list[int]) -> Group:
-    figures = {name: {seed: value for seed, value in some.items() if seed in seeds} for name, some in group.figures.items()}
+    figures = {
+        name: {seed: value for seed, value in some.items() if seed in seeds} for name, some in group.figures.items()
+    }
     return Group(group.method, group.point, group.planned, group.failed, group.pending, figures)
 
 
-def _unpaired(one: Run, two: Run, dataset: str, places: list[tuple[str, Point]], metric: Metric, names: list[str]) -> Table:
+def _unpaired(
+    one: Run, two: Run, dataset: str, places: list[tuple[str, Point]], metric: Metric, names: list[str]
+) -> Table:
     rows = []
     for method, point in places:
         cells = [measure(run.groups(dataset)[method, point], metric) for run in (one, two)]
         texts = (Text(" ".join(part for part in measure_text(cell) if part), rank=cell.mean) for cell in cells)
         rows.append((Text(clean(one.title(method))), Text(point_text(point) or "–"), *texts))
     columns = (Column("Method"), Column("At"), *(Column(name, True) for name in names))
-    caption = "No trials pair here: other seeds, other samples, or no figures. Means are not to be subtracted as if they did."
+    caption = (
+        "No trials pair here: other seeds, other samples, or no figures. Means are not to be subtracted as if they did."
+    )
     return Table(f"{metric.title} (%) on {clean(dataset)} without pairs", caption, columns, tuple(rows))
 
 
@@ -120,7 +148,9 @@ def _unpaired(one: Run, two: Run, dataset: str, places: list[tuple[str, Point]],
 def _options(one: Run, two: Run, names: list[str]) -> Iterator[Block]:
     values = [_in_force(run) for run in (one, two)]
     rows: dict[tuple[str, str, str], list[str]] = {}
-    both = set.intersection(*({place[1:] for place in run} for run in values))  # what one run alone has is told by data and methods
+    both = set.intersection(
+        *({place[1:] for place in run} for run in values)
+    )  # what one run alone has is told by data and methods
     for place in (place for place in dict.fromkeys([*values[0], *values[1]]) if place[1:] in both):
         pair = [value_text(run[place]) if place in run else "–" for run in values]
         if pair[0] != pair[1]:
@@ -157,19 +187,33 @@ def _data(one: Run, two: Run, names: list[str]) -> Iterator[Block]:
             if pair[0] != pair[1]:
                 rows.append((clean(dataset), what, *pair))
     yield from _difference(
-        "Data that differ", ("Data set", "What", *names), rows, "The data are the same, by their fingerprints and splits."
+        "Data that differ",
+        ("Data set", "What", *names),
+        rows,
+        "The data are the same, by their fingerprints and splits.",
     )
 
 
 def _plain(value: Any) -> str:
-    return "; ".join(f"{part}: {value_text(value[part])}" for part in sorted(value)) if isinstance(value, Mapping) else value_text(value)
+    return (
+        "; ".join(f"{part}: {value_text(value[part])}" for part in sorted(value))
+        if isinstance(value, Mapping)
+        else value_text(value)
+    )
 
 
 def _code(one: Run, two: Run, names: list[str]) -> Iterator[Block]:
     states = [_state(run) for run in (one, two)]
-    rows = [(what, *pair) for what in dict.fromkeys([*states[0], *states[1]]) if len(set(pair := [s.get(what, "–") for s in states])) > 1]
+    rows = [
+        (what, *pair)
+        for what in dict.fromkeys([*states[0], *states[1]])
+        if len(set(pair := [s.get(what, "–") for s in states])) > 1
+    ]
     yield from _difference(
-        "Code and machines that differ", ("Of", *names), rows, "Code, versions and machines are the same, as far as recorded."
+        "Code and machines that differ",
+        ("Of", *names),
+        rows,
+        "Code, versions and machines are the same, as far as recorded.",
     )
 
 
@@ -179,7 +223,9 @@ def _state(run: Run) -> dict[str, str]:
     state["git commit"] = clean(git.get("commit") or git.get("absent") or "not recorded")
     if "dirty" in git:
         state["uncommitted changes"] = "yes" if git["dirty"] else "no"
-    state["hosts"] = ", ".join(sorted({f"{host['host']} ({host['processor']}, {host['device']})" for host in run.study.get("hosts") or ()}))
+    state["hosts"] = ", ".join(
+        sorted({f"{host['host']} ({host['processor']}, {host['device']})" for host in run.study.get("hosts") or ()})
+    )
     return {name: clean(value) for name, value in state.items()}
 
 

@@ -73,7 +73,9 @@ def compare(pairs: Sequence[tuple[Group, Group]], metric: Metric) -> list[Pair]:
     return found
 
 
-def with_figures(groups: Mapping[tuple[str, Point], Group], methods: Sequence[str], point: Point, metric: Metric) -> list[Group]:
+def with_figures(
+    groups: Mapping[tuple[str, Point], Group], methods: Sequence[str], point: Point, metric: Metric
+) -> list[Group]:
     """The groups at a point that have figures, in the order of the methods."""
     return [groups[m, point] for m in methods if (m, point) in groups and groups[m, point].values(metric)]
 
@@ -93,14 +95,22 @@ def all_pairs(run: Run, dataset: str, point: Point, metric: Metric) -> list[Pair
 def blocks(run: Run, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
     """Methods, and their scores (n_seeds, n_methods) over the seeds that all of them have."""
     groups = with_figures(run.groups(dataset), run.methods, point, metric)
-    common = [s for s in groups[0].figures[metric.column] if all(s in g.figures[metric.column] for g in groups)] if groups else []
+    common = (
+        [s for s in groups[0].figures[metric.column] if all(s in g.figures[metric.column] for g in groups)]
+        if groups
+        else []
+    )
     scores = np.array([[group.figures[metric.column][seed] for group in groups] for seed in common], dtype=np.float64)
     return [group.method for group in groups], scores.reshape(len(common), len(groups))
 
 
-def contests(groups: Mapping[tuple[str, Point], Group], points: Sequence[Point], methods: Sequence[str]) -> list[list[Group]]:
+def contests(
+    groups: Mapping[tuple[str, Point], Group], points: Sequence[Point], methods: Sequence[str]
+) -> list[list[Group]]:
     """What stands against what: at each point the methods; with one method only, the points."""
-    places = [[(m, p) for m in methods] for p in points] if len(methods) > 1 else [[(m, p) for p in points] for m in methods]
+    places = (
+        [[(m, p) for m in methods] for p in points] if len(methods) > 1 else [[(m, p) for p in points] for m in methods]
+    )
     return [[groups[place] for place in some if place in groups] for some in places]
 
 

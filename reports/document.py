@@ -231,7 +231,11 @@ class Figure:
     @property
     def wide(self) -> bool:
         """Whether it needs the page's whole width."""
-        return self.panels > 1 or isinstance(self.chart, Clouds) or (isinstance(self.chart, Heat) and len(self.chart.columns) > 15)
+        return (
+            self.panels > 1
+            or isinstance(self.chart, Clouds)
+            or (isinstance(self.chart, Heat) and len(self.chart.columns) > 15)
+        )
 
 
 @dataclass(frozen=True)

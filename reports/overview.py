@@ -25,7 +25,12 @@ def document_of_several(runs: Sequence[Run], generated: str | None = None) -> Do
     notes = tuple(note for run, name in zip(runs, names, strict=True) for note in _notes(run, name))
     trials = dict(zip(names, (run.trials for run in runs), strict=True))
     return Document(
-        f"{count(len(runs), 'study').replace('studys', 'studies')}", listing(names), notes, own_anchors(sections), generated, trials
+        f"{count(len(runs), 'study').replace('studys', 'studies')}",
+        listing(names),
+        notes,
+        own_anchors(sections),
+        generated,
+        trials,
     )
 
 
@@ -52,16 +57,28 @@ def overview_table(runs: Sequence[Run], names: Sequence[str]) -> Table:
             Text(name),
             Text(clean(run.study["question"] or run.study["title"] or "–")),
             Text(listing([clean(dataset) for dataset in run.datasets])),
-            *(Text(str(n), rank=n) for n in (len(run.methods), *(run.count(status) for status in ("done", "failed", "pending")))),
+            *(
+                Text(str(n), rank=n)
+                for n in (len(run.methods), *(run.count(status) for status in ("done", "failed", "pending")))
+            ),
         )
         for run, name in zip(runs, names, strict=True)
     )
-    heads = (Column("Study"), Column("Question"), Column("Data"), *(Column(h, True) for h in ("Methods", "Done", "Failed", "To come")))
+    heads = (
+        Column("Study"),
+        Column("Question"),
+        Column("Data"),
+        *(Column(h, True) for h in ("Methods", "Done", "Failed", "To come")),
+    )
     return Table("Studies", "Trials by state.", heads, rows)
 
 
 def _answers(runs: Sequence[Run], names: Sequence[str]) -> list[Prose]:
-    return [Prose(f"{name}: {' '.join(answer(run, dataset))}") for run, name in zip(runs, names, strict=True) for dataset in run.datasets]
+    return [
+        Prose(f"{name}: {' '.join(answer(run, dataset))}")
+        for run, name in zip(runs, names, strict=True)
+        for dataset in run.datasets
+    ]
 
 
 def _notes(run: Run, name: str) -> list[Note]:

@@ -165,7 +165,9 @@ class Run:
     @cached_property
     def rows(self) -> list[Mapping[str, Any]]:
         """The trials as plain Python: an empty field is None."""
-        return [{str(name): plain_value(value) for name, value in row.items()} for row in self.trials.to_dict("records")]
+        return [
+            {str(name): plain_value(value) for name, value in row.items()} for row in self.trials.to_dict("records")
+        ]
 
     @cached_property
     def _groups(self) -> dict[str, dict[tuple[str, Point], Group]]:
@@ -211,7 +213,9 @@ def _group(method: str, point: Point, rows: Sequence[Mapping[str, Any]]) -> Grou
         failed=sum(row["status"] == "failed" for row in rows),
         pending=sum(row["status"] == "pending" for row in rows),
         figures={
-            metric.column: {int(row["seed"]): float(row[metric.column]) for row in done if not is_missing(row[metric.column])}
+            metric.column: {
+                int(row["seed"]): float(row[metric.column]) for row in done if not is_missing(row[metric.column])
+            }
             for metric in METRICS
         },
     )

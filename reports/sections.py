@@ -66,7 +66,9 @@ def dataset_sections(run: Run) -> Iterator[Section]:
         yield Section(clean(dataset), f"data-{dataset}", (*map(Row, rows), *tables))
 
 
-def by_dataset(title: str, anchor: str, make: Callable[[Run, str], Iterator[Block]], first: str = "") -> Callable[[Run], Iterator[Section]]:
+def by_dataset(
+    title: str, anchor: str, make: Callable[[Run, str], Iterator[Block]], first: str = ""
+) -> Callable[[Run], Iterator[Section]]:
     """A section with the same blocks for every data set, after a first paragraph; left out where there are none."""
 
     def section(run: Run) -> Iterator[Section]:
@@ -80,7 +82,9 @@ def by_dataset(title: str, anchor: str, make: Callable[[Run, str], Iterator[Bloc
 def inside_section(run: Run) -> Iterator[Section]:
     """Classes, learning and modalities; why they are missing where the ledger has none of it."""
     if not run.details:
-        yield Section("Classes, learning, modalities", "inside", (Prose("No finished trial has left predictions or curves yet."),))
+        yield Section(
+            "Classes, learning, modalities", "inside", (Prose("No finished trial has left predictions or curves yet."),)
+        )
         return
     for title, anchor, make in (
         ("Classes", "classes", class_blocks),
@@ -147,7 +151,9 @@ def failures_section(run: Run) -> Iterator[Section]:
     for trial in run.failures():
         parts = (trial["dataset"], point_text(run.point(trial)), f"seed {trial['seed']}", f"key {trial['key']}")
         where = ", ".join(part for part in parts if part)
-        errors.setdefault(clean(trial["error"] or "no error was recorded"), []).append(f"{run.title(trial['method'])} ({where})")
+        errors.setdefault(clean(trial["error"] or "no error was recorded"), []).append(
+            f"{run.title(trial['method'])} ({where})"
+        )
     blocks: list[Block] = []
     for error, trials in errors.items():
         blocks += [Prose(clean(f"{count(len(trials), 'trial')}: {'; '.join(trials)}.")), Code(error)]
@@ -215,7 +221,13 @@ def _seconds(run: Run, key: str, column: str) -> dict[str, float]:
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
+    return (
+        f"{seconds / 3600:.1f} h"
+        if seconds >= 3600
+        else f"{seconds / 60:.1f} min"
+        if seconds >= 60
+        else f"{seconds:.1f} s"
+    )
 
 
 def own_anchors(sections: list[Section]) -> tuple[Section, ...]:

@@ -83,7 +83,9 @@ def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0
     return mean(one - two), *t_interval(one - two, confidence)
 
 
-def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, resamples: int = 9999, seed: int = 0) -> tuple[float, float]:
+def bootstrap_interval(
+    values: ArrayLike, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
+) -> tuple[float, float]:
     """The percentile bootstrap's interval of the mean over runs: (low, high).
 
     values: array of shape (n_runs,). Raises ValueError below ten runs, where it covers far less than it says.
@@ -94,7 +96,9 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, resamples: i
     """
     runs = _runs(values)
     if runs.ndim != 1 or len(runs) < LEAST_FOR_BOOTSTRAP:
-        raise ValueError(f"a bootstrap needs {LEAST_FOR_BOOTSTRAP} runs in one row, not shape {runs.shape}; use t_interval")
+        raise ValueError(
+            f"a bootstrap needs {LEAST_FOR_BOOTSTRAP} runs in one row, not shape {runs.shape}; use t_interval"
+        )
     drawn = np.random.default_rng(seed).choice(runs, (resamples, len(runs))).mean(axis=1)
     low, high = np.percentile(drawn, [50 * (1 - confidence), 50 * (1 + confidence)])
     return float(low), float(high)

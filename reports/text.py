@@ -62,7 +62,8 @@ def value_text(value: Any, option: str = "") -> str:
 def point_text(point: Point) -> str:
     """A point of a sweep in words; empty where nothing is swept."""
     return ", ".join(
-        f"{option_title(option)} {value_text(value, option)}" for option, value in zip(point.options, point.values, strict=True)
+        f"{option_title(option)} {value_text(value, option)}"
+        for option, value in zip(point.options, point.values, strict=True)
     )
 
 
@@ -113,10 +114,25 @@ def status_notes(run: Run, dataset: str | None = None) -> tuple[Note, ...]:
     total, pending = len(run.trials), run.count("pending")
     failures = [trial for trial in run.failures() if dataset in (None, trial["dataset"])]
     if run.oracle:
-        notes.append(Note("Leakage: select: oracle picked each epoch by its test accuracy, so these figures are too high.", "error"))
+        notes.append(
+            Note(
+                "Leakage: select: oracle picked each epoch by its test accuracy, so these figures are too high.",
+                "error",
+            )
+        )
     if pending:
-        notes.append(Note(f"Not finished: {pending} of the run's {count(total, 'trial')} still to come, any figure may change.", "warning"))
+        notes.append(
+            Note(
+                f"Not finished: {pending} of the run's {count(total, 'trial')} still to come, any figure may change.",
+                "warning",
+            )
+        )
     if failures:
         where = f" on {clean(dataset)}" if dataset else f" of {total}"
-        notes.append(Note(f"Failed: {count(len(failures), 'trial')}{where}; means are over the others, each cell says where.", "error"))
+        notes.append(
+            Note(
+                f"Failed: {count(len(failures), 'trial')}{where}; means are over the others, each cell says where.",
+                "error",
+            )
+        )
     return tuple(notes)

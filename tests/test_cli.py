@@ -168,7 +168,17 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: failing\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[cosmo_harness.methods]\nfailing = failing:Failing\n")
-    arguments = ("run", "small.yaml", "--inline", "--out", "failed", "--set", "methods=[failing, deepsense]", "--set", "seeds=1")
+    arguments = (
+        "run",
+        "small.yaml",
+        "--inline",
+        "--out",
+        "failed",
+        "--set",
+        "methods=[failing, deepsense]",
+        "--set",
+        "seeds=1",
+    )
     done = harness(*arguments, cwd=folder, PYTHONPATH=os.pathsep.join([str(plugin), *sys.path]))
     assert done.returncode == 1, done.stderr
     assert "this one is <broken>" in done.stdout
@@ -186,7 +196,10 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("run", "small.yaml", "--set", "datasets=[utd-mhad]"), "HARNESS_DATA"),
         (("run", "small.yaml", "--data", "no/where"), "the data folder no/where does not exist"),
         (("run", "small.yaml", "--inline", "--address", "x:1"), "give one of them"),
-        (("run", "small.yaml", "--inline", "--wait-for-nodes", "5"), "there are no nodes for --wait-for-nodes to wait for"),
+        (
+            ("run", "small.yaml", "--inline", "--wait-for-nodes", "5"),
+            "there are no nodes for --wait-for-nodes to wait for",
+        ),
         (("status", "no/run"), "no/run holds no run"),
         (("records", "."), "holds no run"),
         (("data", "info", "utd-mhat"), "did you mean 'utd-mhad'"),
@@ -202,9 +215,7 @@ def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[st
 
 
 def test_a_bug_is_a_traceback_and_a_way_to_report_it(folder: Path) -> None:
-    program = (
-        "import harness.cli as c; c.registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
-    )
+    program = "import harness.cli as c; c.registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 70
     assert "ZeroDivisionError" in done.stderr

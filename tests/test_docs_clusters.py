@@ -55,7 +55,10 @@ def test_the_manifest_has_fields_that_kuberay_knows() -> None:
     job = known(manifest["spec"], "RayJobSpec")
     cluster = known(job["rayClusterSpec"], "RayClusterSpec")
     assert cluster["authOptions"] == {"mode": "token"}
-    groups = [known(cluster["headGroupSpec"], "HeadGroupSpec"), *(known(group, "WorkerGroupSpec") for group in cluster["workerGroupSpecs"])]
+    groups = [
+        known(cluster["headGroupSpec"], "HeadGroupSpec"),
+        *(known(group, "WorkerGroupSpec") for group in cluster["workerGroupSpecs"]),
+    ]
     images = set()
     for group in groups:
         assert all(isinstance(value, str) for value in group["rayStartParams"].values())

@@ -44,7 +44,9 @@ class Example:
         environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": os.pathsep.join([str(self.installed), *sys.path])}
         environment.pop("HARNESS_DATA", None)
         whole = [sys.executable, *programs[program], *arguments]
-        done = subprocess.run(whole, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            whole, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -93,7 +95,9 @@ def test_the_study_runs(example: Example) -> None:
     assert "Late fusion" in page
 
 
-@pytest.mark.parametrize(("plugin", "changed"), [("late_fusion", {"late-fusion"}), ("motion_csv", {"late-fusion", "deepsense"})])
+@pytest.mark.parametrize(
+    ("plugin", "changed"), [("late_fusion", {"late-fusion"}), ("motion_csv", {"late-fusion", "deepsense"})]
+)
 def test_a_key_changes_with_the_version(example: Example, plugin: str, changed: set[str]) -> None:
     before = example.first_keys
     module = example.installed / f"{plugin}.py"

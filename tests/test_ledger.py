@@ -18,7 +18,13 @@ def job(key: str = "a" * 20) -> Job:
 
 
 def outcome(**artefacts: bytes) -> Outcome:
-    return Outcome({"accuracy": 0.5}, {name.replace("_", "."): data for name, data in artefacts.items()}, {}, "2026-01-01T00:00:00", 1.0)
+    return Outcome(
+        {"accuracy": 0.5},
+        {name.replace("_", "."): data for name, data in artefacts.items()},
+        {},
+        "2026-01-01T00:00:00",
+        1.0,
+    )
 
 
 def test_a_record_and_its_artefacts_are_read_back(tmp_path: Path) -> None:

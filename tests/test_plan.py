@@ -85,7 +85,9 @@ def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
         ("fantasy-device.seed=1", True, True),
     ],
 )
-def test_only_what_can_change_a_result_changes_its_key(tmp_path: Path, override: str, stage1_changes: bool, stage2_changes: bool) -> None:
+def test_only_what_can_change_a_result_changes_its_key(
+    tmp_path: Path, override: str, stage1_changes: bool, stage2_changes: bool
+) -> None:
     before, after = plan(tmp_path), plan(tmp_path, override)
     assert (jobs(before, "pretrain") == jobs(after, "pretrain")) is not stage1_changes
     assert (jobs(before, "train") == jobs(after, "train")) is not stage2_changes
@@ -137,7 +139,10 @@ def test_no_subject_is_in_two_parts_and_no_label_leaks(tmp_path: Path) -> None:
         ("split.test=[99]", "there is no subject 99"),
         ("split={train: [1, 2], test: [2]}", "subject 2 stands in train and in test"),
         ("unlabeled=100000", "100000 samples are not to be had"),
-        ("select=validation", "select: validation needs validation subjects, fantasy-device has none; set split.validation"),
+        (
+            "select=validation",
+            "select: validation needs validation subjects, fantasy-device has none; set split.validation",
+        ),
         ("fantasy-device.pairing=unpaired", "needs 2 modalities, fantasy-device has only signal"),
         ("label_list=nowhere.json", "nowhere.json can't be read"),
     ],
@@ -153,7 +158,9 @@ def test_what_does_not_fit_the_data_is_said_with_its_place(tmp_path: Path, overr
 def test_a_head_that_is_never_trained_is_said(tmp_path: Path) -> None:
     assert plan(tmp_path, "stage2.epochs=6").cautions == []
     text = "with 5 epochs of stage 2 and iterative_epochs 5 its classifier is never trained"
-    assert plan(tmp_path, "stage2.epochs=5").cautions == [f"{name} on fantasy-device: {text}" for name in ("cosmo", "cmc")]
+    assert plan(tmp_path, "stage2.epochs=5").cautions == [
+        f"{name} on fantasy-device: {text}" for name in ("cosmo", "cmc")
+    ]
     assert plan(tmp_path, "stage2.epochs=5", "cosmo.freeze=false", "cmc.iterative_epochs=2").cautions == []
 
 

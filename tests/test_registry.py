@@ -6,7 +6,9 @@ from harness import registry
 from harness.errors import InputError
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("methods", "datasets", "meters") for name in registry.BUILT_IN[kind]])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in ("methods", "datasets", "meters") for name in registry.BUILT_IN[kind]]
+)
 def test_every_built_in_plug_in_is_there_under_its_own_name(kind: str, name: str) -> None:
     plugin = registry.get(kind, name)
     assert plugin.name == name
@@ -19,7 +21,9 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         registry.get("methods", "deepsens")
 
 
-def test_an_entry_point_adds_but_never_replaces(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_an_entry_point_adds_but_never_replaces(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     group = "cosmo_harness.methods"
     points = [
         importlib.metadata.EntryPoint("mine", "harness.errors:Problem", group),

@@ -53,11 +53,16 @@ search:
 def record(status: str, curve: list[float]) -> dict[str, Any]:
     if status == "failed":
         return {"status": status, "error": {}}
-    return {"status": status, "result": {"epochs_evaluated": list(range(1, len(curve) + 1)), "curves": {"validation": {"accuracy": curve}}}}
+    return {
+        "status": status,
+        "result": {"epochs_evaluated": list(range(1, len(curve) + 1)), "curves": {"validation": {"accuracy": curve}}},
+    }
 
 
 def tuning(records: list[dict[str, Any] | None], select: str = "last") -> Tuning:
-    candidates = [Candidate(number, {"x": number}, f"{number:08x}").judged(one, select) for number, one in enumerate(records, 1)]
+    candidates = [
+        Candidate(number, {"x": number}, f"{number:08x}").judged(one, select) for number, one in enumerate(records, 1)
+    ]
     return Tuning("data", "method", {}, tuple(candidates))
 
 
@@ -66,13 +71,18 @@ RECORDS = st.builds(record, st.sampled_from(["done", "stopped", "failed"]), CURV
 
 
 @given(st.lists(RECORDS, min_size=1, max_size=8), st.sampled_from(["last", "validation"]))
-def test_the_first_of_the_most_accurate_that_were_trained_to_their_end(records: list[dict[str, Any]], select: str) -> None:
+def test_the_first_of_the_most_accurate_that_were_trained_to_their_end(
+    records: list[dict[str, Any]], select: str
+) -> None:
     made = tuning(list(records), select)
     accuracy = {number: (max if select == "validation" else lambda curve: curve[-1])(one["result"]["curves"]["validation"]["accuracy"])
                 for number, one in enumerate(records, 1) if one["status"] == "done"}  # fmt: skip
     if not accuracy:
         assert made.chosen is None
-        assert made.error == f"the search has nothing to choose from: none of its {len(records)} trials was trained to its end"
+        assert (
+            made.error
+            == f"the search has nothing to choose from: none of its {len(records)} trials was trained to its end"
+        )
         return
     assert made.chosen is not None
     assert made.error is None
@@ -102,7 +112,10 @@ def test_first_the_searchs_jobs_alone(tmp_path: Path) -> None:
     assert {len(made.candidates) for made in planned.tunings} == {3}  # the equal budget: each method, each point
     lr = {tuple(candidate.values["stage2.lr"] for candidate in made.candidates) for made in planned.tunings}
     assert len(lr) == 1  # all get the same draws
-    assert [list(made.candidates[0].values) for made in planned.tunings[::2]] == [["stage2.lr"], ["stage2.lr", "cosmo.lambda"]]
+    assert [list(made.candidates[0].values) for made in planned.tunings[::2]] == [
+        ["stage2.lr"],
+        ["stage2.lr", "cosmo.lambda"],
+    ]
 
 
 def test_a_longer_search_holds_a_shorter_one_and_another_seed_is_another_search(tmp_path: Path) -> None:
@@ -127,14 +140,18 @@ def test_a_method_without_anything_to_search_is_said(tmp_path: Path) -> None:
 def test_without_validation_subjects_it_says_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(StudyError) as caught:
         plan(tmp_path, "split={}")
-    assert "search needs validation subjects, fantasy-device has none; take some from those that train" in str(caught.value)
+    assert "search needs validation subjects, fantasy-device has none; take some from those that train" in str(
+        caught.value
+    )
     assert "split: {validation: [" in str(caught.value)
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------------
 
 
-def run(folder: Path, *overrides: str, text: str = STUDY, data: Path | None = None, out: str = "run") -> tuple[Ledger, int]:
+def run(
+    folder: Path, *overrides: str, text: str = STUDY, data: Path | None = None, out: str = "run"
+) -> tuple[Ledger, int]:
     folder.mkdir(exist_ok=True)
     (folder / "study.yaml").write_text(text)
     console = Console(file=(folder / "out.txt").open("w"), width=200)
@@ -157,7 +174,9 @@ def test_the_choice_is_kept_and_the_trials_run_with_it(ledger: Ledger) -> None:
     assert (table["status"] == "done").all()
     for made in search["tunings"]:
         chosen = made["candidates"][made["chosen"] - 1]
-        best = max(ledger.record(one["key"])["result"]["curves"]["validation"]["accuracy"][-1] for one in made["candidates"])
+        best = max(
+            ledger.record(one["key"])["result"]["curves"]["validation"]["accuracy"][-1] for one in made["candidates"]
+        )
         assert chosen["accuracy"] == best
         rows = table[table["method"] == made["method"]]
         for option, value in chosen["values"].items():
@@ -204,7 +223,9 @@ def test_test_labels_have_no_part_in_the_choice(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     label, subject = np.tile(np.arange(3), 40), np.repeat(np.arange(6), 20)
     signal = np.sin(np.arange(30)[None, :, None] * (0.3 + 0.3 * label[:, None, None])) + rng.normal(size=(120, 30, 3))
-    text = STUDY.replace("fantasy-device]", "'arrays:own']").replace("{validation: [4]}", "{validation: [4], test: [5]}")
+    text = STUDY.replace("fantasy-device]", "'arrays:own']").replace(
+        "{validation: [4]}", "{validation: [4], test: [5]}"
+    )
     text = text.replace("  fantasy-device: {series: 6, seconds: 12}\n", "").replace("cosmo]", "attnsense]")
     text = (
         text.replace("    cosmo.lambda: {uniform: [0, 1]}\n", "")
@@ -221,7 +242,9 @@ def test_test_labels_have_no_part_in_the_choice(tmp_path: Path) -> None:
         assert status == 0
         accuracy = trial_table(ledger)["accuracy"].tolist()
         tunings = ledger.plan()["search"]["tunings"]
-        told.append(([(one["method"], one["chosen"], [c["accuracy"] for c in one["candidates"]]) for one in tunings], accuracy))
+        told.append(
+            ([(one["method"], one["chosen"], [c["accuracy"] for c in one["candidates"]]) for one in tunings], accuracy)
+        )
     (choices, accuracy), (permuted_choices, permuted_accuracy) = told
     assert choices == permuted_choices
     assert len({value for _, _, values in choices for value in values}) > 1  # there was something to choose by
@@ -251,6 +274,8 @@ def test_a_search_killed_in_the_middle_goes_on_where_it_was(ledger: Ledger, tmp_
 
 
 def test_asha_is_not_had_inline(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"stops trials while others run, which --inline can't.*--set search\.scheduler=none"):
+    with pytest.raises(
+        InputError, match=r"stops trials while others run, which --inline can't.*--set search\.scheduler=none"
+    ):
         run(tmp_path, "search.scheduler=asha")
     assert not (tmp_path / "run").exists()

@@ -13,7 +13,9 @@ from rich.console import Console
 
 from harness.cli.console import DataRoot, RunFolder
 
-edge_app = typer.Typer(name="edge", help="Measure on an edge device: a node of a Ray cluster, over SSH, by a bundle.", no_args_is_help=True)
+edge_app = typer.Typer(
+    name="edge", help="Measure on an edge device: a node of a Ray cluster, over SSH, by a bundle.", no_args_is_help=True
+)
 out = Console(highlight=False, soft_wrap=True)
 
 
@@ -36,8 +38,12 @@ def export(
 @edge_app.command(epilog="Example: harness edge measure orin.zip --out orin-result.zip")
 def measure(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle that `harness edge export` has written.")],
-    result: Annotated[Optional[Path], typer.Option("--out", metavar="RESULT", help="[default: BUNDLE's name with -result.zip]")] = None,
-    tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on standard output, in JSON, what happens.")] = False,
+    result: Annotated[
+        Optional[Path], typer.Option("--out", metavar="RESULT", help="[default: BUNDLE's name with -result.zip]")
+    ] = None,
+    tell: Annotated[
+        bool, typer.Option("--tell", hidden=True, help="Say on standard output, in JSON, what happens.")
+    ] = False,
 ) -> None:
     """Measure on this device what a bundle asks for. Needs no Ray and no network."""
     from harness.edge.attach.measure import measure as measure_all
@@ -78,7 +84,9 @@ def import_(
 
 
 @edge_app.command(epilog="Example: harness edge serve")
-def serve(as_json: Annotated[bool, typer.Option("--json", hidden=True, help="What was found, as JSON.")] = False) -> None:
+def serve(
+    as_json: Annotated[bool, typer.Option("--json", hidden=True, help="What was found, as JSON.")] = False,
+) -> None:
     """Look whether this device can be measured on over SSH, and say what to write in the study."""
     from harness.edge.attach.probe import look_here
     from harness.edge.attach.ssh import serve_lines
@@ -92,7 +100,9 @@ def serve(as_json: Annotated[bool, typer.Option("--json", hidden=True, help="Wha
 
 @edge_app.command(epilog="Example: harness edge join --address 192.168.1.10:6379 --name orin")
 def join(
-    address: Annotated[str, typer.Option(metavar="HOST:PORT", help="The head of the Ray cluster, as `ray start --head` prints it.")],
+    address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="The head of the Ray cluster, as `ray start --head` prints it.")
+    ],
     name: Annotated[str, typer.Option(help="What studies call this device.")],
 ) -> None:
     """Make this device a node of a Ray cluster, until Ctrl-C."""
@@ -101,5 +111,7 @@ def join(
     from harness.study.edge import HERE, NAME
 
     if name in HERE or not re.fullmatch(NAME, name):
-        raise InputError(f"{name!r} can't be a device's name: letters, digits, dots and dashes, and neither cpu nor cuda")
+        raise InputError(
+            f"{name!r} can't be a device's name: letters, digits, dots and dashes, and neither cpu nor cuda"
+        )
     stay(address, name, lambda text: out.print(text, markup=False))

@@ -22,17 +22,19 @@ class RecordFormat(str, Enum):
 
 def status(
     run_folder: RunFolder,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until the run is over.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds, until the run is over.")
+    ] = False,
 ) -> None:
     """Tell how far a run is, while it runs or after: jobs by state, nodes, rate, time left, and what failed."""
-    from harness.ledger import Ledger
+    from harness.results.run import RunResults
     from harness.show.heartbeat import WRITE_SECONDS
     from harness.show.status import show_status, watch_status
 
     if watch:
-        watch_status(Ledger.open(run_folder), out, WRITE_SECONDS)
+        watch_status(run_folder, out, WRITE_SECONDS)
     else:
-        show_status(Ledger.open(run_folder), out)
+        show_status(RunResults.open(run_folder), out)
 
 
 def records(
@@ -40,16 +42,18 @@ def records(
     format_: Annotated[RecordFormat, typer.Option("--format", help="The form of the table.")] = RecordFormat.csv,
 ) -> None:
     """Print one row a trial: status, data set, method, seed, every swept option, accuracy, macro F1, seconds, error."""
-    from harness.ledger import Ledger
+    from harness.results.run import RunResults
     from harness.results.table import trial_table
 
-    table = trial_table(Ledger.open(run_folder))
+    table = trial_table(RunResults.open(run_folder))
     if format_ is RecordFormat.csv:
         table.to_csv(sys.stdout, index=False)
     elif format_ is RecordFormat.jsonl:
         table.to_json(sys.stdout, orient="records", lines=True)
     elif sys.stdout.isatty():
-        raise InputError("parquet is binary: send it to a file, as in `harness records RUN --format parquet > trials.parquet`")
+        raise InputError(
+            "parquet is binary: send it to a file, as in `harness records RUN --format parquet > trials.parquet`"
+        )
     else:
         from reports.formats.csv import parquet
 
@@ -57,16 +61,22 @@ def records(
 
 
 def report(
-    run_folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; of several one report is made.")],
-    format_: Annotated[str, typer.Option("--format", metavar="LIST", help="html, pdf, latex, csv; several with commas.")] = "html",
-    out_folder: Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the run's folder].")] = None,
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders; of several one report is made.")
+    ],
+    format_: Annotated[
+        str, typer.Option("--format", metavar="LIST", help="html, pdf, latex, csv; several with commas.")
+    ] = "html",
+    out_folder: Annotated[
+        Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the run's folder].")
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the first.")] = False,
 ) -> None:
     """Write the report of a run, finished or not, into its folder; of several runs, into the folder that holds them."""
-    from harness.ledger import Ledger
     from harness.results.gather import formats_of, write_reports
+    from harness.results.run import RunResults
 
-    _tell(write_reports([Ledger.open(folder) for folder in run_folders], formats_of(format_), out_folder), open_)
+    _tell(write_reports([RunResults.open(folder) for folder in run_folders], formats_of(format_), out_folder), open_)
 
 
 def compare(
@@ -75,16 +85,18 @@ def compare(
     format_: Annotated[
         Optional[str], typer.Option("--format", metavar="LIST", help="Write it as a report too: html, pdf, latex, csv.")
     ] = None,
-    out_folder: Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the folder of both].")] = None,
+    out_folder: Annotated[
+        Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the folder of both].")
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the first.")] = False,
 ) -> None:
     """Tell what differs between two runs: options, data, code and results."""
-    from harness.ledger import Ledger
     from harness.results.gather import formats_of, gather, write_comparison
+    from harness.results.run import RunResults
     from reports.compare import comparison
     from reports.formats.terminal import show_document
 
-    ledgers, formats = [Ledger.open(folder) for folder in (first, second)], formats_of(format_) if format_ else []
+    ledgers, formats = [RunResults.open(folder) for folder in (first, second)], formats_of(format_) if format_ else []
     show_document(comparison(*(gather(ledger, arrays=False) for ledger in ledgers)), out)
     _tell(write_comparison(ledgers[0], ledgers[1], formats, out_folder), open_)
 

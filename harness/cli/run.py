@@ -20,16 +20,29 @@ def command_line() -> str:
 
 
 def run(
-    study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study, or the name of one that comes with the package.")],
-    out_folder: Annotated[Optional[Path], typer.Option("--out", metavar="RUN", help="The run's folder [default: runs/STUDY].")] = None,
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY.yaml", help="The study, or the name of one that comes with the package.")
+    ],
+    out_folder: Annotated[
+        Optional[Path], typer.Option("--out", metavar="RUN", help="The run's folder [default: runs/STUDY].")
+    ] = None,
     data: DataRoot = None,
-    address: Annotated[Optional[str], typer.Option(metavar="RAY", help="A Ray cluster, such as HOST:6379 or auto.")] = None,
+    address: Annotated[
+        Optional[str], typer.Option(metavar="RAY", help="A Ray cluster, such as HOST:6379 or auto.")
+    ] = None,
     wait: Annotated[
         Optional[float],
-        typer.Option("--wait-for-nodes", metavar="SECONDS", min=0, help="Wait so long for nodes to join, while none has what a job needs."),
+        typer.Option(
+            "--wait-for-nodes",
+            metavar="SECONDS",
+            min=0,
+            help="Wait so long for nodes to join, while none has what a job needs.",
+        ),
     ] = None,
     inline: Annotated[bool, typer.Option("--inline", help="Run all jobs in this process, without Ray.")] = False,
-    set_: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")] = None,
+    set_: Annotated[
+        Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
 ) -> None:
     """Run a study, or go on with one: jobs that are done are not run again."""

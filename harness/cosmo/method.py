@@ -84,7 +84,9 @@ class CosmoPretrainer(ProjectingPretrainer):
     @override
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:
         o = self.options
-        weights = draw_weights(o.weights, len(features[0]), o.positives, len(features), rng, *o.weights_range, o.weights_per)
+        weights = draw_weights(
+            o.weights, len(features[0]), o.positives, len(features), rng, *o.weights_range, o.weights_per
+        )
         mixtures = mix(features, weights)
         return same_sample_loss(normalize(mixtures, dim=2) if o.renormalise else mixtures, o.temperature)
 
@@ -153,7 +155,9 @@ class Cosmo(Method):
             _head(task, widths(build_encoders(task.modalities)), stage2, any_quality)
 
     @override
-    def build_classifier(self, task: Task, options: CosmoStage2, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(
+        self, task: Task, options: CosmoStage2, pretrained: Pretrained | None, row: str = ""
+    ) -> Classifier:
         """Raises InputError if the options don't fit the modalities or ask for a quality that stage 1 hasn't found."""
         encoders = start_encoders(task, pretrained.encoders if pretrained else None)
         head = _head(task, widths(encoders), options, pretrained.findings if pretrained else {})
@@ -167,7 +171,9 @@ def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, findings: M
         raise InputError(f"cosmo: fusion 'sum' needs modalities whose features are equally wide, not {widths}")
     attention: nn.Module = EqualAttention()
     if options.attention != "none":
-        attention = DotAttention(widths, options.attention_scale) if options.attention == "paper" else JointAttention(widths)
+        attention = (
+            DotAttention(widths, options.attention_scale) if options.attention == "paper" else JointAttention(widths)
+        )
     if options.guide != "none":
         attention = Guided(attention, _guide(task, options, findings), options.lambda_)
     return FusionHead(widths, task.n_classes, attention, fusion)
@@ -178,9 +184,13 @@ def _guide(task: Task, options: CosmoStage2, findings: Mapping[str, Any]) -> lis
     names = [m.name for m in task.modalities]
     if options.guide == "quality":
         if "quality" not in findings:
-            raise InputError("cosmo: guide 'quality' needs stage 1's findings; without stage 1 use guide 'fixed' or 'none'")
+            raise InputError(
+                "cosmo: guide 'quality' needs stage 1's findings; without stage 1 use guide 'fixed' or 'none'"
+            )
         return [findings["quality"][name]["weight"] for name in names]
     if len(options.guide_weights) != len(names) or not sum(options.guide_weights):
         given = list(options.guide_weights)
-        raise InputError(f"cosmo: guide_weights {given} must be {len(names)} numbers, not all zero: one each for {', '.join(names)}")
+        raise InputError(
+            f"cosmo: guide_weights {given} must be {len(names)} numbers, not all zero: one each for {', '.join(names)}"
+        )
     return list(options.guide_weights)

@@ -41,7 +41,11 @@ def draw_weights(
     if kind == "dirichlet":
         exponential = -torch.log1p(-torch.rand(shape, generator=rng, dtype=torch.float64))
         return F.normalize(exponential, p=1, dim=-1)
-    base = grid(positives, modalities).expand(shape) if kind == "grid" else torch.rand(shape, generator=rng, dtype=torch.float64)
+    base = (
+        grid(positives, modalities).expand(shape)
+        if kind == "grid"
+        else torch.rand(shape, generator=rng, dtype=torch.float64)
+    )
     weights = low + (high - low) * base
     if modalities == 2:
         return torch.stack([weights[..., 0], 1 - weights[..., 0]], dim=-1)

@@ -103,9 +103,15 @@ def _measure_one(array: np.ndarray, j: int, n_classes: int, settings: QualitySet
 
     n = len(array)
     if n < FEWEST:
-        raise ValueError(f"the quality of a modality can't be found in {n} unlabelled samples; it needs at least {FEWEST}")
+        raise ValueError(
+            f"the quality of a modality can't be found in {n} unlabelled samples; it needs at least {FEWEST}"
+        )
     flat = array.reshape(n, -1)
-    reducer = PCA(min(settings.components, n - 1, flat.shape[1]), svd_solver="randomized", random_state=seed_of(seed, j, "pca") % 2**32)
+    reducer = PCA(
+        min(settings.components, n - 1, flat.shape[1]),
+        svd_solver="randomized",
+        random_state=seed_of(seed, j, "pca") % 2**32,
+    )
     with np.errstate(invalid="ignore"):  # a constant modality has no variance to take shares of
         reduced = reducer.fit_transform(flat).astype(np.float64)
     sample = max(round(settings.hopkins_share * n), min(settings.hopkins_least, n // 2))

@@ -23,9 +23,15 @@ UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.
 
 
 class ArraysOptions(DataOptions):
-    group: str = Field("subject", description="the integer array by which samples are split: subject, official_split, …")
-    modalities: tuple[str, ...] | None = Field(None, min_length=1, description="the modalities to use, in this order; all if left out")
-    shapes: dict[str, tuple[int, ...]] = Field({}, description="one sample's shape, for arrays stored flatter: {skeleton: [40, 20, 3]}")
+    group: str = Field(
+        "subject", description="the integer array by which samples are split: subject, official_split, …"
+    )
+    modalities: tuple[str, ...] | None = Field(
+        None, min_length=1, description="the modalities to use, in this order; all if left out"
+    )
+    shapes: dict[str, tuple[int, ...]] = Field(
+        {}, description="one sample's shape, for arrays stored flatter: {skeleton: [40, 20, 3]}"
+    )
 
 
 class Arrays(Dataset):
@@ -46,7 +52,9 @@ class Arrays(Dataset):
 
     def sources(self, root: Path | None) -> tuple[Path, ...]:
         if not NAME.fullmatch(self.argument):
-            raise DataError(f"arrays:{self.argument}: give a name of letters, digits, '.', '_' and '-', as in arrays:my_recordings")
+            raise DataError(
+                f"arrays:{self.argument}: give a name of letters, digits, '.', '_' and '-', as in arrays:my_recordings"
+            )
         if root is None:
             raise DataError(f"arrays:{self.argument}: no data folder is given (--data DIR, or HARNESS_DATA)")
         file, about, folder = (root / f"{self.argument}{end}" for end in (".npz", ".json", ""))
@@ -58,7 +66,9 @@ class Arrays(Dataset):
             return (folder,)
         known = sorted(path.stem for path in root.glob("*.npz"))
         hint = did_you_mean(self.argument, known)
-        raise DataError(f"arrays:{self.argument}: neither {file.name} nor a folder {self.argument} is in {root} ({hint})")
+        raise DataError(
+            f"arrays:{self.argument}: neither {file.name} nor a folder {self.argument} is in {root} ({hint})"
+        )
 
     def load(self, sources: tuple[Path, ...]) -> Recordings:
         store = _Store(sources)
@@ -70,7 +80,9 @@ class Arrays(Dataset):
             arrays[name] = array
             modalities.append(Modality(name, kind, array.shape[1:]))
         label = _integers(store, "label")
-        sample = store.read("sample") if "sample" in store.there else np.array([f"r{row:06d}" for row in range(len(label))])
+        sample = (
+            store.read("sample") if "sample" in store.there else np.array([f"r{row:06d}" for row in range(len(label))])
+        )
         if sample.dtype.kind != "U":
             raise DataError(f"{store.where}: sample holds {sample.dtype}, not text")
         return Recordings(
@@ -80,7 +92,11 @@ class Arrays(Dataset):
             subject=_integers(store, self.options.group, "options: {arrays: {group: NAME}}"),
             sample=sample,
             classes=store.classes(label),
-            notes={"group": self.options.group, "integer_arrays": store.codes(len(label)), "default_test": store.official_test()},
+            notes={
+                "group": self.options.group,
+                "integer_arrays": store.codes(len(label)),
+                "default_test": store.official_test(),
+            },
         )
 
     def _names(self, store: _Store) -> list[str]:
@@ -98,7 +114,9 @@ class Arrays(Dataset):
             try:
                 array = array.reshape(len(array), *shape)
             except ValueError as error:
-                raise DataError(f"{where}: {name} of shape {array.shape} can't take the shape {tuple(shape)} a sample") from error
+                raise DataError(
+                    f"{where}: {name} of shape {array.shape} can't take the shape {tuple(shape)} a sample"
+                ) from error
         return array.reshape(*array.shape, *[1] * (3 - array.ndim))
 
     def default_split(self, recordings: Recordings) -> DefaultSplit:
@@ -139,7 +157,11 @@ class _Store:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: not readable JSON ({error})") from error
-        if not isinstance(content, dict) or not isinstance(content.get("modalities"), (dict, list)) or not content["modalities"]:
+        if (
+            not isinstance(content, dict)
+            or not isinstance(content.get("modalities"), (dict, list))
+            or not content["modalities"]
+        ):
             raise DataError(f"{path}: lists no modalities; {FORM}")
         activities = content.get("activities", [])
         if not isinstance(activities, list) or not all(isinstance(name, str) for name in activities):
@@ -160,7 +182,9 @@ class _Store:
         kinds: dict[str, Kind | None] = {}
         for name in listed:
             if not isinstance(name, str) or not NAME.fullmatch(name):
-                raise DataError(f"{self.where}: a modality may not be called {name!r}: letters, digits, '.', '_' and '-' only")
+                raise DataError(
+                    f"{self.where}: a modality may not be called {name!r}: letters, digits, '.', '_' and '-' only"
+                )
             entry = listed[name] if isinstance(listed, dict) else None
             kind = entry.get("kind") if isinstance(entry, dict) else None
             if kind is not None and kind not in get_args(Kind):
@@ -186,7 +210,9 @@ class _Store:
             return tuple(activities)
         highest = int(label.max(initial=0))
         if highest >= len(label):
-            raise DataError(f"{self.where}: a label is {highest}, but there are only {len(label)} samples; labels count from 0")
+            raise DataError(
+                f"{self.where}: a label is {highest}, but there are only {len(label)} samples; labels count from 0"
+            )
         return tuple(f"class {number}" for number in range(highest + 1))
 
     def codes(self, n_samples: int) -> list[str]:
@@ -204,7 +230,9 @@ def _integers(store: _Store, name: str, hint: str = "") -> np.ndarray:
     array = store.read(name)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         tail = f"; see {hint}" if hint else ""
-        raise DataError(f"{store.where}: {name} must be one integer a sample, not {array.dtype} of shape {array.shape}{tail}")
+        raise DataError(
+            f"{store.where}: {name} must be one integer a sample, not {array.dtype} of shape {array.shape}{tail}"
+        )
     return array.astype(np.int64)
 
 
@@ -217,5 +245,7 @@ def _as_float(array: np.ndarray, where: str) -> np.ndarray:
 
 def _kind_of(array: np.ndarray, where: str) -> Kind:
     if array.ndim not in KIND_OF_RANK:
-        raise DataError(f"{where}: has shape {array.shape}; at most 5 axes (samples, time and three of space) are understood")
+        raise DataError(
+            f"{where}: has shape {array.shape}; at most 5 axes (samples, time and three of space) are understood"
+        )
     return "skeleton" if array.ndim == 4 and array.shape[-1] in (2, 3) else KIND_OF_RANK[array.ndim]

@@ -68,7 +68,9 @@ def check(recordings: Recordings, what: str) -> None:
     """Raise `DataError` naming the modality and the sample if the recordings do not keep `Recordings`' promises."""
     n = recordings.n_samples
     if n == 0 or not recordings.modalities:
-        raise DataError(f"{what}: there are no samples" if recordings.modalities else f"{what}: there are no modalities")
+        raise DataError(
+            f"{what}: there are no samples" if recordings.modalities else f"{what}: there are no modalities"
+        )
     for name in CODES:
         codes = getattr(recordings, name)
         if codes.shape != (n,):
@@ -92,7 +94,9 @@ def check(recordings: Recordings, what: str) -> None:
 def _check_modality(recordings: Recordings, modality: Modality, what: str) -> None:
     array = recordings.arrays[modality.name]
     if array.shape != (recordings.n_samples, *modality.shape):
-        raise DataError(f"{what}: {modality.name} has shape {array.shape}, not {(recordings.n_samples, *modality.shape)}")
+        raise DataError(
+            f"{what}: {modality.name} has shape {array.shape}, not {(recordings.n_samples, *modality.shape)}"
+        )
     if array.dtype.kind not in "fiub" or 0 in array.shape:
         raise DataError(f"{what}: {modality.name} must hold real numbers, not {array.dtype} of shape {array.shape}")
     for start in range(0, len(array), 4096):  # in pieces: a mask of the whole could fill the memory

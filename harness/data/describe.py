@@ -24,9 +24,14 @@ def describe(dataset: Dataset, recordings: Recordings) -> dict[str, Any]:
         "title": dataset.title,
         "fingerprint": recordings.fingerprint,
         "samples": recordings.n_samples,
-        "modalities": [modality.to_json() | {"dtype": str(recordings.arrays[modality.name].dtype)} for modality in recordings.modalities],
+        "modalities": [
+            modality.to_json() | {"dtype": str(recordings.arrays[modality.name].dtype)}
+            for modality in recordings.modalities
+        ],
         "classes": [{"class": name, "samples": count} for name, count in zip(recordings.classes, labels, strict=True)],
-        "subjects": [{"subject": int(subject), "samples": int(count)} for subject, count in zip(subjects, counts, strict=True)],
+        "subjects": [
+            {"subject": int(subject), "samples": int(count)} for subject, count in zip(subjects, counts, strict=True)
+        ],
         "default_split": split,
         "label_pool": dataset.label_pool(recordings),
         "notes": dict(recordings.notes),

@@ -46,7 +46,9 @@ SENSORS = (Sensor(40, 0.0, 0.2), Sensor(80, 0.1, 0.1), Sensor(80, 0.0, 0.3), Sen
 
 class FantasyOptions(DataOptions):
     seed: int = Field(0, description="another seed, another device")
-    pairing: Literal["paired", "unpaired"] = Field("paired", description="all sensors sense each series, or one sensor each")
+    pairing: Literal["paired", "unpaired"] = Field(
+        "paired", description="all sensors sense each series, or one sensor each"
+    )
     series: int = Field(12, ge=2, le=10_000, description="number of series; splits are by series")
     seconds: int = Field(100, ge=1, le=100_000, description="length of a series")
     window: int = Field(200, ge=1, description="samples of one window (100 a second)")
@@ -134,7 +136,9 @@ def draw_segments(seconds: int, rng: np.random.Generator) -> list[tuple[int, int
     return plan
 
 
-def make_signal(plan: list[tuple[int, int]], seconds: int, rate_hz: int, rng: np.random.Generator, peak: int = 1) -> np.ndarray:
+def make_signal(
+    plan: list[tuple[int, int]], seconds: int, rate_hz: int, rng: np.random.Generator, peak: int = 1
+) -> np.ndarray:
     """The device's signal: (seconds · rate_hz,) float64. ``peak``: samples that a peak lasts."""
     parts, start = [], 0
     for mode, length in plan:
@@ -167,7 +171,9 @@ def square(part: Segment) -> np.ndarray:
 def spikes(part: Segment) -> np.ndarray:
     """Ramps between −1 and 1 of one second plus U{0 … 3} samples, rising and falling in turn."""
     ramps = _lengths(part, 3)
-    return np.concatenate([sign * np.linspace(-1, 1, length) for sign, length in zip(_signs(len(ramps)), ramps, strict=True)])[: part.n]
+    return np.concatenate(
+        [sign * np.linspace(-1, 1, length) for sign, length in zip(_signs(len(ramps)), ramps, strict=True)]
+    )[: part.n]
 
 
 def peaks(part: Segment) -> np.ndarray:

@@ -29,7 +29,9 @@ def locate(root: Path | None, names: Sequence[str], what: str) -> Path:
     Raises `DataError` that lists all the names and the folder that was searched.
     """
     if root is None:
-        raise DataError(f"{what}: no data folder is given (--data DIR, or HARNESS_DATA); looked for: {', '.join(names)}")
+        raise DataError(
+            f"{what}: no data folder is given (--data DIR, or HARNESS_DATA); looked for: {', '.join(names)}"
+        )
     if not root.is_dir():
         raise DataError(f"{what}: the data folder {root} does not exist or is not a folder")
     for name in names:
@@ -62,7 +64,9 @@ class Source:
             names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
         else:
             names = [path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()]
-        return sorted(name for name in names if not name.startswith("__MACOSX/") and not PurePosixPath(name).name.startswith("."))
+        return sorted(
+            name for name in names if not name.startswith("__MACOSX/") and not PurePosixPath(name).name.startswith(".")
+        )
 
     def read(self, member: str) -> bytes:
         """Bytes of one member. Raises `DataError` naming it."""
@@ -108,9 +112,13 @@ class Source:
         array = np.asarray(content[key])
         if array.dtype.kind not in "fiu":
             raise DataError(f"{where}: {key} holds {array.dtype}, not real numbers")
-        fits = array.ndim == len(shape) and all(want in (None, is_) for want, is_ in zip(shape, array.shape, strict=True))
+        fits = array.ndim == len(shape) and all(
+            want in (None, is_) for want, is_ in zip(shape, array.shape, strict=True)
+        )
         if not fits or not array.size:
-            raise DataError(f"{where}: {key} has shape {array.shape}, not {tuple('any' if n is None else n for n in shape)}")
+            raise DataError(
+                f"{where}: {key} has shape {array.shape}, not {tuple('any' if n is None else n for n in shape)}"
+            )
         if not np.isfinite(array).all():
             raise DataError(f"{where}: {key} holds NaN or infinite values")
         return array

@@ -54,7 +54,9 @@ def _check_parts(parts: dict[str, list[int]], known: list[int], split: Split) ->
         origin = "" if getattr(split, part) is not None else " (the data set's default)"
         unknown = [subject for subject in subjects if subject not in known]
         if unknown:
-            raise InputError(f"split.{part}{origin}: there is no subject {', '.join(map(str, unknown))}; there are {there}")
+            raise InputError(
+                f"split.{part}{origin}: there is no subject {', '.join(map(str, unknown))}; there are {there}"
+            )
         if not subjects and part != "validation":
             raise InputError(f"split.{part}{origin}: no subject is left for it; there are {there}")
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -105,10 +107,14 @@ def draw_labelled(
     counts = [len(of_class) for of_class in rows]
     empty = [classes[c] if classes else f"class {c}" for c, count in enumerate(counts) if not count]
     if empty:
-        raise InputError(f"the training part has no sample of {', '.join(map(repr, empty))}: no label of it can be drawn")
+        raise InputError(
+            f"the training part has no sample of {', '.join(map(repr, empty))}: no label of it can be drawn"
+        )
     n = max(n_classes, round(rate * (label_pool or len(pool))))
     if n > len(pool):
-        raise InputError(f"label_rate: {rate} of a label pool of {label_pool} is {n} samples, the training part has {len(pool)}")
+        raise InputError(
+            f"label_rate: {rate} of a label pool of {label_pool} is {n} samples, the training part has {len(pool)}"
+        )
     drawn = [
         rng_of("labels", *names, c).permutation(np.sort(of_class))[:k]
         for c, (of_class, k) in enumerate(zip(rows, allot(counts, n), strict=True))
@@ -127,13 +133,17 @@ def draw_unlabelled(train: np.ndarray, labelled: np.ndarray, unlabeled: str | in
             raise InputError(f"unlabeled: {unlabeled!r} is neither 'all' nor 'rest' nor a count or a share")
         rows = np.sort(train) if unlabeled == "all" else np.setdiff1d(train, labelled)
         if not len(rows):
-            raise InputError(f"unlabeled: '{unlabeled}' leaves no sample: all {len(train)} training samples carry a label")
+            raise InputError(
+                f"unlabeled: '{unlabeled}' leaves no sample: all {len(train)} training samples carry a label"
+            )
         return rows.astype(np.int64)
     if isinstance(unlabeled, bool):
         raise InputError("unlabeled: must be 'all', 'rest', a count or a share, not a truth value")
     if isinstance(unlabeled, float):
         if not 0 < unlabeled <= 1:
-            raise InputError(f"unlabeled: the share {unlabeled} is not above 0 and at most 1; {len(train)} samples are available")
+            raise InputError(
+                f"unlabeled: the share {unlabeled} is not above 0 and at most 1; {len(train)} samples are available"
+            )
         unlabeled = max(1, round(unlabeled * len(train)))
     if not 1 <= unlabeled <= len(train):
         raise InputError(f"unlabeled: {unlabeled} samples are not to be had; 1 to {len(train)} are available")
@@ -149,7 +159,11 @@ def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.
     row_of = {str(name): row for row, name in enumerate(recordings.sample)}
     unknown = [name for name in wanted if name not in row_of]
     if unknown:
-        raise InputError(f"labels: {len(unknown)} unknown samples: {', '.join(unknown[:5])}; {did_you_mean(unknown[0], row_of)}"[:500])
+        raise InputError(
+            f"labels: {len(unknown)} unknown samples: {', '.join(unknown[:5])}; {did_you_mean(unknown[0], row_of)}"[
+                :500
+            ]
+        )
     if len(set(wanted)) < len(wanted):
         raise InputError(f"labels: {next(name for name in wanted if wanted.count(name) > 1)} is listed twice")
     rows = np.sort(np.array([row_of[name] for name in wanted], dtype=np.int64))
@@ -157,5 +171,7 @@ def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.
         raise InputError("labels: the list of samples is empty")
     outside = rows if pool is None else np.setdiff1d(rows, pool)
     if pool is not None and len(outside):
-        raise InputError(f"labels: not in the training part: {', '.join(str(recordings.sample[row]) for row in outside[:5])}")
+        raise InputError(
+            f"labels: not in the training part: {', '.join(str(recordings.sample[row]) for row in outside[:5])}"
+        )
     return rows

@@ -51,8 +51,12 @@ class UscHad(Dataset):
             trials = source.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat")
             for (person, activity, trial), member in trials.items():
                 if not 1 <= activity <= len(ACTIVITIES):
-                    raise DataError(f"{source.where(member)}: USC-HAD has activities 1 to {len(ACTIVITIES)}, there is no {activity}")
-                piece = windows(source.read_mat(member, "sensor_readings", (None, 6)).astype(np.float32), window, stride)
+                    raise DataError(
+                        f"{source.where(member)}: USC-HAD has activities 1 to {len(ACTIVITIES)}, there is no {activity}"
+                    )
+                piece = windows(
+                    source.read_mat(member, "sensor_readings", (None, 6)).astype(np.float32), window, stride
+                )
                 if not len(piece):
                     too_short.append(f"s{person}_a{activity}_t{trial}")
                 pieces.append(piece)

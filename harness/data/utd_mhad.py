@@ -62,7 +62,9 @@ class UtdMhad(Dataset):
             opened = {part: stack.enter_context(Source(path)) for part, path in zip(self.parts, sources, strict=True)}
             found = {part: source.find(rf"a(\d+)_s(\d+)_t(\d+)_{part}\.mat") for part, source in opened.items()}
             trials = _common_trials(found, opened)
-            arrays = {"inertial": np.stack([_inertial(opened["inertial"], found["inertial"][trial]) for trial in trials])}
+            arrays = {
+                "inertial": np.stack([_inertial(opened["inertial"], found["inertial"][trial]) for trial in trials])
+            }
             arrays["skeleton"] = np.stack([_skeleton(opened["skeleton"], found["skeleton"][trial]) for trial in trials])
             if self.options.depth:
                 arrays["depth"] = np.stack([_depth(opened["depth"], found["depth"][trial]) for trial in trials])
@@ -101,7 +103,9 @@ def _common_trials(found: dict[str, dict[Indices, str]], opened: dict[str, Sourc
             raise DataError(f"{opened[lacks].path}: {len(alone)} trials have {has} but no {lacks} file: {named}")
     trials = sorted(set.intersection(*(set(members) for members in found.values())))
     if not trials:
-        raise DataError(f"no trial has all of {', '.join(found)}: {', '.join(str(source.path) for source in opened.values())}")
+        raise DataError(
+            f"no trial has all of {', '.join(found)}: {', '.join(str(source.path) for source in opened.values())}"
+        )
     for trial in trials:
         if not 1 <= trial[0] <= len(ACTIVITIES):
             raise DataError(f"{_name(trial)}: UTD-MHAD has activities 1 to {len(ACTIVITIES)}, there is no {trial[0]}")

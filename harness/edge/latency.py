@@ -94,4 +94,8 @@ def agreement(predicted: np.ndarray, reference: np.ndarray) -> float:
 
 def refuse(agreed: float, n: int, least: float) -> str | None:
     """Why a runtime isn't timed that predicts otherwise than eager fp32 for too many samples."""
-    return None if agreed >= least else f"its predictions differ from eager fp32's for {round((1 - agreed) * n)} of {n} samples"
+    return (
+        None
+        if agreed >= least
+        else f"its predictions differ from eager fp32's for {round((1 - agreed) * n)} of {n} samples"
+    )

@@ -81,12 +81,17 @@ class Timeline:
         return f"no readable meter ({reasons})" if reasons else "no readable meter"
 
 
-def profile(job: Job, recordings: Recordings, inputs: Inputs, tell: Tell = lambda part, value: None) -> Generator[Progress, None, Left]:
+def profile(
+    job: Job, recordings: Recordings, inputs: Inputs, tell: Tell = lambda part, value: None
+) -> Generator[Progress, None, Left]:
     """Measure a profile job: yields after each epoch, returns result and artefacts. tell: hears of each part that is done.
 
     Raises `MeterFailed`, with all figures that there are, if the meter failed on the way.
     """
-    settings, method = Measuring.from_plain(job.content["measuring"]), registry.get("methods", job.content["method"]["name"])()
+    settings, method = (
+        Measuring.from_plain(job.content["measuring"]),
+        registry.get("methods", job.content["method"]["name"])(),
+    )
     material = material_of(job, recordings)
     device = torch.device(material.device).type
     before = device_state()
@@ -94,7 +99,9 @@ def profile(job: Job, recordings: Recordings, inputs: Inputs, tell: Tell = lambd
         result: dict[str, Any] = {"trial": job.content["trial"], "meter": line.name, "meters_tried": line.tried}
         result["idle"] = _idle(line, settings)
         tell("idle", result["idle"])
-        model, result["training"] = yield from _training(method, job, recordings, inputs, material, settings, line, tell)
+        model, result["training"] = yield from _training(
+            method, job, recordings, inputs, material, settings, line, tell
+        )
         samples = job.indices["test"] if job.indices["test"].size else job.indices["labelled"]
         raw: dict[str, np.ndarray] = {}
         result["inference"] = []
@@ -134,7 +141,14 @@ def _idle(line: Timeline, settings: Measuring) -> dict[str, Any] | None:
 
 
 def _training(
-    method: Method, job: Job, recordings: Recordings, inputs: Inputs, material: Material, settings: Measuring, line: Timeline, tell: Tell
+    method: Method,
+    job: Job,
+    recordings: Recordings,
+    inputs: Inputs,
+    material: Material,
+    settings: Measuring,
+    line: Timeline,
+    tell: Tell,
 ) -> Generator[Progress, None, tuple[Classifier, dict[str, Any]]]:
     stage2 = Stage2.from_plain(job.content["settings"])
     options = method.Stage2.from_plain(job.content["options"])
@@ -165,7 +179,9 @@ def _training(
     return training.model, {"epochs_of_the_trial": stage2.epochs, "repeats": repeats, **_means(repeats, line)}
 
 
-def _repeat(model: Classifier, edges: list[float], losses: list[float], epochs: int, settings: Measuring, line: Timeline) -> dict[str, Any]:
+def _repeat(
+    model: Classifier, edges: list[float], losses: list[float], epochs: int, settings: Measuring, line: Timeline
+) -> dict[str, Any]:
     """One training: its whole epochs, first to last. What happens between two epochs is part of neither, but of the window."""
     window = line.window(edges[0], edges[-1])
     measured = len(edges) - 1
@@ -178,7 +194,9 @@ def _repeat(model: Classifier, edges: list[float], losses: list[float], epochs: 
     }
     if settings.extrapolate and measured < epochs:
         joules = window.total.energy_joules if window else None
-        found["extrapolated"] = extrapolated(found["epoch_seconds"], [_phase(model, epoch + 1) for epoch in range(epochs)], joules)
+        found["extrapolated"] = extrapolated(
+            found["epoch_seconds"], [_phase(model, epoch + 1) for epoch in range(epochs)], joules
+        )
     return found
 
 
@@ -203,7 +221,12 @@ def extrapolated(epoch_seconds: list[float], phases: list[str], joules: float | 
         return {"epochs": len(phases), "seconds": None, "energy_joules": None, "reason": reason}
     whole = sum(float(np.mean(by_phase[phase])) for phase in phases)
     share = whole / sum(epoch_seconds)
-    return {"epochs": len(phases), "seconds": whole, "energy_joules": None if joules is None else joules * share, "reason": None}
+    return {
+        "epochs": len(phases),
+        "seconds": whole,
+        "energy_joules": None if joules is None else joules * share,
+        "reason": None,
+    }
 
 
 def _means(repeats: list[dict[str, Any]], line: Timeline) -> dict[str, Any]:
@@ -216,14 +239,19 @@ def _means(repeats: list[dict[str, Any]], line: Timeline) -> dict[str, Any]:
         "energy_joules": _mean([total.get("energy_joules") for total in totals]),
         "above_idle_joules": _mean([window.get("above_idle_joules") for window in windows]),
         "mean_watts": _mean([total.get("mean_watts") for total in totals]),
-        "peak_watts": max((total["peak_watts"] for total in totals if total.get("peak_watts") is not None), default=None),
+        "peak_watts": max(
+            (total["peak_watts"] for total in totals if total.get("peak_watts") is not None), default=None
+        ),
     }
     reasons = [total["reason"] for total in totals if total.get("reason")]
     complete = means["energy_joules"] is not None
     means["energy_absent"] = None if complete else next(iter(reasons), f"not measured: {line.absent}")
     if "extrapolated" in repeats[0]:
         parts = [repeat["extrapolated"] for repeat in repeats]
-        means["extrapolated"] = {**parts[0], **{name: _mean([part[name] for part in parts]) for name in ("seconds", "energy_joules")}}
+        means["extrapolated"] = {
+            **parts[0],
+            **{name: _mean([part[name] for part in parts]) for name in ("seconds", "energy_joules")},
+        }
     return means
 
 
@@ -250,7 +278,9 @@ def _inference(
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     checked = samples[:CHECKED]
-    reference = _predict(build("eager", "fp32", model, material.batch(checked[:1]), threads), material, checked, len(checked))
+    reference = _predict(
+        build("eager", "fp32", model, material.batch(checked[:1]), threads), material, checked, len(checked)
+    )
     for runtime in settings.runtimes:
         for precision in settings.precisions:
             for size in settings.batch_sizes:
@@ -268,7 +298,9 @@ def _inference(
                 except Unavailable as error:
                     yield {**row, "absent": {"latency": str(error)}}
                     continue
-                yield row | _timed(infer, batch, size, material.device, settings, line, raw, f"{runtime}-{precision}-{size}")
+                yield row | _timed(
+                    infer, batch, size, material.device, settings, line, raw, f"{runtime}-{precision}-{size}"
+                )
 
 
 def _once(infer: Infer, batch: Mapping[str, Tensor], device: str) -> float:
@@ -305,7 +337,9 @@ def _timed(
     row = summary(timed, size)
     row["peak_rss_bytes"] = _peak_rss() if reset else None
     row["peak_cuda_bytes"] = torch.cuda.max_memory_allocated() if on_cuda else None
-    row["absent"] |= {} if reset else {"peak_rss_bytes": "the system doesn't let it be measured for a part of a process"}
+    row["absent"] |= (
+        {} if reset else {"peak_rss_bytes": "the system doesn't let it be measured for a part of a process"}
+    )
     row["absent"] |= {} if on_cuda else {"peak_cuda_bytes": "not on a GPU"}
     window = line.window(timed.start, timed.end)
     row["energy"] = window.to_json() if window else None

@@ -16,7 +16,10 @@ Infer = Callable[[Batch], Tensor]
 """A batch → logits (n, n_classes)."""
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-CPU_FLAGS = {"bf16": {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"}, "fp16": {"avx512_fp16", "amx_fp16", "asimdhp"}}
+CPU_FLAGS = {
+    "bf16": {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"},
+    "fp16": {"avx512_fp16", "amx_fp16", "asimdhp"},
+}
 
 
 class Unavailable(Exception):
@@ -47,7 +50,9 @@ def has_precision(precision: str, device: str) -> bool:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return False
-    flags = {flag for line in text.splitlines() if line.lower().startswith(("flags", "features")) for flag in line.split()}
+    flags = {
+        flag for line in text.splitlines() if line.lower().startswith(("flags", "features")) for flag in line.split()
+    }
     return bool(flags & CPU_FLAGS[precision])
 
 
@@ -95,17 +100,25 @@ def _onnx(model: Classifier, example: Batch, device: str, threads: int) -> Infer
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                _Positional(model, names).eval(), tuple(example.values()), input_names=list(names), dynamo=True, verbose=False
+                _Positional(model, names).eval(),
+                tuple(example.values()),
+                input_names=list(names),
+                dynamo=True,
+                verbose=False,
             )
         assert program is not None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        session: Any = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), options, providers=[provider])
+        session: Any = onnxruntime.InferenceSession(
+            program.model_proto.SerializeToString(), options, providers=[provider]
+        )
     except Exception as error:  # torch.export or ONNX can't take some operator
         raise Unavailable(f"export to ONNX: {_first_line(error)}") from error
 
     def infer(batch: Mapping[str, Tensor]) -> Tensor:
-        feeds = {name: batch[name].numpy(force=True) for name in names if name in {i.name for i in session.get_inputs()}}
+        feeds = {
+            name: batch[name].numpy(force=True) for name in names if name in {i.name for i in session.get_inputs()}
+        }
         return torch.from_numpy(session.run(None, feeds)[0])
 
     return infer

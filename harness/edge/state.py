@@ -46,7 +46,10 @@ def power_mode() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("NV Power Mode")), lines[0] if lines else None)
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("NV Power Mode")),
+        lines[0] if lines else None,
+    )
 
 
 def _clocks(sys: Path) -> Iterator[tuple[str, float]]:

@@ -13,17 +13,17 @@ from harness.ledger import Ledger, Record
 from harness.method import Progress
 
 Perform = Callable[[Job, Recordings, Inputs], Generator[Progress, None, Outcome]]
-"""What does a job: yields after each epoch, returns the outcome. `harness.execute.work.perform`, or a test's stub."""
+"""What does a job: yields after each epoch, returns the outcome. `harness.execute.perform_job.perform`, or a test's stub."""
 
 
 def default_perform() -> Perform:
-    """`harness.execute.work.perform`, imported when asked for: it brings the training loops with it."""
-    from harness.execute.work import perform
+    """`harness.execute.perform_job.perform`, imported when asked for: it brings the training loops with it."""
+    from harness.execute.perform_job import perform
 
     return perform
 
 
-class Watch(Protocol):
+class ProgressObserver(Protocol):
     """Who is told what happens; all calls come from the driver's one thread."""
 
     def started(self, job: Job, where: str) -> None:
@@ -58,5 +58,7 @@ class Executor(Protocol):
     that reason); all others go on. KeyboardInterrupt is passed on once workers are stopped; what is finished is kept.
     """
 
-    def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
+    def run(
+        self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, observer: ProgressObserver
+    ) -> None:
         """Run these jobs, none of which is done. A needed job that isn't among them is done in the ledger."""

@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harness import __version__
 from harness.errors import InputError
-from harness.execute.base import Watch
+from harness.execute.base import ProgressObserver
 from harness.execute.preflight import Need, Node, missing, spill_room, there
 
 REACH_SECONDS = 10.0
@@ -45,7 +45,11 @@ def reach(address: str) -> None:
         _greet(address)
     except AuthenticationError as error:
         mode = os.environ.get("RAY_AUTH_MODE")
-        ours = "ours is another" if mode == "token" else f"token authentication is off here (RAY_AUTH_MODE is {mode or 'not set'})"
+        ours = (
+            "ours is another"
+            if mode == "token"
+            else f"token authentication is off here (RAY_AUTH_MODE is {mode or 'not set'})"
+        )
         raise InputError(
             f"the Ray cluster at {address} wants its token, and {ours}: copy ~/.ray/auth_token from the node that started it, or set"
             " RAY_AUTH_TOKEN; then export RAY_AUTH_MODE=token"
@@ -59,7 +63,9 @@ def _greet(address: str) -> None:
         from ray._raylet import GcsClient  # type: ignore[attr-defined]
     except ImportError:
         return
-    ensure_token_if_auth_enabled(None, create_token_if_missing=False)  # without a token GcsClient would abort the process
+    ensure_token_if_auth_enabled(
+        None, create_token_if_missing=False
+    )  # without a token GcsClient would abort the process
     try:
         GcsClient(address=address)
     except AuthenticationError:
@@ -88,12 +94,18 @@ def _name(node: Mapping[str, Any]) -> str:
     return str(node["NodeName"] if named else node["NodeManagerHostname"])
 
 
-def preflight(needs: Sequence[Need], modules: Sequence[str] | None, data_bytes: int, wait_seconds: float, watch: Watch) -> list[str]:
+def preflight(
+    needs: Sequence[Need],
+    modules: Sequence[str] | None,
+    data_bytes: int,
+    wait_seconds: float,
+    observer: ProgressObserver,
+) -> list[str]:
     """What is wrong with the cluster, a line each. Waits for what no node has, as long as is asked.
 
     modules: what the nodes must be able to import; None: the cluster is this machine's alone, with what this process has.
     """
-    wrong = _await(needs, wait_seconds, watch)
+    wrong = _await(needs, wait_seconds, observer)
     nodes = list(_asked(living(), modules, data_bytes).values())
     wrong += [f"node {node.name}: {fault}" for node in nodes for fault in node.faults]
     if wrong:
@@ -101,11 +113,11 @@ def preflight(needs: Sequence[Need], modules: Sequence[str] | None, data_bytes: 
     return wrong
 
 
-def _await(needs: Sequence[Need], wait_seconds: float, watch: Watch) -> list[str]:
+def _await(needs: Sequence[Need], wait_seconds: float, observer: ProgressObserver) -> list[str]:
     end, told = time.monotonic() + wait_seconds, None
     while (wrong := missing(needs, list(living().values()))) and time.monotonic() < end:
         if wrong != told:
-            watch.note(f"waiting up to {wait_seconds:g} s for nodes to join (Ctrl-C to stop): {'; '.join(wrong)}")
+            observer.note(f"waiting up to {wait_seconds:g} s for nodes to join (Ctrl-C to stop): {'; '.join(wrong)}")
             told = wrong
         time.sleep(0.5)
     return wrong
@@ -113,17 +125,19 @@ def _await(needs: Sequence[Need], wait_seconds: float, watch: Watch) -> list[str
 
 def _asked(nodes: Mapping[str, Node], modules: Sequence[str] | None, data_bytes: int) -> dict[str, Node]:
     """The nodes with their faults: a task on each looks around there."""
-    look, found = _probe(), {}
-    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    probe, found = _probe(), {}
+    task = ray.remote(num_cpus=0, max_retries=0)(probe)
     answers = {}
-    for node_id, folder in {node["NodeID"]: os.path.dirname(node["ObjectStoreSocketName"]) for node in _listed()}.items():
+    for node_id, folder in {
+        node["NodeID"]: os.path.dirname(node["ObjectStoreSocketName"]) for node in _listed()
+    }.items():
         if node_id not in nodes:  # it has joined just now
             continue
         if modules is not None:
             on_it = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
             answers[node_id] = on_it.remote(list(modules), folder)
         else:
-            answers[node_id] = ray.put(look([], folder))
+            answers[node_id] = ray.put(probe([], folder))
     end = time.monotonic() + ANSWER_SECONDS
     for node_id, answer in answers.items():
         node = nodes[node_id]
@@ -139,7 +153,7 @@ def _asked(nodes: Mapping[str, Node], modules: Sequence[str] | None, data_bytes:
 def _probe() -> Callable[[list[str], str], dict[str, Any]]:
     """What a node is asked. Made here, so that Ray sends the function itself: the harness may not be there to be imported."""
 
-    def look(modules: list[str], folder: str) -> dict[str, Any]:
+    def probe(modules: list[str], folder: str) -> dict[str, Any]:
         import importlib
         import platform
         import shutil
@@ -158,16 +172,22 @@ def _probe() -> Callable[[list[str], str], dict[str, Any]]:
             versions["cosmo-harness"] = str(importlib.import_module("harness").__version__)
         return {"versions": versions, "lacking": lacking, "disk": disk.total, "free": disk.free}
 
-    return look
+    return probe
 
 
 def _faults(answer: Mapping[str, Any], store_bytes: float, data_bytes: int) -> list[str]:
     """What is wrong on a node, by its answer."""
     ours = {"Ray": ray.__version__, "Python": platform.python_version(), "cosmo-harness": __version__}
     theirs = answer["versions"]
-    faults = [f"{name} is {theirs[name]} there and {ours[name]} here" for name in theirs if not _fits(name, theirs[name], ours[name])]
+    faults = [
+        f"{name} is {theirs[name]} there and {ours[name]} here"
+        for name in theirs
+        if not _fits(name, theirs[name], ours[name])
+    ]
     if "harness" in answer["lacking"]:
-        faults.append(f"the harness is not installed there ({answer['lacking']['harness']}): pip install cosmo-harness=={__version__}")
+        faults.append(
+            f"the harness is not installed there ({answer['lacking']['harness']}): pip install cosmo-harness=={__version__}"
+        )
     else:
         faults += [f"{module} can't be imported there ({error})" for module, error in answer["lacking"].items()]
     full = spill_room(store_bytes, data_bytes, answer["disk"], answer["free"])

@@ -8,44 +8,48 @@ import torch
 
 from harness.data.base import Recordings
 from harness.errors import InputError
-from harness.execute.base import Perform, Watch, default_perform
-from harness.execute.course import Course
+from harness.execute.base import Perform, ProgressObserver, default_perform
+from harness.execute.job_queue import JobQueue
 from harness.execute.preflight import ledger_room
 from harness.jobs import Failure, Inputs, Job, Outcome
 from harness.ledger import Ledger
 
 
 class InlineExecutor:
-    """Runs jobs here, in the order of the plan. perform: what does a job; by default `harness.execute.work.perform`."""
+    """Runs jobs here, in the order of the plan. perform: what does a job; by default `harness.execute.perform_job.perform`."""
 
     def __init__(self, perform: Perform | None = None):
         self._perform = perform or default_perform()
 
-    def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
+    def run(
+        self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, observer: ProgressObserver
+    ) -> None:
         """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
 
         Raises `InputError` for a job that asks for several workers, and if the disk has too little room for their records.
         """
         if shared := next((job for job in jobs if job.workers > 1), None):
-            raise InputError(f"stage1.workers: {shared.workers} needs Ray: leave out --inline, or set stage1.workers to 1")
+            raise InputError(
+                f"stage1.workers: {shared.workers} needs Ray: leave out --inline, or set stage1.workers to 1"
+            )
         if wrong := ledger_room(ledger.root, len(jobs)):
             raise InputError(wrong[0])
-        course = Course(jobs, ledger, watch)
+        queue = JobQueue(jobs, ledger, observer)
         threads = torch.get_num_threads()
         try:
-            while (task := course.next()) is not None:
+            while (task := queue.next_ready()) is not None:
                 job, inputs = task
-                watch.started(job, "local")
+                observer.started(job, "local")
                 try:
-                    outcome = self._do(job, data, inputs, course)
+                    outcome = self._do(job, data, inputs, queue)
                 except Exception as error:
-                    course.failed(job, Failure.of(error))
+                    queue.failed(job, Failure.of(error))
                 else:
-                    course.done(job, outcome)
+                    queue.done(job, outcome)
         finally:
             torch.set_num_threads(threads)  # each job sets its own
 
-    def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, course: Course) -> Outcome:
+    def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, queue: JobQueue) -> Outcome:
         doing = self._perform(job, data[job.data], inputs)
         while True:
             try:
@@ -53,4 +57,4 @@ class InlineExecutor:
             except StopIteration as stop:
                 outcome: Outcome = stop.value
                 return outcome
-            course.progressed(job, progress, progress.checkpoint)
+            queue.progressed(job, progress, progress.checkpoint)

@@ -59,7 +59,11 @@ def needs_of(jobs: Iterable[Job]) -> list[Need]:
         resources = {name: float(amount) for name, amount in {"CPU": job.threads, "GPU": job.gpus}.items() if amount}
         if job.resource:
             resources = {job.resource: 1.0}  # a device: its jobs have it for themselves
-        hint = f"; on it, run `harness edge join --address HOST:PORT --name {job.about['device']['name']}`" if job.resource else ""
+        hint = (
+            f"; on it, run `harness edge join --address HOST:PORT --name {job.about['device']['name']}`"
+            if job.resource
+            else ""
+        )
         found.setdefault((job.workers, *sorted(resources.items())), Need(job.title, resources, job.workers, hint))
     return list(found.values())
 
@@ -107,7 +111,9 @@ def ledger_room(folder: Path, n_jobs: int) -> list[str]:
     free, wanted = shutil.disk_usage(there).free, LEDGER_BYTES + n_jobs * JOB_BYTES
     if free >= wanted:
         return []
-    return [f"the disk of {folder} has {free / 2**20:.0f} MiB free, the records of {n_jobs} jobs may need {wanted / 2**20:.0f} MiB"]
+    return [
+        f"the disk of {folder} has {free / 2**20:.0f} MiB free, the records of {n_jobs} jobs may need {wanted / 2**20:.0f} MiB"
+    ]
 
 
 def spill_room(store_bytes: float, data_bytes: int, disk_bytes: int, free_bytes: int) -> str | None:

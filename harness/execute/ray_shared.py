@@ -1,4 +1,4 @@
-"""Stage 1 shared by several workers: Ray Train places them, the courier carries what they leave.
+"""Stage 1 shared by several workers: Ray Train places them, the relay carries what they leave.
 
 Imported by a worker of the Ray executor alone, and only for a job that asks for several.
 """
@@ -18,7 +18,7 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
-from harness.execute.ray_courier import take
+from harness.execute.ray_relay import take
 from harness.jobs import CHECKPOINT, Failure, Outcome
 from harness.method import Progress
 
@@ -29,18 +29,18 @@ def share(config: Mapping[str, Any]) -> Generator[Progress, None, Outcome | Fail
     """Do a job by ``config["workers"]`` workers, each with its cpus and gpus: yields the first one's progress, returns its outcome.
 
     A worker that dies or raises takes the others with it, and all go on from the last checkpoint, as often as ``retries`` says.
-    Checkpoints travel by the courier, not through Ray Train's storage, which would have to be a disk that all nodes share.
+    Checkpoints travel by the relay, not through Ray Train's storage, which would have to be a disk that all nodes share.
     Returns the failure that a worker left, if it came to nothing; raises RuntimeError if none could leave any.
     """
-    courier, key = ray.get_actor(config["courier"]), config["job"]
+    relay, key = ray.get_actor(config["relay"]), config["job"]
     with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
         fit = threading.Thread(target=_fit, args=(dict(config), scratch, ended := _Ended()), daemon=True)
         fit.start()
         while True:
             over = not fit.is_alive()  # asked first: what was left before the end is there
-            told, left = ray.get(courier.hear.remote(key))
+            told, left = ray.get(relay.poll.remote(key))
             if told is not None:
-                checkpoint = ray.get(courier.checkpoint.remote(key)) if told.pop("kept") else None
+                checkpoint = ray.get(relay.checkpoint.remote(key)) if told.pop("kept") else None
                 yield Progress(**{**told, "checkpoint": checkpoint})
             if over:
                 break
@@ -69,7 +69,9 @@ def _fit(config: dict[str, Any], scratch: str, ended: _Ended) -> None:
                 use_gpu=bool(config["gpus"]),
                 resources_per_worker={"CPU": config["cpus"], **({"GPU": config["gpus"]} if config["gpus"] else {})},
             ),
-            run_config=RunConfig(name=config["job"], storage_path=scratch, failure_config=FailureConfig(max_failures=config["retries"])),
+            run_config=RunConfig(
+                name=config["job"], storage_path=scratch, failure_config=FailureConfig(max_failures=config["retries"])
+            ),
         )
         trainer.fit()
     except Exception as error:
@@ -82,11 +84,11 @@ def _member(config: dict[str, Any]) -> None:
 
     if config["gpus"]:
         torch.cuda.set_device(get_device())
-    courier, key = ray.get_actor(config["courier"]), config["job"]
+    relay, key = ray.get_actor(config["relay"]), config["job"]
     first = get_context().get_world_rank() == 0
     try:
-        perform, job, inputs, recordings = take(courier, key)
-        if (checkpoint := ray.get(courier.checkpoint.remote(key))) is not None:
+        perform, job, inputs, recordings = take(relay, key)
+        if (checkpoint := ray.get(relay.checkpoint.remote(key))) is not None:
             inputs = {**inputs, key: {CHECKPOINT: checkpoint}}
         doing = perform(job, ray.get(recordings), inputs)
         while True:
@@ -94,17 +96,17 @@ def _member(config: dict[str, Any]) -> None:
                 progress = next(doing)
             except StopIteration as stop:
                 if first:
-                    ray.get(courier.leave.remote(key, pickle.dumps(stop.value)))
+                    ray.get(relay.store_outcome.remote(key, pickle.dumps(stop.value)))
                 return
             if first:
-                _tell(courier, key, progress)
+                _tell(relay, key, progress)
     except Exception as error:
-        ray.get(courier.leave.remote(key, pickle.dumps(Failure.of(error))))
+        ray.get(relay.store_outcome.remote(key, pickle.dumps(Failure.of(error))))
         raise  # else the others would wait for this one
 
 
-def _tell(courier: Any, key: str, progress: Progress) -> None:
+def _tell(relay: Any, key: str, progress: Progress) -> None:
     if progress.checkpoint is not None:
-        ray.get(courier.keep.remote(key, progress.checkpoint))
+        ray.get(relay.store_checkpoint.remote(key, progress.checkpoint))
     told = asdict(replace(progress, checkpoint=None))
-    ray.get(courier.tell.remote(key, {**told, "kept": progress.checkpoint is not None}))
+    ray.get(relay.report_progress.remote(key, {**told, "kept": progress.checkpoint is not None}))

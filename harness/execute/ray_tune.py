@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.base import Recordings
 from harness.errors import InputError
-from harness.execute.base import EarlyStopping, Perform, Watch, default_perform
-from harness.execute.course import Course
+from harness.execute.base import EarlyStopping, Perform, ProgressObserver, default_perform
+from harness.execute.job_queue import JobQueue
 from harness.execute.preflight import ledger_room, needed_modules, needs_of
 from harness.jobs import Job
 from harness.ledger import Ledger
 
 if TYPE_CHECKING:
-    from harness.execute.ray_trials import Stop
+    from harness.execute.ray_dispatcher import Stop
 
 # Ray sends usage statistics over the network unless told not to before it is imported; who wants that sets it to 1.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -42,7 +42,7 @@ class RayExecutor:
     address: a running cluster's ("auto", "HOST:PORT"); None: RAY_ADDRESS if that is set, else this machine's cores, for
     this run alone. Where Ray is already initialised in this process, that is used and left running. max_concurrent: jobs
     at a time; None: as many as there are cores. retries: how often a job is tried again whose worker process died.
-    perform: what does a job; by default `harness.execute.work.perform`; workers must be able to import it. stopping: which jobs
+    perform: what does a job; by default `harness.execute.perform_job.perform`; workers must be able to import it. stopping: which jobs
     may be stopped early; None: none. wait_seconds: how long to wait for nodes that are to join, while no node has what some
     job asks for.
     """
@@ -60,7 +60,9 @@ class RayExecutor:
         self._max_concurrent, self._retries, self._wait_seconds = max_concurrent, retries, wait_seconds
         self._perform, self._stopping = perform or default_perform(), stopping
 
-    def run(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch) -> None:
+    def run(
+        self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, observer: ProgressObserver
+    ) -> None:
         """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
 
         Raises `InputError` if Ray isn't installed or the address can't be reached, and, with everything that is wrong at once,
@@ -69,30 +71,39 @@ class RayExecutor:
         if not jobs:
             return
         ray = _import_ray()
-        from harness.execute.ray_halving import Halving
-        from harness.execute.ray_trials import Stop, run_trials
+        from harness.execute.ray_dispatcher import Stop, run_trials
+        from harness.execute.ray_early_stopping import EarlyStoppingScheduler
 
         used = {job.data: data[job.data] for job in jobs}
         stop = Stop()
-        with self._connected(ray, jobs, watch) as ours:
-            self._check(jobs, used, ledger, watch, alone=ours and self._address is None)
-            with _environment(TUNE), _quiet(), _signals(stop, at_once=ours, watch=watch):
-                halving = Halving(self._stopping, jobs, ledger) if self._stopping else None
-                course = Course(jobs, ledger, watch)
-                run_trials(course, used, self._perform, watch, stop, self._retries, self._max_concurrent, halving)
+        with self._connected(ray, jobs, observer) as ours:
+            self._check(jobs, used, ledger, observer, alone=ours and self._address is None)
+            with _environment(TUNE), _quiet(), _signals(stop, at_once=ours, observer=observer):
+                scheduler = EarlyStoppingScheduler(self._stopping, jobs, ledger) if self._stopping else None
+                queue = JobQueue(jobs, ledger, observer)
+                run_trials(queue, used, self._perform, observer, stop, self._retries, self._max_concurrent, scheduler)
 
-    def _check(self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, watch: Watch, alone: bool) -> None:
+    def _check(
+        self,
+        jobs: Sequence[Job],
+        data: Mapping[str, Recordings],
+        ledger: Ledger,
+        observer: ProgressObserver,
+        alone: bool,
+    ) -> None:
         """The preflight: raise `InputError` with all that is wrong. alone: the cluster is this machine's Ray, for this run."""
         from harness.execute.cluster import preflight
 
         data_bytes = sum(array.nbytes for recordings in data.values() for array in recordings.arrays.values())
         modules = None if alone else needed_modules(jobs, self._perform)
-        wrong = ledger_room(ledger.root, len(jobs)) + preflight(needs_of(jobs), modules, data_bytes, self._wait_seconds, watch)
+        wrong = ledger_room(ledger.root, len(jobs)) + preflight(
+            needs_of(jobs), modules, data_bytes, self._wait_seconds, observer
+        )
         if wrong:
             raise InputError("\n    ".join(["the run can't begin:", *wrong]))
 
     @contextmanager
-    def _connected(self, ray: Any, jobs: Sequence[Job], watch: Watch) -> Iterator[bool]:
+    def _connected(self, ray: Any, jobs: Sequence[Job], observer: ProgressObserver) -> Iterator[bool]:
         """Ray, for a while; whether it is ours to end."""
         if ray.is_initialized():
             yield False
@@ -112,7 +123,7 @@ class RayExecutor:
             except Exception as error:  # ConnectionError, a wrong token, another version of Ray or Python
                 raise InputError(f"no Ray cluster can be used at {self._address}: {error}") from error
             dashboard = f"; its dashboard is at http://{context.dashboard_url}" if context.dashboard_url else ""
-            watch.note(f"connected to Ray at {self._address}{dashboard}")
+            observer.note(f"connected to Ray at {self._address}{dashboard}")
         try:
             yield True
         finally:
@@ -124,7 +135,9 @@ def _import_ray() -> Any:
         import ray
         import ray.tune
     except ImportError as error:
-        raise InputError(f"Ray can't be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline") from error
+        raise InputError(
+            f"Ray can't be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline"
+        ) from error
     return ray
 
 
@@ -149,7 +162,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No words from Tune: what failed is in the records, and the watch tells it."""
+    """No words from Tune: what failed is in the records, and the observer tells it."""
     logger = logging.getLogger("ray.tune")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -160,7 +173,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _signals(stop: Stop, at_once: bool, watch: Watch) -> Iterator[None]:
+def _signals(stop: Stop, at_once: bool, observer: ProgressObserver) -> Iterator[None]:
     """Put back the signal handlers that Tune takes over; Ctrl-C and SIGTERM stop the run and raise KeyboardInterrupt.
 
     at_once: it is raised on the spot, for our own Ray ends with all its workers; should it be lost in a callback, Tune's
@@ -178,7 +191,7 @@ def _signals(stop: Stop, at_once: bool, watch: Watch) -> Iterator[None]:
         signal.signal(signal.SIGINT, before[signal.SIGINT])
         if at_once:
             raise KeyboardInterrupt
-        watch.note("stopping the workers; Ctrl-C again to stop at once")
+        observer.note("stopping the workers; Ctrl-C again to stop at once")
 
     signal.signal(signal.SIGINT, ask)
     signal.signal(signal.SIGTERM, ask)  # as schedulers send it

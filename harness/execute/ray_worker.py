@@ -16,18 +16,18 @@ import ray
 from ray import tune
 
 from harness.data.base import Recordings
-from harness.execute.ray_courier import take
+from harness.execute.ray_relay import take
 from harness.jobs import Failure, Outcome
 from harness.method import Progress
 
-Doing = Generator[Progress, None, "Outcome | Failure"]
+WorkerGenerator = Generator[Progress, None, "Outcome | Failure"]
 SLICE_SECONDS = 0.5  # how long a worker works before it tells how far it is (an epoch is never cut)
 
 
 class Worker(tune.Trainable):
     """Does one job after another.
 
-    A trial's config: job (key), courier (the actor's name), workers, cpus, gpus (of each), retries, each_look (tell of each).
+    A trial's config: job (key), relay (the actor's name), workers, cpus, gpus (of each), retries, each_look (tell of each).
     """
 
     @classmethod
@@ -50,12 +50,12 @@ class Worker(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._key, self._config = new_config["job"], new_config
-        self._courier = ray.get_actor(new_config["courier"])
-        self._doing: Doing | None = None
+        self._relay = ray.get_actor(new_config["relay"])
+        self._doing: WorkerGenerator | None = None
         return True
 
     def step(self) -> dict[str, Any]:
-        """Take the job and say where, then a slice of it at each call; at the end leave the outcome with the courier."""
+        """Take the job and say where, then a slice of it at each call; at the end leave the outcome with the relay."""
         what: Progress | Outcome | Failure
         try:
             if self._doing is None:
@@ -66,7 +66,7 @@ class Worker(tune.Trainable):
             what = Failure.of(error)
         if isinstance(what, Progress):
             return {"progress": self._told(what), "checkpoint": what.checkpoint is not None}
-        ray.get(self._courier.leave.remote(self._key, pickle.dumps(what)))
+        ray.get(self._relay.store_outcome.remote(self._key, pickle.dumps(what)))
         self.cleanup()
         return {"done": True}
 
@@ -76,24 +76,24 @@ class Worker(tune.Trainable):
         self._doing = None
 
     def _told(self, progress: Progress) -> dict[str, Any]:
-        """A progress as Tune may carry it: its checkpoint goes by the courier."""
+        """A progress as Tune may carry it: its checkpoint goes by the relay."""
         if progress.checkpoint is not None and self._config["workers"] == 1:
-            ray.get(self._courier.keep.remote(self._key, progress.checkpoint))
+            ray.get(self._relay.store_checkpoint.remote(self._key, progress.checkpoint))
         return asdict(replace(progress, checkpoint=None))
 
-    def _take(self) -> Doing:
+    def _take(self) -> WorkerGenerator:
         if self._config["workers"] > 1:
             from harness.execute.ray_shared import share
 
             return share(self._config)
-        perform, job, inputs, recordings = take(self._courier, self._key)
+        perform, job, inputs, recordings = take(self._relay, self._key)
         if job.data not in self._recordings:
             self._recordings[job.data] = ray.get(recordings)
-        doing: Doing = perform(job, self._recordings[job.data], inputs)
+        doing: WorkerGenerator = perform(job, self._recordings[job.data], inputs)
         return doing
 
 
-def _slice(doing: Doing, each_look: bool) -> Progress | Outcome | Failure:
+def _slice(doing: WorkerGenerator, each_look: bool) -> Progress | Outcome | Failure:
     """Go on with a job for a while, or until its next look or checkpoint; its last progress, or what it leaves if it has ended."""
     end = time.monotonic() + SLICE_SECONDS
     while True:

@@ -49,7 +49,9 @@ class Iterative(Options):
         """That the head is never trained, if its first turn comes after the last epoch."""
         if not epochs or any(HEAD in self.phase(epoch).gradient for epoch in range(1, epochs + 1)):
             return []
-        return [f"with {epochs} epochs of stage 2 and iterative_epochs {self.iterative_epochs} its classifier is never trained"]
+        return [
+            f"with {epochs} epochs of stage 2 and iterative_epochs {self.iterative_epochs} its classifier is never trained"
+        ]
 
 
 class FusionHead(nn.Module):
@@ -59,7 +61,9 @@ class FusionHead(nn.Module):
     widths only, ValueError otherwise).
     """
 
-    def __init__(self, widths: Sequence[int], n_classes: int, attention: nn.Module | None = None, fusion: Fusion = "concat"):
+    def __init__(
+        self, widths: Sequence[int], n_classes: int, attention: nn.Module | None = None, fusion: Fusion = "concat"
+    ):
         super().__init__()
         if fusion == "sum" and len(set(widths)) > 1:
             raise ValueError(f"features of widths {tuple(widths)} can't be added: fusion 'sum' needs equal ones")
@@ -103,7 +107,10 @@ class FusionClassifier(Classifier):
         weights = self.head(features)[1]
         found = {} if weights is None else {"attention": weights}
         if "modal_distance" not in self.unexplained():
-            found |= {"modal_distance": modal_distance(features), "features": torch.stack([z.flatten(1) for z in features], 1)}
+            found |= {
+                "modal_distance": modal_distance(features),
+                "features": torch.stack([z.flatten(1) for z in features], 1),
+            }
         return found
 
     def unexplained(self) -> dict[str, str]:
@@ -113,7 +120,9 @@ class FusionClassifier(Classifier):
         if len(by_name) < 2:
             reasons["modal_distance"] = "there is only one modality"
         elif len(set(by_name.values())) > 1:
-            reasons["modal_distance"] = "features of unequal width: " + ", ".join(f"{name} {width}" for name, width in by_name.items())
+            reasons["modal_distance"] = "features of unequal width: " + ", ".join(
+                f"{name} {width}" for name, width in by_name.items()
+            )
         return reasons
 
 

@@ -31,7 +31,9 @@ class _Gather(torch.autograd.Function):
     @override
     def forward(ctx: Any, x: Tensor, counts: list[int]) -> Tensor:
         ctx.counts = counts
-        padded = F.pad(x, (0, 0) * (x.dim() - 1) + (0, max(counts) - len(x))).contiguous()  # the collective asks for equal lengths
+        padded = F.pad(
+            x, (0, 0) * (x.dim() - 1) + (0, max(counts) - len(x))
+        ).contiguous()  # the collective asks for equal lengths
         parts = [torch.empty_like(padded) for _ in counts]
         dist.all_gather(parts, padded)
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])

@@ -36,4 +36,6 @@ def modal_plane(features: np.ndarray) -> tuple[np.ndarray, float]:
     pca = PCA(2, random_state=0)
     with np.errstate(invalid="ignore"):  # features that are all the same have no variance
         plane = pca.fit_transform(np.divide(flat, lengths, out=np.zeros_like(flat), where=lengths > 0))
-    return plane.reshape(*features.shape[:2], 2).astype(np.float32), float(np.nan_to_num(pca.explained_variance_ratio_.sum()))
+    return plane.reshape(*features.shape[:2], 2).astype(np.float32), float(
+        np.nan_to_num(pca.explained_variance_ratio_.sum())
+    )

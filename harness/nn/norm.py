@@ -54,7 +54,9 @@ def synced(module: M) -> M:
     """``module`` with every BatchNorm within it a `SyncedBatchNorm` with the same parameters and statistics; in place."""
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
-            replacement = SyncedBatchNorm(child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats)
+            replacement = SyncedBatchNorm(
+                child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
+            )
             replacement.__dict__["_parameters"] = child._parameters
             replacement.__dict__["_buffers"] = child._buffers
             setattr(module, name, replacement.train(child.training))

@@ -69,7 +69,12 @@ class SpectralEncoder(Encoder):
     def build(self, shape: tuple[int, ...]) -> nn.Sequential:
         layers: list[nn.Module] = []
         for inputs in (2 * prod(shape[1:]), FILTERS, FILTERS):
-            layers += [nn.Conv2d(inputs, FILTERS, (1, KERNEL)), nn.BatchNorm2d(FILTERS), nn.ReLU(inplace=True), nn.Dropout2d(DROPOUT)]
+            layers += [
+                nn.Conv2d(inputs, FILTERS, (1, KERNEL)),
+                nn.BatchNorm2d(FILTERS),
+                nn.ReLU(inplace=True),
+                nn.Dropout2d(DROPOUT),
+            ]
         return nn.Sequential(*layers)
 
     def map(self, x: Tensor) -> Tensor:

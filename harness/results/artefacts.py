@@ -9,16 +9,16 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.ledger import Ledger
-from harness.results.table import selected_look
+from harness.results.selection import selected_index
 from harness.training.metrics import Metrics, metrics
 
 Part = Literal["test", "validation"]
 
 
 def measured(ledger: Ledger, key: str, select: str | None = None, part: Part = "test") -> Metrics:
-    """All metrics of the train job ``key`` at the look that ``select`` chooses; None: as the study says.
+    """All metrics of the train job ``key`` at the evaluation that ``select`` chooses; None: as the study says.
 
-    Raises InputError for a job that isn't done, or a part that was not looked at.
+    Raises InputError for a job that isn't done, or a part that was not evaluated.
     """
     truth, predicted = predictions(ledger, key, select, part)
     record, plan = ledger.record(key), ledger.plan()
@@ -36,7 +36,9 @@ def confusion(ledger: Ledger, key: str, select: str | None = None, part: Part = 
     return measured(ledger, key, select, part).confusion
 
 
-def predictions(ledger: Ledger, key: str, select: str | None = None, part: Part = "test") -> tuple[np.ndarray, np.ndarray]:
+def predictions(
+    ledger: Ledger, key: str, select: str | None = None, part: Part = "test"
+) -> tuple[np.ndarray, np.ndarray]:
     """Truth and predictions, both (n,) class numbers. Else as `measured`."""
     record = ledger.record(key)
     if record is None or record["status"] != "done" or record["kind"] != "train":
@@ -44,8 +46,8 @@ def predictions(ledger: Ledger, key: str, select: str | None = None, part: Part 
     arrays = _arrays(ledger, key)
     if f"{part}_true" not in arrays:
         raise InputError(f"job {key} has no {part} samples")
-    look = selected_look(record["result"], select or ledger.plan()["select"])
-    return arrays[f"{part}_true"], arrays[f"{part}_predicted"][look]
+    index = selected_index(record["result"], select or ledger.plan()["select"])
+    return arrays[f"{part}_true"], arrays[f"{part}_predicted"][index]
 
 
 def explained(ledger: Ledger, key: str) -> dict[str, np.ndarray]:

@@ -15,7 +15,8 @@ import numpy as np
 from harness.errors import InputError
 from harness.ledger import Ledger, Record, write_whole
 from harness.results.profiles import edge_tables, latency_curves
-from harness.results.table import selected_look, trial_table
+from harness.results.selection import selected_index
+from harness.results.table import trial_table
 
 if TYPE_CHECKING:
     from reports.document import Document
@@ -37,7 +38,9 @@ def gather(ledger: Ledger, arrays: bool = True) -> Run:
     places = Counter(tuple(str(record["environment"].get(name, "–")) for name in PLACE) for record in done.values())
     known = study.get("provenance") or {}
     versions = {**known.get("packages", {}), **{name: known[name] for name in ("python", "platform") if name in known}}
-    environments = [{k: v for k, v in record["environment"].items() if k not in (*PLACE, "attached_by")} for record in done.values()]
+    environments = [
+        {k: v for k, v in record["environment"].items() if k not in (*PLACE, "attached_by")} for record in done.values()
+    ]
     return Run(
         trials=trial_table(ledger, records),
         study={
@@ -54,8 +57,14 @@ def gather(ledger: Ledger, arrays: bool = True) -> Run:
             "others": sum(1 for _ in (ledger.root / "records").glob("*.json")) - len(records),
             "folder": ledger.root.name,
         },
-        details={trial["key"]: _detail(ledger, done[trial["key"]], plan, arrays) for trial in plan["trials"] if trial["key"] in done},
-        pretrained={key: _pretrained(ledger, record, arrays) for key, record in done.items() if record["kind"] == "pretrain"},
+        details={
+            trial["key"]: _detail(ledger, done[trial["key"]], plan, arrays)
+            for trial in plan["trials"]
+            if trial["key"] in done
+        },
+        pretrained={
+            key: _pretrained(ledger, record, arrays) for key, record in done.items() if record["kind"] == "pretrain"
+        },
     )
 
 
@@ -69,14 +78,27 @@ def _versions(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 def _detail(ledger: Ledger, record: Record, plan: Record, arrays: bool) -> dict[str, Any]:
     result, part = record["result"], record["result"]["curves"].get("test", {})
-    kept = ("loss", "attention", "modal_distance", "modal_plane_variance", "absent", "evaluation_seconds", "n_parameters", "flops")
+    kept = (
+        "loss",
+        "attention",
+        "modal_distance",
+        "modal_plane_variance",
+        "absent",
+        "evaluation_seconds",
+        "n_parameters",
+        "flops",
+    )
     detail = {name: result.get(name) for name in kept if result.get(name) is not None}
-    detail |= {"epochs": result["epochs_evaluated"], "accuracy": part.get("accuracy", []), "macro_f1": part.get("macro_f1", [])}
+    detail |= {
+        "epochs": result["epochs_evaluated"],
+        "accuracy": part.get("accuracy", []),
+        "macro_f1": part.get("macro_f1", []),
+    }
     detail |= {"host": record["environment"].get("host"), "samples": record["content"].get("samples", {})}
     if arrays and "predictions.npz" in record["artefacts"]:
         n_classes = plan["data"][record["about"]["dataset"]]["n_classes"]
         with np.load(io.BytesIO(ledger.artefact(record["key"], "predictions.npz", record)), allow_pickle=False) as file:
-            detail["confusion"] = _confusion(file, selected_look(result, plan["select"]), n_classes)
+            detail["confusion"] = _confusion(file, selected_index(result, plan["select"]), n_classes)
             if "explained_modal_plane" in file:
                 detail["modal_plane"] = file["explained_modal_plane"]
     return detail
@@ -92,9 +114,23 @@ def _confusion(file: Mapping[str, np.ndarray], look: int, n_classes: int) -> np.
 
 def _pretrained(ledger: Ledger, record: Record, arrays: bool) -> dict[str, Any]:
     result, about = record["result"], record["about"]
-    kept = ("loss", "loss_floor", "modal_distance", "modal_plane_variance", "absent", "train_seconds", "findings_seconds", "n_parameters")
+    kept = (
+        "loss",
+        "loss_floor",
+        "modal_distance",
+        "modal_plane_variance",
+        "absent",
+        "train_seconds",
+        "findings_seconds",
+        "n_parameters",
+    )
     found = {name: result.get(name) for name in kept}
-    places = {"method": about["method"], "dataset": about["dataset"], "seed": about["seed"], "host": record["environment"].get("host")}
+    places = {
+        "method": about["method"],
+        "dataset": about["dataset"],
+        "seed": about["seed"],
+        "host": record["environment"].get("host"),
+    }
     if arrays and "plane.npz" in record["artefacts"]:
         with np.load(io.BytesIO(ledger.artefact(record["key"], "plane.npz", record)), allow_pickle=False) as file:
             found["modal_plane"] = file["modal_plane"]
@@ -114,7 +150,10 @@ def changed_options(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -
                 value = leaf["value"] if isinstance(leaf["value"], str) else str(leaf["value"])
                 source = leaf["source"].replace(f"{file}:", f"{Path(file).name}:")
                 found.setdefault((shown, value, source), []).append(f"{method} on {dataset}")
-    return [{"path": path, "value": value, "source": source, "holds_for": where} for (path, value, source), where in found.items()]
+    return [
+        {"path": path, "value": value, "source": source, "holds_for": where}
+        for (path, value, source), where in found.items()
+    ]
 
 
 def formats_of(text: str) -> list[str]:
@@ -124,11 +163,15 @@ def formats_of(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
     wrong = [name for name in names if name not in FORMATS]
     if wrong or not names:
-        raise InputError(f"--format: {', '.join(wrong) or 'nothing'} is no report format; there are {', '.join(FORMATS)}")
+        raise InputError(
+            f"--format: {', '.join(wrong) or 'nothing'} is no report format; there are {', '.join(FORMATS)}"
+        )
     return names
 
 
-def write_reports(ledgers: Sequence[Ledger], formats: Sequence[str] = ("html",), folder: Path | None = None) -> list[Path]:
+def write_reports(
+    ledgers: Sequence[Ledger], formats: Sequence[str] = ("html",), folder: Path | None = None
+) -> list[Path]:
     """Write the report of a run, or of several as one, in each format. Returns the file of each to open.
 
     folder: where to; None: the run's own folder, of several runs the one that all lie in.
@@ -139,7 +182,9 @@ def write_reports(ledgers: Sequence[Ledger], formats: Sequence[str] = ("html",),
     if len(runs) > 1:
         from reports.overview import document_of_several
 
-        return write_document(document_of_several(runs), formats, folder or _common([ledger.root for ledger in ledgers]))
+        return write_document(
+            document_of_several(runs), formats, folder or _common([ledger.root for ledger in ledgers])
+        )
     return write_document(document(runs[0]), formats, folder or ledgers[0].root)
 
 
@@ -148,7 +193,10 @@ def write_comparison(one: Ledger, two: Ledger, formats: Sequence[str], folder: P
     from reports.compare import comparison
 
     return write_document(
-        comparison(gather(one, False), gather(two, False)), formats, folder or _common([one.root, two.root]), "comparison"
+        comparison(gather(one, False), gather(two, False)),
+        formats,
+        folder or _common([one.root, two.root]),
+        "comparison",
     )
 
 
@@ -158,7 +206,9 @@ def write_document(document: Document, formats: Sequence[str], folder: Path, nam
 
     written = []
     for form in formats:
-        paths = {folder / path.replace("report", name): content for path, content in forms.files(document, form).items()}
+        paths = {
+            folder / path.replace("report", name): content for path, content in forms.files(document, form).items()
+        }
         for path, content in paths.items():
             write_whole(path, content)
         written.append(next(iter(paths)))

@@ -23,11 +23,18 @@ INFERENCE = (
     "joules_per_sample",
     "peak_rss_bytes",
 )
-SHARES = (0.0, 0.01, 0.05, *(0.1 * i for i in range(1, 10)), 0.95, 0.99)  # of the queries, at which a distribution is told
+SHARES = (
+    0.0,
+    0.01,
+    0.05,
+    *(0.1 * i for i in range(1, 10)),
+    0.95,
+    0.99,
+)  # of the queries, at which a distribution is told
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A table of text. notes: lines below it."""
 
     title: str
@@ -60,7 +67,7 @@ def profile_columns(trial: Mapping[str, Any], records: Mapping[str, Record | Non
     return found
 
 
-def edge_tables(ledger: Ledger) -> list[Table]:
+def edge_tables(ledger: Ledger) -> list[TextTable]:
     """For each data set and device: stage 2's time and energy by method and point of the sweep, and the latency of inference."""
     plan = ledger.plan()
     records = {key: ledger.record(key) for key in plan["jobs"]}
@@ -72,7 +79,10 @@ def edge_tables(ledger: Ledger) -> list[Table]:
             )
     tables = []
     for (dataset, device), trials in places.items():
-        tables += [_training_table(dataset, device, trials, plan["titles"]), _latency_table(dataset, device, trials, plan["titles"])]
+        tables += [
+            _training_table(dataset, device, trials, plan["titles"]),
+            _latency_table(dataset, device, trials, plan["titles"]),
+        ]
     return [table for table in tables if table.rows]
 
 
@@ -93,7 +103,12 @@ def latency_curves(ledger: Ledger) -> list[dict[str, Any]]:
                 latencies = file["-".join(map(str, what.values()))]
             shares = [share for share in SHARES if share < 0.5 or needed(100 * share) <= len(latencies)]
             seconds = np.quantile(latencies, shares, method="inverted_cdf").tolist()
-            found[place] = {**dict(zip(("dataset", "device", "method"), place, strict=True)), **what, "shares": shares, "seconds": seconds}
+            found[place] = {
+                **dict(zip(("dataset", "device", "method"), place, strict=True)),
+                **what,
+                "shares": shares,
+                "seconds": seconds,
+            }
             found[place]["n"] = len(latencies)
     return list(found.values())
 
@@ -106,7 +121,7 @@ def _result(record: Record | None) -> dict[str, Any]:
     return found if isinstance(found.get("training"), dict) else {}
 
 
-def _training_table(dataset: str, device: str, trials: list[dict[str, Any]], titles: Mapping[str, str]) -> Table:
+def _training_table(dataset: str, device: str, trials: list[dict[str, Any]], titles: Mapping[str, str]) -> TextTable:
     """The shape of the paper's Table 3: a row a point of the sweep, a column a method's stage."""
     rows: dict[str, dict[str, str]] = {}
     columns: dict[str, None] = {}
@@ -123,18 +138,27 @@ def _training_table(dataset: str, device: str, trials: list[dict[str, Any]], tit
             notes.setdefault(f"{note[0].upper()}{note[1:].rstrip('.')}.")
     lines = tuple((point, *(row.get(column, "") for column in columns)) for point, row in rows.items())
     host = next(
-        (trial["record"]["environment"]["processor"] for trial in trials if trial["record"] and "environment" in trial["record"]), ""
+        (
+            trial["record"]["environment"]["processor"]
+            for trial in trials
+            if trial["record"] and "environment" in trial["record"]
+        ),
+        "",
     )
     first = (
         f"Stage 2 on {device}"
         + (f" ({host})" if host else "")
         + ": time, gross energy. Stage 1 where it was trained, its energy not measured."
     )
-    return Table(f"Training cost on {dataset}, measured on {device}", ("trial", *columns), lines, (first, *notes))
+    return TextTable(f"Training cost on {dataset}, measured on {device}", ("trial", *columns), lines, (first, *notes))
 
 
 def _stage1(record: Record | None) -> str:
-    return f"{duration(record['result']['train_seconds'])}, {energy(None)}" if record and record["status"] == "done" else "–"
+    return (
+        f"{duration(record['result']['train_seconds'])}, {energy(None)}"
+        if record and record["status"] == "done"
+        else "–"
+    )
 
 
 def _stage2(record: Record | None) -> str:
@@ -147,7 +171,9 @@ def _stage2(record: Record | None) -> str:
         text = f"{training['epochs']} of {training['epochs_of_the_trial']} epochs: {text}"
     if more := training.get("extrapolated"):
         seconds = more["seconds"]
-        text += "; extrapolated: " + (f"{duration(seconds)}, {energy(more['energy_joules'])}" if seconds is not None else more["reason"])
+        text += "; extrapolated: " + (
+            f"{duration(seconds)}, {energy(more['energy_joules'])}" if seconds is not None else more["reason"]
+        )
     return text
 
 
@@ -168,7 +194,7 @@ def _notes(record: Record | None, title: str) -> Iterator[str]:
             yield from (f"{flag}" if "replayed" in flag else f"{title}: {flag}" for flag in window["flags"])
 
 
-def _latency_table(dataset: str, device: str, trials: list[dict[str, Any]], titles: Mapping[str, str]) -> Table:
+def _latency_table(dataset: str, device: str, trials: list[dict[str, Any]], titles: Mapping[str, str]) -> TextTable:
     """Inference, one row a method, runtime, precision and batch size; of each method the first point of the sweep."""
     seen: dict[str, dict[str, Any]] = {}
     for trial in trials:
@@ -177,10 +203,17 @@ def _latency_table(dataset: str, device: str, trials: list[dict[str, Any]], titl
     rows = []
     for method, trial in seen.items():
         for row in _result(trial["record"])["inference"]:
-            rows.append((titles.get(method, method), f"{row['runtime']} {row['precision']}", str(row["batch_size"]), *_latency_cells(row)))
+            rows.append(
+                (
+                    titles.get(method, method),
+                    f"{row['runtime']} {row['precision']}",
+                    str(row["batch_size"]),
+                    *_latency_cells(row),
+                )
+            )
     columns = ("method", "runtime", "batch", "queries", "mean", "p50", "p90", "p99", "samples/s", "J a sample")
     notes = ("Milliseconds a query, the model alone; – where there were too few queries for that percentile.",)
-    return Table(f"Latency of inference on {dataset}, measured on {device}", columns, tuple(rows), notes)
+    return TextTable(f"Latency of inference on {dataset}, measured on {device}", columns, tuple(rows), notes)
 
 
 def _latency_cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,28 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from harness.ledger import Ledger, Record
 from harness.results.profiles import profile_columns
+from harness.results.selection import selected_index
 
 COLUMNS = (
     "key", "status", "dataset", "method", "seed", "accuracy", "macro_f1", "epoch", "n_labelled", "n_unlabelled", "n_train",
     "n_validation", "n_test", "stage1_key", "stage1_seconds", "stage2_seconds", "error",
 )  # fmt: skip
-
-
-def selected_look(result: Record, select: str) -> int:
-    """Which look at the test samples counts, by index: a pure function of the record.
-
-    last: the last epoch. validation: the best accuracy on validation subjects, the first of equals. oracle: the best
-    accuracy on the test samples themselves, which is leakage and named so wherever it is used.
-    """
-    if select == "last":
-        return len(result["epochs_evaluated"]) - 1
-    part = {"validation": "validation", "oracle": "test"}[select]
-    return int(np.argmax(result["curves"][part]["accuracy"]))
 
 
 def trial_table(ledger: Ledger, known: Mapping[str, Record | None] | None = None) -> pd.DataFrame:
@@ -36,7 +24,11 @@ def trial_table(ledger: Ledger, known: Mapping[str, Record | None] | None = None
     records by key, where they have been read already.
     """
     plan = ledger.plan()
-    records = {key: ledger.record(key) for key in plan["jobs"]} if known is None else {key: known.get(key) for key in plan["jobs"]}
+    records = (
+        {key: ledger.record(key) for key in plan["jobs"]}
+        if known is None
+        else {key: known.get(key) for key in plan["jobs"]}
+    )
     asked = [*plan["sweep"].values(), *(trial.get("chosen", {}) for trial in plan["trials"])]
     swept = list(dict.fromkeys(option for options in asked for option in options))
     rows = [_row(trial, records, plan["select"], swept) for trial in plan["trials"]]
@@ -52,7 +44,9 @@ def _row(trial: Record, records: Mapping[str, Record | None], select: str, swept
     stage1 = records[trial["stage1_key"]] if trial["stage1_key"] else None
     row: dict[str, Any] = {name: trial[name] for name in ("key", "dataset", "method", "seed", "stage1_key")}
     row |= {option: trial["point"].get(option, trial.get("chosen", {}).get(option)) for option in swept}
-    row |= {f"n_{part}": trial["counts"].get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")}
+    row |= {
+        f"n_{part}": trial["counts"].get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")
+    }
     row["status"] = record["status"] if record else "failed" if trial.get("error") else "pending"
     row["error"] = trial.get("error")
     if record and record["status"] == "failed":
@@ -61,7 +55,7 @@ def _row(trial: Record, records: Mapping[str, Record | None], select: str, swept
         row["stage1_seconds"] = stage1["result"]["train_seconds"]
     if record and record["status"] == "done":
         result = record["result"]
-        look = selected_look(result, select)
-        row |= {name: result["curves"]["test"][name][look] for name in ("accuracy", "macro_f1")}
-        row |= {"epoch": result["epochs_evaluated"][look], "stage2_seconds": result["train_seconds"]}
+        index = selected_index(result, select)
+        row |= {name: result["curves"]["test"][name][index] for name in ("accuracy", "macro_f1")}
+        row |= {"epoch": result["epochs_evaluated"][index], "stage2_seconds": result["train_seconds"]}
     return row | profile_columns(trial, records)

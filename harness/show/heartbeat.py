@@ -10,59 +10,59 @@ from datetime import datetime, timezone
 from typing import Any
 
 from harness.errors import InputError
-from harness.execute.base import Watch
+from harness.execute.base import ProgressObserver
 from harness.execute.preflight import Node
 from harness.jobs import Job
 from harness.ledger import Ledger, Record
 from harness.method import Progress
-from harness.show.progress import Running, Tally
+from harness.show.progress import Running, RunProgress
 
 WRITE_SECONDS = 2.0
 SILENT_SECONDS = 30.0  # a run that has written nothing for so long may be dead
 
 
-class Live:
-    """Passes on what a watch is told, and writes it down. A context manager around the executor's run."""
+class Heartbeat:
+    """Passes on what a observer is told, and writes it down. A context manager around the executor's run."""
 
-    def __init__(self, watch: Watch, ledger: Ledger, tally: Tally):
-        self._watch, self._ledger, self._tally = watch, ledger, tally
+    def __init__(self, observer: ProgressObserver, ledger: Ledger, run_progress: RunProgress):
+        self._observer, self._ledger, self._run_progress = observer, ledger, run_progress
         self._nodes: list[Node] = []
         self._begun_at = _now()
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_writing, name="live.json", daemon=True)
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> Heartbeat:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._tally.running.clear()
+        self._run_progress.running.clear()
         self._write(ended_at=_now())
 
     def started(self, job: Job, where: str) -> None:
         with self._lock:
-            self._tally.started(job, where)
-        self._watch.started(job, where)
+            self._run_progress.started(job, where)
+        self._observer.started(job, where)
 
     def progressed(self, job: Job, progress: Progress) -> None:
         with self._lock:
-            self._tally.progressed(job, progress)
-        self._watch.progressed(job, progress)
+            self._run_progress.progressed(job, progress)
+        self._observer.progressed(job, progress)
 
     def finished(self, job: Job, record: Record) -> None:
         with self._lock:
-            self._tally.finished(job, record)
-        self._watch.finished(job, record)
+            self._run_progress.finished(job, record)
+        self._observer.finished(job, record)
 
     def nodes(self, nodes: Sequence[Node]) -> None:
         self._nodes = list(nodes)
-        self._watch.nodes(nodes)
+        self._observer.nodes(nodes)
 
     def note(self, text: str) -> None:
-        self._watch.note(text)
+        self._observer.note(text)
 
     def _keep_writing(self) -> None:
         self._write()
@@ -78,23 +78,29 @@ class Live:
             return
 
     def _content(self) -> dict[str, Any]:
-        tally = self._tally
+        run_progress = self._run_progress
         return {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "begun_at": self._begun_at,
             "written_at": _now(),
-            "done": tally.done,
-            "failed": tally.failed,
-            "elapsed_seconds": tally.elapsed,
-            "seconds_left": tally.time_left,
-            "running": [self._running(one) for one in tally.running.values()],
+            "done": run_progress.done,
+            "failed": run_progress.failed,
+            "elapsed_seconds": run_progress.elapsed,
+            "seconds_left": run_progress.time_left,
+            "running": [self._running(one) for one in run_progress.running.values()],
             "nodes": [_node(node) for node in self._nodes],
         }
 
     def _running(self, one: Running) -> dict[str, Any]:
         progress = {} if one.progress is None else {"epoch": one.progress.epoch, "epochs": one.progress.epochs}
-        return {"key": one.job.key, "title": one.job.title, "where": one.where, "seconds": self._tally.seconds(one), **progress}
+        return {
+            "key": one.job.key,
+            "title": one.job.title,
+            "where": one.where,
+            "seconds": self._run_progress.seconds(one),
+            **progress,
+        }
 
 
 def _node(node: Node) -> dict[str, Any]:

@@ -25,7 +25,7 @@ LINES_BESIDE_JOBS = 5  # of the live view: totals, bar, "more", and room for the
 
 @dataclass
 class Running:
-    """A job that is running. since: on the tally's clock."""
+    """A job that is running. since: on the run_progress's clock."""
 
     job: Job
     where: str
@@ -33,7 +33,7 @@ class Running:
     progress: Progress | None = None
 
 
-class Tally:
+class RunProgress:
     """Counts and times of a run's jobs.
 
     jobs: those to run. already_done: needed jobs that an earlier run has left. shared: jobs that trials have in common and
@@ -49,7 +49,9 @@ class Tally:
         self.done, self.failed, self.stopped = 0, 0, 0
         self._begun = clock()
         self._left: Counter[str] = Counter(job.kind for job in jobs)  # not ended, by kind
-        self._seconds = defaultdict[str, list[float]](list, {kind: list(some) for kind, some in (before or {}).items()})  # of done jobs
+        self._seconds = defaultdict[str, list[float]](
+            list, {kind: list(some) for kind, some in (before or {}).items()}
+        )  # of done jobs
         self._most_at_once = 1
 
     def started(self, job: Job, where: str) -> None:
@@ -107,7 +109,11 @@ class Tally:
 
     def _expected(self, kind: str) -> list[float]:
         """How long each running job of a kind will have taken, by the epochs that it has done."""
-        some = [running for running in self.running.values() if running.job.kind == kind and running.progress and running.progress.epoch]
+        some = [
+            running
+            for running in self.running.values()
+            if running.job.kind == kind and running.progress and running.progress.epoch
+        ]
         return [self.seconds(one) * one.progress.epochs / one.progress.epoch for one in some if one.progress]
 
     @property
@@ -115,7 +121,9 @@ class Tally:
         """``12 of 40 jobs done · 1 failed · 2 running · 5 done before · 2 min 10 s · about 4 min 40 s left``."""
         parts = [f"{self.done} of {self.total} jobs done"]
         parts += [
-            f"{n} {word}" for n, word in ((self.stopped, "stopped early"), (self.failed, "failed"), (len(self.running), "running")) if n
+            f"{n} {word}"
+            for n, word in ((self.stopped, "stopped early"), (self.failed, "failed"), (len(self.running), "running"))
+            if n
         ]
         parts += [f"{self.already_done} done before"] if self.already_done else []
         parts += [f"{self.shared} shared"] if self.shared else []
@@ -125,32 +133,32 @@ class Tally:
         return " · ".join(parts)
 
 
-class PlainWatch:
+class PlainProgress:
     """One line as a job starts or ends, and one of progress every half minute."""
 
-    def __init__(self, console: Console, tally: Tally):
-        self._console, self._tally = console, tally
-        self._told_at = tally.elapsed
+    def __init__(self, console: Console, run_progress: RunProgress):
+        self._console, self._run_progress = console, run_progress
+        self._told_at = run_progress.elapsed
 
-    def __enter__(self) -> PlainWatch:
+    def __enter__(self) -> PlainProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tally.running.clear()
-        self.note(self._tally.summary)
+        self._run_progress.running.clear()
+        self.note(self._run_progress.summary)
 
     def started(self, job: Job, where: str) -> None:
-        self._tally.started(job, where)
+        self._run_progress.started(job, where)
         self.note(f"started  {job.title}" + (f" on {where}" if where != "local" else ""))
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        self._tally.progressed(job, progress)
-        if self._tally.elapsed - self._told_at >= PROGRESS_SECONDS:
-            self._told_at = self._tally.elapsed
-            self.note(self._tally.summary)
+        self._run_progress.progressed(job, progress)
+        if self._run_progress.elapsed - self._told_at >= PROGRESS_SECONDS:
+            self._told_at = self._run_progress.elapsed
+            self.note(self._run_progress.summary)
 
     def finished(self, job: Job, record: Record) -> None:
-        self.note(ending(job, record, self._tally.finished(job, record)))
+        self.note(ending(job, record, self._run_progress.finished(job, record)))
 
     def nodes(self, nodes: Sequence[Node]) -> None:
         pass
@@ -159,30 +167,32 @@ class PlainWatch:
         self._console.print(Text(text), soft_wrap=True)
 
 
-class RichWatch:
+class RichProgress:
     """A live view: the totals, a bar, and a line for each running job. Failures and notes stay above it."""
 
-    def __init__(self, console: Console, tally: Tally):
-        self._console, self._tally = console, tally
+    def __init__(self, console: Console, run_progress: RunProgress):
+        self._console, self._run_progress = console, run_progress
         self._live = Live(get_renderable=self._view, console=console, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> RichWatch:
+    def __enter__(self) -> RichProgress:
         self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._live.stop()
-        self._tally.running.clear()
-        self.note(self._tally.summary)
+        self._run_progress.running.clear()
+        self.note(self._run_progress.summary)
 
     def started(self, job: Job, where: str) -> None:
-        self._tally.started(job, where)
+        self._run_progress.started(job, where)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        self._tally.progressed(job, progress)
+        self._run_progress.progressed(job, progress)
 
     def finished(self, job: Job, record: Record) -> None:
-        seconds = self._tally.finished(job, record)
+        seconds = self._run_progress.finished(job, record)
         if record["status"] == "failed":
             self._console.print(Text(ending(job, record, seconds), style="red"))
 
@@ -193,13 +203,13 @@ class RichWatch:
         self._console.print(Text(text))
 
     def _view(self) -> Group:
-        tally = self._tally
+        run_progress = self._run_progress
         bar = Table.grid(expand=True)  # a bar of its own would not end its line
-        bar.add_row(ProgressBar(total=max(tally.total, 1), completed=tally.ended))
-        return Group(Text(tally.summary), bar, self._jobs())
+        bar.add_row(ProgressBar(total=max(run_progress.total, 1), completed=run_progress.ended))
+        return Group(Text(run_progress.summary), bar, self._jobs())
 
     def _jobs(self) -> Table:
-        running = list(self._tally.running.values())
+        running = list(self._run_progress.running.values())
         room = max(1, self._console.height - LINES_BESIDE_JOBS)
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
@@ -218,9 +228,9 @@ def left_text(seconds: float | None) -> str:
     return f"about {span(seconds)} left" if seconds >= 1 else "done any moment now"
 
 
-def watch_for(console: Console, tally: Tally) -> RichWatch | PlainWatch:
-    """The watch that fits the console; a context manager around the executor's run."""
-    return RichWatch(console, tally) if console.is_terminal else PlainWatch(console, tally)
+def progress_for(console: Console, run_progress: RunProgress) -> RichProgress | PlainProgress:
+    """The observer that fits the console; a context manager around the executor's run."""
+    return RichProgress(console, run_progress) if console.is_terminal else PlainProgress(console, run_progress)
 
 
 def state(running: Running, width: int = 80) -> str:
@@ -243,7 +253,10 @@ def ending(job: Job, record: Record, seconds: float | None) -> str:
     if record["status"] == "done":
         return f"done     {job.title}" + (f" in {span(seconds)}" if seconds is not None else "")
     if record["status"] == "stopped":
-        epoch, accuracy = record["result"]["epochs_evaluated"][-1], record["result"]["curves"]["validation"]["accuracy"][-1]
+        epoch, accuracy = (
+            record["result"]["epochs_evaluated"][-1],
+            record["result"]["curves"]["validation"]["accuracy"][-1],
+        )
         return f"stopped  {job.title} at epoch {epoch}: {accuracy:.1%} right on the validation subjects"
     error = record["error"]
     lines = str(error["message"]).splitlines() or [""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.ledger import Ledger
+from harness.results.run import RunResults
 from harness.results.table import trial_table
 from harness.show.heartbeat import silence, stopped
 from harness.show.progress import left_text, span
@@ -29,24 +31,27 @@ def show_status(ledger: Ledger, console: Console) -> None:
     show_failures(ledger, console)
 
 
-def watch_status(ledger: Ledger, console: Console, seconds: float) -> None:
-    """The same, anew every so many seconds, until the run is over or Ctrl-C."""
+def watch_status(run_folder: Path, console: Console, seconds: float) -> None:
+    """The same, read again every so many seconds, until the run is over or Ctrl-C."""
     with Screen(console=console, auto_refresh=False) as screen:
-        over = False
-        while not over:
-            live = ledger.live()
-            over = live is None or stopped(live) is not None
-            screen.update(_view(ledger), refresh=True)
-            if not over:
-                time.sleep(seconds)
-    show_failures(ledger, console)
+        while True:
+            results = RunResults.open(run_folder)
+            live = results.live()
+            screen.update(_view(results), refresh=True)
+            if live is None or stopped(live) is not None:
+                break
+            time.sleep(seconds)
+    show_failures(results, console)
 
 
 def _view(ledger: Ledger) -> RenderableType:
     live = ledger.live()
     why = "not begun" if live is None else stopped(live)
     running = live["running"] if live is not None and why is None else []
-    parts: list[RenderableType] = [Text(f"{ledger.plan()['study']} in {ledger.root}: {why or 'running'}"), _jobs(ledger, running)]
+    parts: list[RenderableType] = [
+        Text(f"{ledger.plan()['study']} in {ledger.root}: {why or 'running'}"),
+        _jobs(ledger, running),
+    ]
     if live is not None and why is None:
         parts += [Text(_pace(live)), _places(live, running)]
     elif live is not None and any(ledger.record(key) is None for key in ledger.plan()["jobs"]):
@@ -57,14 +62,18 @@ def _view(ledger: Ledger) -> RenderableType:
 def _jobs(ledger: Ledger, running: list[dict[str, Any]]) -> Table:
     """Counts by kind and state. A job that runs again counts as running, not as failed."""
     jobs, active = ledger.plan()["jobs"], {one["key"] for one in running}
-    states = {key: "running" if key in active else (ledger.record(key) or {"status": "waiting"})["status"] for key in jobs}
+    states = {
+        key: "running" if key in active else (ledger.record(key) or {"status": "waiting"})["status"] for key in jobs
+    }
     shown = [*STATES, STOPPED] if STOPPED in states.values() else STATES
     table = Table("jobs", *shown, box=None, pad_edge=False, header_style="bold")
     for kind in dict.fromkeys(job["kind"] for job in jobs.values()):
         counts = Counter(states[key] for key, job in jobs.items() if job["kind"] == kind)
         table.add_row(f"{kind} ({counts.total()})", *(str(counts[state]) for state in shown))
     trials = trial_table(ledger)
-    counts = Counter({"waiting" if state == "pending" else state: int(n) for state, n in trials["status"].value_counts().items()})
+    counts = Counter(
+        {"waiting" if state == "pending" else state: int(n) for state, n in trials["status"].value_counts().items()}
+    )
     table.add_row(f"trials ({len(trials)})", str(counts["done"]), str(counts["failed"]), "", str(counts["waiting"]))
     return table
 

@@ -41,7 +41,9 @@ def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
     text = f"{who} {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
     console.print(text, highlight=False)
     if waiting := sum(trial.key is None for trial in plan.trials):
-        text = f"then {waiting} of the study's {len(plan.trials)} trials follow, with the options that the search chooses"
+        text = (
+            f"then {waiting} of the study's {len(plan.trials)} trials follow, with the options that the search chooses"
+        )
         console.print(text, highlight=False)
 
 
@@ -76,7 +78,9 @@ def show_result(ledger: Ledger, console: Console) -> int:
     show_edge(ledger, console)
     show_failures(ledger, console)
     measured = [ledger.record(key) for key, job in ledger.plan()["jobs"].items() if job["kind"] == "profile"]
-    return int((run.trials["status"] == "failed").sum()) + sum(record is not None and record["status"] == "failed" for record in measured)
+    return int((run.trials["status"] == "failed").sum()) + sum(
+        record is not None and record["status"] == "failed" for record in measured
+    )
 
 
 def show_edge(ledger: Ledger, console: Console) -> None:

@@ -19,11 +19,20 @@ from harness.errors import InputError, Problem, StudyError
 from harness.study.check import check
 from harness.study.model import DatasetEntry, StudyFile
 from harness.study.problems import problems_of
-from harness.study.settings import Settings, Trial
+from harness.study.settings import Settings, TrialOptions
 from harness.study.space import Dimension, dimension
 from harness.study.yamltext import Located, load
 
-__all__ = ["DatasetEntry", "Settings", "Study", "StudyFile", "bundled_studies", "find_study", "parse_study", "read_study"]
+__all__ = [
+    "DatasetEntry",
+    "Settings",
+    "Study",
+    "StudyFile",
+    "bundled_studies",
+    "find_study",
+    "parse_study",
+    "read_study",
+]
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,9 @@ class Study:
             for path, dotted in self._trial(entry, method).concerned(space).items()
         }
 
-    def _trial(self, entry: DatasetEntry, method: str) -> Trial:
+    def _trial(self, entry: DatasetEntry, method: str) -> TrialOptions:
         index = [known.name for known in self.file.datasets].index(entry.name)
-        return Trial(self.located, index, entry, method)
+        return TrialOptions(self.located, index, entry, method)
 
 
 def bundled_studies() -> list[Path]:
@@ -89,7 +98,9 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"there is no study {path}; `harness list studies` shows those that come with the package") from None
+        raise InputError(
+            f"there is no study {path}; `harness list studies` shows those that come with the package"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from None
     return parse_study(text, path, overrides)
@@ -99,7 +110,9 @@ def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
     """As `read_study`, of a text that was read before; ``path`` is where it stood."""
     located = load(text, str(path))
     if not isinstance(located.value, dict):
-        raise StudyError([Problem(f"{path}:1", "", "a study is a mapping of keys to values", "begin with `study: NAME`")])
+        raise StudyError(
+            [Problem(f"{path}:1", "", "a study is a mapping of keys to values", "begin with `study: NAME`")]
+        )
     problems = [problem for override in overrides for problem in _override(located, override)]
     if problems:
         raise StudyError(problems)
@@ -118,7 +131,9 @@ def _override(located: Located, text: str) -> list[Problem]:
     where = f"--set {text}"
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        return [Problem(where, "", "this is not key=value", "for example --set stage1.epochs=3 or --set cosmo.lambda=0.5")]
+        return [
+            Problem(where, "", "this is not key=value", "for example --set stage1.epochs=3 or --set cosmo.lambda=0.5")
+        ]
     path = tuple(key.strip().split("."))
     if path[0] in registry.paths("methods") or path[0] in registry.paths("datasets"):
         path = ("options", *path)

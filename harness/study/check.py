@@ -11,7 +11,7 @@ from harness import registry
 from harness.errors import Problem, did_you_mean
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
 from harness.study.problems import inner_model, option_names
-from harness.study.settings import Trial
+from harness.study.settings import TrialOptions
 from harness.study.space import Dimension, Unfit, dimension
 from harness.study.yamltext import Located
 
@@ -28,9 +28,11 @@ def check(file: StudyFile, located: Located) -> list[Problem]:
         base: Path = () if entry.sweep is None else ("datasets", index)
         sweep = file.sweep_of(entry)
         problems += _sweep(sweep, located, (*base, "sweep"))
-        sweep = {dotted: values for dotted, values in sweep.items() if isinstance(values, list) and not _unknown(dotted)}
+        sweep = {
+            dotted: values for dotted, values in sweep.items() if isinstance(values, list) and not _unknown(dotted)
+        }
         for method in _methods(file, entry):
-            trial = Trial(located, index, entry, method)
+            trial = TrialOptions(located, index, entry, method)
             problems += _values(trial, sweep, located, (*base, "sweep"))
             problems += _searched(trial, space, sweep, located)
     return sorted(dict.fromkeys(problems), key=_line)
@@ -47,7 +49,7 @@ def _methods(file: StudyFile, entry: DatasetEntry) -> list[str]:
     return [name for name in named if name in registry.paths("methods")]
 
 
-def _values(trial: Trial, sweep: Mapping[str, list[Any]], located: Located, base: Path) -> list[Problem]:
+def _values(trial: TrialOptions, sweep: Mapping[str, list[Any]], located: Located, base: Path) -> list[Problem]:
     """Every value that the trials of a (data set, method) may get, each by itself."""
     problems = trial.settings({})[1]
     for dotted, values in sweep.items():
@@ -113,9 +115,20 @@ def _once(names: list[str], path: str, located: Located) -> list[Problem]:
 def _argument(entry: DatasetEntry, place: str, index: int) -> list[Problem]:
     takes = registry.get("datasets", entry.plugin).takes_argument
     if takes and not entry.argument:
-        return [Problem(place, f"datasets.{index}", f"{entry.plugin!r} needs a name", f"for example {entry.plugin}:my_recordings")]
+        return [
+            Problem(
+                place,
+                f"datasets.{index}",
+                f"{entry.plugin!r} needs a name",
+                f"for example {entry.plugin}:my_recordings",
+            )
+        ]
     if entry.argument and not takes:
-        return [Problem(place, f"datasets.{index}", f"{entry.plugin!r} takes no name after a colon", f"write {entry.plugin}")]
+        return [
+            Problem(
+                place, f"datasets.{index}", f"{entry.plugin!r} takes no name after a colon", f"write {entry.plugin}"
+            )
+        ]
     return []
 
 
@@ -161,16 +174,25 @@ def _space(space: Mapping[str, Any], located: Located) -> tuple[dict[str, Dimens
 def _unsearchable(dotted: str) -> tuple[str, str] | None:
     root = dotted.partition(".")[0]
     asked = (root in GENERAL_KEYS and root not in ("stage1", "stage2")) or root in registry.paths("datasets")
-    return _unknown(dotted) or ((f"{dotted} is what the study asks about, not a hyper-parameter", "sweep it") if asked else None)
+    return _unknown(dotted) or (
+        (f"{dotted} is what the study asks about, not a hyper-parameter", "sweep it") if asked else None
+    )
 
 
-def _searched(trial: Trial, space: Mapping[str, Dimension], sweep: Mapping[str, Any], located: Located) -> list[Problem]:
+def _searched(
+    trial: TrialOptions, space: Mapping[str, Dimension], sweep: Mapping[str, Any], located: Located
+) -> list[Problem]:
     """Every distribution against what its option may be, each by itself, and none of an option that is swept as well."""
     problems = []
     swept = trial.concerned(sweep)
     for path, dotted in trial.concerned(space).items():
         place = located.place((*SPACE, dotted))
-        wrong = [problem for end in space[dotted].ends for problem in trial.settings({dotted: end}, place)[1] if problem.where == place]
+        wrong = [
+            problem
+            for end in space[dotted].ends
+            for problem in trial.settings({dotted: end}, place)[1]
+            if problem.where == place
+        ]
         problems += wrong[:1]
         if path in swept:
             text = f"{trial.method_name} has this option swept as well, as {swept[path]}"

@@ -33,7 +33,9 @@ def _seeds(value: Any) -> Any:
 def _sampler(value: Any) -> Any:
     if value == "random":
         return value
-    raise ValueError("should be random; what a sampler that adapts draws depends on which trial ends first, so no plan could name it")
+    raise ValueError(
+        "should be random; what a sampler that adapts draws depends on which trial ends first, so no plan could name it"
+    )
 
 
 def _entry(value: Any) -> Any:

@@ -12,7 +12,9 @@ from harness.errors import Problem, did_you_mean
 Place = Callable[[tuple[str | int, ...]], str]
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], place: Place, shown: Sequence[str] = ()) -> list[Problem]:
+def problems_of(
+    error: ValidationError, model: type[BaseModel], place: Place, shown: Sequence[str] = ()
+) -> list[Problem]:
     """A validation error as problems. ``place`` tells where a path of the model stands; ``shown`` precedes it in messages."""
     return list(dict.fromkeys(_problem(item, model, place(item["loc"]), shown) for item in error.errors()))
 
@@ -28,7 +30,9 @@ def inner_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
         if name == (field.alias or key):
             candidates = [field.annotation, *get_args(field.annotation)]
             candidates += [inner for candidate in candidates for inner in get_args(candidate)]
-            return next((inner for inner in candidates if isinstance(inner, type) and issubclass(inner, BaseModel)), None)
+            return next(
+                (inner for inner in candidates if isinstance(inner, type) and issubclass(inner, BaseModel)), None
+            )
     return None
 
 

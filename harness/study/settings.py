@@ -68,7 +68,7 @@ def nest(layer: Layer) -> dict[str, Any]:
     return tree
 
 
-class Trial:
+class TrialOptions:
     """The layers of the trials of one (data set, method): `settings` gives those at a point of the sweep."""
 
     def __init__(self, located: Located, index: int, entry: DatasetEntry, method: str):
@@ -148,7 +148,9 @@ class Trial:
             return next(iter(presets)), []
         if not isinstance(found.value, str) or found.value not in presets:
             hint = did_you_mean(str(found.value), presets)
-            return "", [Problem(found.source, f"{self.method_name}.{group}", f"there is no {group} {found.value!r}", hint)]
+            return "", [
+                Problem(found.source, f"{self.method_name}.{group}", f"there is no {group} {found.value!r}", hint)
+            ]
         return found.value, []
 
     # -- checking ---------------------------------------------------------------------------------------------------
@@ -160,7 +162,9 @@ class Trial:
             try:
                 return model.from_plain(values)
             except ValidationError as error:
-                problems.extend(problems_of(error, model, lambda path: _source(layer, (*prefix, *map(str, path))), shown))
+                problems.extend(
+                    problems_of(error, model, lambda path: _source(layer, (*prefix, *map(str, path))), shown)
+                )
 
         tree = nest(layer)
         own, data = tree.pop("method", {}), tree.pop("data", {})

@@ -37,7 +37,9 @@ class Dimension:
         """One value, as Tune draws it. Raises `InputError` where Ray is not installed."""
         if self.name != "choice":
             return self._domain().sample(random_state=rng)
-        place = _tune().choice(range(len(self.arguments))).sample(random_state=rng)  # NumPy would make 0 and 0.1 both floats
+        place = (
+            _tune().choice(range(len(self.arguments))).sample(random_state=rng)
+        )  # NumPy would make 0 and 0.1 both floats
         return self.arguments[place]
 
     def _domain(self) -> Any:
@@ -51,7 +53,11 @@ class Dimension:
         if "randint" in self.name:
             lower, upper, *q = self.arguments
             return lower, upper if q and q[0] != 1 else upper - 1
-        return (float(self.arguments[0]),) if "randn" in self.name else (float(self.arguments[0]), float(self.arguments[1]))
+        return (
+            (float(self.arguments[0]),)
+            if "randn" in self.name
+            else (float(self.arguments[0]), float(self.arguments[1]))
+        )
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(map(str, self.arguments))})"
@@ -61,7 +67,9 @@ def dimension(value: Any) -> Dimension:
     """A distribution as a study writes it, ``{loguniform: [0.0001, 0.1]}``. Raises `Unfit`."""
     if not isinstance(value, Mapping) or len(value) != 1:
         shown = value if isinstance(value, list) else [0.1, 0.2]
-        raise Unfit(f"{value!r} is no distribution", f"for example {{choice: {shown}}} or {{loguniform: [0.0001, 0.1]}}")
+        raise Unfit(
+            f"{value!r} is no distribution", f"for example {{choice: {shown}}} or {{loguniform: [0.0001, 0.1]}}"
+        )
     ((name, arguments),) = value.items()
     if name != "choice" and name not in RANGES:
         raise Unfit(f"there is no distribution {name!r}", did_you_mean(name, ["choice", *RANGES]))
@@ -85,12 +93,21 @@ class Unfit(ValueError):
 def _range(name: str, arguments: Any) -> Dimension:
     names = RANGES[name]
     whole = "randint" in name
-    if not isinstance(arguments, list) or len(arguments) != len(names) or not all(_is_number(number, whole) for number in arguments):
+    if (
+        not isinstance(arguments, list)
+        or len(arguments) != len(names)
+        or not all(_is_number(number, whole) for number in arguments)
+    ):
         kind = "whole numbers" if whole else "numbers"
-        raise Unfit(f"{name} takes the {kind} {', '.join(names)}, not {arguments!r}", f"write {{{name}: [{', '.join(names)}]}}")
+        raise Unfit(
+            f"{name} takes the {kind} {', '.join(names)}, not {arguments!r}", f"write {{{name}: [{', '.join(names)}]}}"
+        )
     numbers = dict(zip(names, arguments, strict=True))
     if "lower" in numbers and not numbers["lower"] < numbers["upper"]:
-        raise Unfit(f"the range is upside down: {numbers['lower']} is not below {numbers['upper']}", "write the smaller number first")
+        raise Unfit(
+            f"the range is upside down: {numbers['lower']} is not below {numbers['upper']}",
+            "write the smaller number first",
+        )
     if "log" in name and numbers["lower"] <= 0:
         raise Unfit(f"{name} can't begin at {numbers['lower']}", "a logarithmic range lies above 0")
     for positive in ("q", "sd"):
@@ -112,5 +129,7 @@ def _tune() -> Any:
     try:
         from ray import tune
     except ImportError as error:
-        raise InputError(f"search: draws with Ray Tune, which can't be imported ({error}): pip install 'cosmo-harness[ray]'") from error
+        raise InputError(
+            f"search: draws with Ray Tune, which can't be imported ({error}): pip install 'cosmo-harness[ray]'"
+        ) from error
     return tune

@@ -36,11 +36,15 @@ def load(text: str, name: str) -> Located:
     """Parse YAML text. ``name`` is what messages call it. Raises `StudyError` with the line of what can't be parsed."""
     try:
         _refuse_tags(text, name)
-        root = YAML(typ="rt", pure=True).load(text)  # round-trip: it alone keeps line numbers; it builds no Python objects
+        root = YAML(typ="rt", pure=True).load(
+            text
+        )  # round-trip: it alone keeps line numbers; it builds no Python objects
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
-        raise StudyError([Problem(where, "", f"this is not YAML: {error.problem or error}", _yaml_hint(error))]) from None
+        raise StudyError(
+            [Problem(where, "", f"this is not YAML: {error.problem or error}", _yaml_hint(error))]
+        ) from None
     except YAMLError as error:
         raise StudyError([Problem(name, "", f"this is not YAML: {error}")]) from None
     located = Located(None, {(): f"{name}:1"})

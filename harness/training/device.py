@@ -19,7 +19,9 @@ def autocast(device: str, precision: str) -> torch.autocast:
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def build_optimiser(parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], settings: Optimiser) -> tuple[Optimizer, MultiStepLR]:
+def build_optimiser(
+    parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], settings: Optimiser
+) -> tuple[Optimizer, MultiStepLR]:
     """The optimiser and its schedule, to be stepped once an epoch. Fused: one pass over the parameters, not four."""
     optimiser: Optimizer
     if settings.optimizer == "sgd":

@@ -67,7 +67,13 @@ def pretrain(
     for epoch in range(len(run.losses) + 1, (settings.epochs if run.model.trains else 0) + 1):
         run.epoch(epoch)
         due = epoch % settings.checkpoint_every == 0 and epoch < settings.epochs
-        yield Progress(epoch, settings.epochs, run.losses[-1], run.model.loss_floor or None, checkpoint=run.checkpoint() if due else None)
+        yield Progress(
+            epoch,
+            settings.epochs,
+            run.losses[-1],
+            run.model.loss_floor or None,
+            checkpoint=run.checkpoint() if due else None,
+        )
     distance, plane, variance = _between_modalities(run.model, material, unlabelled)
     return Stage1Result(
         pretrained=Pretrained(bare(run.model.encoders.state_dict()), run.findings),
@@ -85,7 +91,15 @@ def pretrain(
 class _Run:
     """Stage 1 in progress: everything that changes from epoch to epoch and is therefore part of a checkpoint."""
 
-    def __init__(self, method: Method, options: Any, settings: Stage1, material: Material, unlabelled: np.ndarray, workers: Workers):
+    def __init__(
+        self,
+        method: Method,
+        options: Any,
+        settings: Stage1,
+        material: Material,
+        unlabelled: np.ndarray,
+        workers: Workers,
+    ):
         self.method, self.options, self.settings = method, options, settings
         self.material, self.unlabelled, self.workers = material, unlabelled, workers
         self.randomness = OwnRandomness(material.seed("weights"), material.device)
@@ -105,7 +119,9 @@ class _Run:
         started = perf_counter()
         with torch.no_grad():
             batch = self.material.batch(self.unlabelled)
-            self.findings = self.method.findings(batch, self.material.task, self.options, self.material.seed("findings"))
+            self.findings = self.method.findings(
+                batch, self.material.task, self.options, self.material.seed("findings")
+            )
         self.findings_seconds = perf_counter() - started
 
     def epoch(self, epoch: int) -> None:
@@ -117,7 +133,9 @@ class _Run:
                 loss = self.loss(samples)
                 value = loss.item()
                 if not np.isfinite(value):
-                    raise RuntimeError(f"the loss of stage 1 is {value} in epoch {epoch}; a smaller lr or a greater temperature may help")
+                    raise RuntimeError(
+                        f"the loss of stage 1 is {value} in epoch {epoch}; a smaller lr or a greater temperature may help"
+                    )
                 self.optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 self.optimiser.step()
@@ -164,7 +182,9 @@ class _Run:
 
 
 @torch.no_grad()
-def _between_modalities(model: Pretrainer, material: Material, samples: np.ndarray) -> tuple[float | None, np.ndarray | None, float | None]:
+def _between_modalities(
+    model: Pretrainer, material: Material, samples: np.ndarray
+) -> tuple[float | None, np.ndarray | None, float | None]:
     """Mean distance between the modalities' projections, those of at most `DRAWN` samples in a plane, and its share of variance."""
     projections = getattr(model, "projections", None)
     if not isinstance(projections, nn.ModuleDict) or len(projections) < 2:

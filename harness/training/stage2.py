@@ -24,7 +24,8 @@ from harness.training.material import Material, in_order, permuted
 class Stage2Result:
     """What stage 2 leaves; which epoch counts is not chosen here.
 
-    loss: mean over the samples of each epoch. epochs_evaluated: the epochs after which the model was evaluated, rising; (0,) if none was trained.
+    loss: mean over the samples of each epoch. epochs_evaluated: after which epochs the model was evaluated, rising; (0,) if
+    none was trained.
     predictions: name → classes predicted at each evaluation, (n_evaluations, n) uint16. seconds: training alone.
     evaluation_seconds: all evaluations. explained: `Classifier.explain` of "test" after the last epoch (first axis the sample).
     plane_variance: of its ``modal_plane``, see there; None if there is none. unexplained: why, by name, it may not say something.

@@ -6,7 +6,12 @@ from importlib import import_module
 
 from reports.document import Document
 
-FORMATS = {"html": "reports.formats.html", "pdf": "reports.formats.pdf", "latex": "reports.formats.latex", "csv": "reports.formats.csv"}
+FORMATS = {
+    "html": "reports.formats.html",
+    "pdf": "reports.formats.pdf",
+    "latex": "reports.formats.latex",
+    "csv": "reports.formats.csv",
+}
 
 
 def files(document: Document, form: str) -> dict[str, bytes]:

@@ -30,7 +30,9 @@ def files(document: Document) -> dict[str, bytes]:
             found[f"{FOLDER}/{_free(_slug(block.title), found)}.csv"] = table_csv(block)
         elif isinstance(block, Figure):
             heads, rows = chart_table(block.chart)
-            found[f"{FOLDER}/{_free('figure-' + _slug(block.title), found)}.csv"] = _csv([heads, *(map(_plain, row) for row in rows)])
+            found[f"{FOLDER}/{_free('figure-' + _slug(block.title), found)}.csv"] = _csv(
+                [heads, *(map(_plain, row) for row in rows)]
+            )
     return found
 
 
@@ -47,7 +49,11 @@ def table_csv(table: Table) -> bytes:
     measures = [any(isinstance(row[i], Measure) for row in table.rows) for i in range(len(table.columns))]
     heads: list[str] = []
     for column, several in zip(table.columns, measures, strict=True):
-        heads += [f"{column.title} {what}" for what in ("mean", "half_width", "done", "planned", "mark")] if several else [column.title]
+        heads += (
+            [f"{column.title} {what}" for what in ("mean", "half_width", "done", "planned", "mark")]
+            if several
+            else [column.title]
+        )
     return _csv([heads, *([value for cell in row for value in _cell(cell)] for row in table.rows)])
 
 

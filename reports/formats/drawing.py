@@ -58,7 +58,15 @@ def _style() -> Iterator[None]:
     """Fonts and colours for our drawings only, from matplotlib's own defaults: a user's matplotlibrc changes no report."""
     import matplotlib.style
 
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "xtick.labelcolor", "ytick.labelcolor")
+    ink = (
+        "text.color",
+        "axes.labelcolor",
+        "axes.edgecolor",
+        "xtick.color",
+        "ytick.color",
+        "xtick.labelcolor",
+        "ytick.labelcolor",
+    )
     parameters: dict[str, Any] = {
         **dict.fromkeys(ink, INK),
         "axes.titlesize": 10,
@@ -176,7 +184,9 @@ def _legend(drawing: Drawing, handles: Mapping[str, Any], side: Literal["left", 
     """One legend below all panels. Texts are set afterwards: as labels, names with a leading _ would be left out."""
     names = sorted(handles, key=lambda name: name.startswith("\0"))  # a level such as chance comes last
     labels = [_short(name.removeprefix("\0")) for name in names]
-    columns = max(1, int(drawing.get_figwidth() * 13 / (max(map(len, labels), default=0) + 7)))  # about 13 letters an inch
+    columns = max(
+        1, int(drawing.get_figwidth() * 13 / (max(map(len, labels), default=0) + 7))
+    )  # about 13 letters an inch
     legend = drawing.legend(
         [handles[name] for name in names],
         ["x"] * len(names),
@@ -200,7 +210,9 @@ def _heat(chart: Heat, tips: Tips) -> Drawing:
     from numpy import linspace
 
     n_rows, n_columns = len(chart.rows), len(chart.columns)
-    drawing = _new(min(9.0, 2.8 + 0.26 * n_columns + (0.5 * n_columns if n_columns < 10 else 0)), min(9.0, 1.6 + 0.24 * n_rows))
+    drawing = _new(
+        min(9.0, 2.8 + 0.26 * n_columns + (0.5 * n_columns if n_columns < 10 else 0)), min(9.0, 1.6 + 0.24 * n_rows)
+    )
     place = drawing.subplots()
     known = [value for row in chart.values for value in row if value == value]
     low, high = min(known, default=0.0), max(known, default=1.0)
@@ -216,12 +228,17 @@ def _heat(chart: Heat, tips: Tips) -> Drawing:
             if numbers:
                 ink = "#ffffff" if share < 0.5 else "#000000"
                 place.text(j + 0.5, i + 0.5, number(value), ha="center", va="center", color=ink, fontsize=9)
-    scale = drawing.colorbar(ScalarMappable(Normalize(low, high), colours), ax=place, shrink=0.7, label=chart.value_title)
+    scale = drawing.colorbar(
+        ScalarMappable(Normalize(low, high), colours), ax=place, shrink=0.7, label=chart.value_title
+    )
     scale.outline.set_visible(False)
     place.set(xlim=(0, n_columns), ylim=(n_rows, 0), xlabel=_short(chart.x_title), ylabel=_short(chart.y_title))
     size = 10 if max(n_rows, n_columns) <= 15 else 8
     place.set_xticks(
-        [j + 0.5 for j in range(n_columns)], [_short(name) for name in chart.columns], rotation=0 if n_columns < 6 else 90, fontsize=size
+        [j + 0.5 for j in range(n_columns)],
+        [_short(name) for name in chart.columns],
+        rotation=0 if n_columns < 6 else 90,
+        fontsize=size,
     )
     place.set_yticks([i + 0.5 for i in range(n_rows)], [_short(name) for name in chart.rows], fontsize=size)
     place.tick_params(length=0)
@@ -241,9 +258,13 @@ def _dots(chart: Dots, tips: Tips) -> Drawing:
     for i, dot in enumerate(chart.dots):
         look: dict[str, Any] = {"color": colour(dot.look)}
         if dot.low == dot.low:
-            place.plot([dot.low, dot.high], [i, i], linewidth=2, solid_capstyle="butt", gid=f"look-{dot.look}-bar-{i}", **look)
+            place.plot(
+                [dot.low, dot.high], [i, i], linewidth=2, solid_capstyle="butt", gid=f"look-{dot.look}-bar-{i}", **look
+            )
         gid = f"look-{dot.look}-dot-{i}"
-        place.plot([dot.mean], [i], marker=marker(dot.look), markersize=7, markeredgewidth=0, linestyle="", gid=gid, **look)
+        place.plot(
+            [dot.mean], [i], marker=marker(dot.look), markersize=7, markeredgewidth=0, linestyle="", gid=gid, **look
+        )
         inside = f" ({number(dot.low)} to {number(dot.high)})" if dot.low == dot.low else ""
         tips[gid] = [f"{dot.name}: {number(dot.mean)}{inside} (n = {dot.count})"]
     place.set_ylim(len(chart.dots) - 0.5, -0.5)
@@ -261,7 +282,12 @@ def _clouds(chart: Clouds) -> Drawing:
     handles: dict[str, Any] = {}
     for panel, place in zip(chart.panels, places, strict=False):
         for look, (name, points) in enumerate(zip(chart.names, panel.points, strict=True)):
-            style: dict[str, Any] = {"marker": marker(look), "color": colour(look), "linestyle": "", "markeredgewidth": 0}
+            style: dict[str, Any] = {
+                "marker": marker(look),
+                "color": colour(look),
+                "linestyle": "",
+                "markeredgewidth": 0,
+            }
             place.plot([x for x, _ in points], [y for _, y in points], markersize=4, alpha=0.7, **style)
             handles[name] = place.plot([], [], markersize=6.5, **style)[0]
         place.set_title(_short(panel.title), fontsize=9)
@@ -286,7 +312,13 @@ def _ranks(chart: Ranks) -> Drawing:
         place.plot([chart.ranks[i]], [line], marker=marker(look), color=colour(look), markersize=8, markeredgewidth=0)
     for line, (first, last) in enumerate(bars):
         low, high = chart.ranks[order[first]], chart.ranks[order[last]]
-        place.plot([low - 0.04, high + 0.04], [len(order) - 0.3 + 0.6 * line] * 2, color=INK, linewidth=3, solid_capstyle="butt")
+        place.plot(
+            [low - 0.04, high + 0.04],
+            [len(order) - 0.3 + 0.6 * line] * 2,
+            color=INK,
+            linewidth=3,
+            solid_capstyle="butt",
+        )
     place.set_ylim(len(order) - 0.2 + 0.6 * len(bars), -0.6)
     place.set_yticks(range(len(order)), [f"{_short(chart.names[i])} ({number(chart.ranks[i], 2)})" for i in order])
     place.set_xlabel(f"mean rank (1 is best); critical difference {number(chart.critical, 2)}")
@@ -332,7 +364,12 @@ def inline(svg: str, alt: str, tips: Tips | None = None) -> str:
             element.set(name, _own(name, value, unique))
     root.attrib.pop("width")  # the view box stays: the page sets the size
     root.attrib.pop("height")
-    attributes: Mapping[str, str] = {"role": "img", "aria-label": alt, "stroke-linejoin": "round", "stroke-linecap": "butt"}
+    attributes: Mapping[str, str] = {
+        "role": "img",
+        "aria-label": alt,
+        "stroke-linejoin": "round",
+        "stroke-linecap": "butt",
+    }
     root.attrib.update(attributes)
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)

@@ -27,14 +27,20 @@ def files(document: Document) -> dict[str, bytes]:
 def render(document: Document) -> str:
     """The page, as text to be written as UTF-8; the same document gives the same page."""
     script = (resources("reports.formats") / "templates" / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()  # the only script that the page lets run
+    digest = base64.b64encode(
+        hashlib.sha256(script.encode()).digest()
+    ).decode()  # the only script that the page lets run
     return _template().render(document=document, script=Markup(script), digest=digest)
 
 
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=PackageLoader("reports.formats"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("reports.formats"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"measure": measure_text, "svg": _svg, "methods": _methods, "values": _values}
     return environment.get_template("page.html.j2")
@@ -49,7 +55,10 @@ def _methods(figure: Figure) -> list[dict[str, Any]]:
     if not isinstance(figure.chart, Lines):
         return []
     shown = {series.look: series.name for panel in figure.chart.panels for series in panel.series}
-    return [{"look": look, "name": name, "colour": colour(look), "path": PATHS[marker(look)]} for look, name in shown.items()]
+    return [
+        {"look": look, "name": name, "colour": colour(look), "path": PATHS[marker(look)]}
+        for look, name in shown.items()
+    ]
 
 
 def _values(figure: Figure) -> list[Table]:
@@ -63,7 +72,9 @@ def _values(figure: Figure) -> list[Table]:
         shown = places[::-1][::step][::-1]
         labels = dict(panel.ticks)
         at = [{x: (y, high - y) for x, y, high in zip(s.x, s.y, s.high, strict=True)} for s in panel.series]
-        rows = tuple((Text(labels.get(x) or value_text(x)), *(Text(_value(points.get(x))) for points in at)) for x in shown)
+        rows = tuple(
+            (Text(labels.get(x) or value_text(x)), *(Text(_value(points.get(x))) for points in at)) for x in shown
+        )
         columns = (Column(panel.x_title), *(Column(series.name, number=True) for series in panel.series))
         tables.append(Table(panel.title or figure.title, figure.chart.y_title, columns, rows))
     return tables

@@ -77,8 +77,12 @@ def verbatim(text: str) -> Raw:
 
 
 def _render(document: Document, names: dict[int, str]) -> str:
-    sections = [s for s in document.sections if not all(isinstance(block, Table) and block.listing for block in s.blocks)]
-    return _template().render(document=document, sections=sections, blocks=_blocks, name=lambda figure: Raw(names[id(figure)]))
+    sections = [
+        s for s in document.sections if not all(isinstance(block, Table) and block.listing for block in s.blocks)
+    ]
+    return _template().render(
+        document=document, sections=sections, blocks=_blocks, name=lambda figure: Raw(names[id(figure)])
+    )
 
 
 def _blocks(section: Section) -> list[Any]:
@@ -151,5 +155,12 @@ def _template() -> Template:
         block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
         comment_start_string="<#", comment_end_string="#>",
     )  # fmt: skip
-    environment.filters |= {"verbatim": verbatim, "columns": _columns, "cell": _cell, "size": _size, "head": _head, "raw": Raw}
+    environment.filters |= {
+        "verbatim": verbatim,
+        "columns": _columns,
+        "cell": _cell,
+        "size": _size,
+        "head": _head,
+        "raw": Raw,
+    }
     return environment.get_template("report.tex.j2")

@@ -35,7 +35,9 @@ def render(document: Document) -> bytes:
         (root / "report.json").write_text(content, encoding="utf-8")
         for number, picture in enumerate(pictures):
             (root / f"{number}.svg").write_bytes(picture)
-        pdf = typst.compile(str(root / "report.typ"), root=folder, font_paths=[str(fonts)], ignore_system_fonts=_covered(content, fonts))
+        pdf = typst.compile(
+            str(root / "report.typ"), root=folder, font_paths=[str(fonts)], ignore_system_fonts=_covered(content, fonts)
+        )
     assert isinstance(pdf, bytes)
     return pdf
 
@@ -44,7 +46,9 @@ def _covered(text: str, fonts: Path) -> bool:
     """Whether the shipped fonts have all letters of a text."""
     from matplotlib.ft2font import FT2Font
 
-    return {ord(letter) for letter in text if letter.isprintable()} <= set(FT2Font(str(fonts / "DejaVuSans.ttf")).get_charmap())
+    return {ord(letter) for letter in text if letter.isprintable()} <= set(
+        FT2Font(str(fonts / "DejaVuSans.ttf")).get_charmap()
+    )
 
 
 def _document(document: Document, pictures: list[bytes]) -> dict[str, Any]:
@@ -94,7 +98,10 @@ def _table(table: Table) -> dict[str, Any]:
         "title": table.title,
         "caption": table.caption,
         "notes": [_note(note) for note in table.notes],
-        "columns": [{"title": column.title, "number": column.number, "wide": _wide(table, i)} for i, column in enumerate(table.columns)],
+        "columns": [
+            {"title": column.title, "number": column.number, "wide": _wide(table, i)}
+            for i, column in enumerate(table.columns)
+        ],
         "rows": [[_cell(cell) for cell in row] for row in table.rows],
     }
 

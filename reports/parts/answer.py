@@ -60,7 +60,9 @@ def _over_sweep(run: Run, contests: Sequence[Sequence[Group]], metric: Metric) -
     winners: dict[str, list[str]] = {}
     for groups in contests:
         best = _ranked(groups, metric)[0]
-        values = [value_text(value, option) for option, value in zip(best.point.options, best.point.values, strict=True)]
+        values = [
+            value_text(value, option) for option, value in zip(best.point.options, best.point.values, strict=True)
+        ]
         winners.setdefault(clean(run.title(best.method)), []).append(" / ".join(values))
     if len(winners) == 1:
         return [f"{next(iter(winners))} has the highest mean at all {len(contests)} points of the sweep."]
@@ -111,14 +113,22 @@ def _caveats(run: Run, dataset: str, groups: Sequence[Group], best: Group, metri
     if missing:
         text += f" Of the {count(sum(group.planned for group in groups), 'trial')} behind this, {listing(missing)}."
     chance, cell = run.chance(dataset), measure(best, metric)
-    if metric is ACCURACY and chance is not None and cell.mean is not None and cell.mean - (cell.half_width or 0) <= chance:
+    if (
+        metric is ACCURACY
+        and chance is not None
+        and cell.mean is not None
+        and cell.mean - (cell.half_width or 0) <= chance
+    ):
         text += f" That is not clearly above chance ({percent(chance)} %)."
     return text
 
 
 def _ranked(groups: Sequence[Group], metric: Metric) -> list[Group]:
     """The groups that have figures, the highest mean first; equal ones in the order of the study."""
-    return sorted((group for group in groups if group.values(metric)), key=lambda group: -float(statistics.mean(group.values(metric))))
+    return sorted(
+        (group for group in groups if group.values(metric)),
+        key=lambda group: -float(statistics.mean(group.values(metric))),
+    )
 
 
 def _figure(group: Group, metric: Metric) -> str:

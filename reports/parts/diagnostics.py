@@ -37,7 +37,11 @@ def found(run: Run, rows: Rows, name: str) -> list[Any]:
 def class_blocks(run: Run, dataset: str) -> Iterator[Block]:
     """Accuracy of each class by method, and the confusions of the reference and of the best other method, pooled over seeds."""
     point = first_point(run, dataset)
-    pooled = {} if point is None else {m: sum(c) for m in run.methods if (c := found(run, run.at(dataset, point, m), "confusion"))}
+    pooled = (
+        {}
+        if point is None
+        else {m: sum(c) for m in run.methods if (c := found(run, run.at(dataset, point, m), "confusion"))}
+    )
     if point is None or not pooled:
         yield Prose(f"No predictions by class are in the ledger for {clean(dataset)}.")
         return
@@ -71,12 +75,28 @@ def _confusion(run: Run, method: str, confusion: Any, names: Sequence[str], wher
     shares = np.divide(100 * counts, sums, out=np.full_like(counts, np.nan), where=sums > 0)
     title = f"Confusions of {clean(run.title(method))} {where}"
     wrong = counts - np.diag(np.diag(counts))
-    mixed = [(int(i), int(j)) for i, j in (np.unravel_index(k, wrong.shape) for k in np.argsort(-wrong, axis=None, kind="stable")[:3])]
+    mixed = [
+        (int(i), int(j))
+        for i, j in (np.unravel_index(k, wrong.shape) for k in np.argsort(-wrong, axis=None, kind="stable")[:3])
+    ]
     said = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.0f} times)" for i, j in mixed if wrong[i, j]]
-    alt = f"{title}: {counts.trace():.0f} of {counts.sum():.0f} on the diagonal." + (f" Most frequent: {'; '.join(said)}." if said else "")
-    heat = Heat(tuple(names), tuple(names), tuple(map(tuple, shares.tolist())), "predicted", "true", "share of the true class (%)")
+    alt = f"{title}: {counts.trace():.0f} of {counts.sum():.0f} on the diagonal." + (
+        f" Most frequent: {'; '.join(said)}." if said else ""
+    )
+    heat = Heat(
+        tuple(names),
+        tuple(names),
+        tuple(map(tuple, shares.tolist())),
+        "predicted",
+        "true",
+        "share of the true class (%)",
+    )
     return Figure(
-        title, heat, alt, f"{title}: share of each true class in per cent, pooled over seeds; empty where it is 0.", status_notes(run)
+        title,
+        heat,
+        alt,
+        f"{title}: share of each true class in per cent, pooled over seeds; empty where it is 0.",
+        status_notes(run),
     )
 
 
@@ -101,9 +121,12 @@ def learning_blocks(run: Run, dataset: str) -> Iterator[Block]:
     losses = {m: [(range(1, len(loss) + 1), loss) for loss in found(run, some, "loss")] for m, some in rows.items()}
     figures += _by_epoch(run, f"Loss of stage 2 by epoch {where}", "loss", losses, 1, "Mean over the labelled samples.")
     pretrained = {
-        m: [p for key in dict.fromkeys(r["stage1_key"] for r in some) if (p := run.pretrained.get(key or ""))] for m, some in rows.items()
+        m: [p for key in dict.fromkeys(r["stage1_key"] for r in some) if (p := run.pretrained.get(key or ""))]
+        for m, some in rows.items()
     }
-    losses = {m: [(range(1, len(p["loss"]) + 1), p["loss"]) for p in some if p["loss"]] for m, some in pretrained.items()}
+    losses = {
+        m: [(range(1, len(p["loss"]) + 1), p["loss"]) for p in some if p["loss"]] for m, some in pretrained.items()
+    }
     caption = "Mean over the unlabelled samples; losses of different methods are different things."
     figures += _by_epoch(run, f"Loss of stage 1 by epoch {where}", "loss", losses, 1, caption)
     if figures:
@@ -127,9 +150,26 @@ def _by_epoch(
             ends.append(f"{lines[-1].name} {number(lines[-1].y[0], 2)} to {number(lines[-1].y[-1], 2)}")
     if not lines:
         return []
-    chart = Lines((Panel("", "epoch", tuple(lines)),), y_title, bottom=0.0 if scale > 1 else None, top=_top(lines) if scale > 1 else None)
-    more = "bands are 95 % t-intervals over seeds" if any(max(line.counts) > 1 for line in lines) else "one seed, so no interval"
-    return [Figure(title, chart, f"{title}: {'; '.join(ends)}.", f"{title}. {caption} Lines are means, {more}.", status_notes(run))]
+    chart = Lines(
+        (Panel("", "epoch", tuple(lines)),),
+        y_title,
+        bottom=0.0 if scale > 1 else None,
+        top=_top(lines) if scale > 1 else None,
+    )
+    more = (
+        "bands are 95 % t-intervals over seeds"
+        if any(max(line.counts) > 1 for line in lines)
+        else "one seed, so no interval"
+    )
+    return [
+        Figure(
+            title,
+            chart,
+            f"{title}: {'; '.join(ends)}.",
+            f"{title}. {caption} Lines are means, {more}.",
+            status_notes(run),
+        )
+    ]
 
 
 def _top(lines: Sequence[Series]) -> float:
@@ -149,7 +189,8 @@ def modality_blocks(run: Run, dataset: str) -> Iterator[Block]:
     names = [m["name"] for m in (run.study["data"].get(dataset) or {}).get("modalities") or ()]
     rows = {method: run.at(dataset, point, method) for method in run.methods}
     first = {
-        m: [p for key in dict.fromkeys(r["stage1_key"] for r in some) if (p := run.pretrained.get(key or ""))] for m, some in rows.items()
+        m: [p for key in dict.fromkeys(r["stage1_key"] for r in some) if (p := run.pretrained.get(key or ""))]
+        for m, some in rows.items()
     }
     lines: list[tuple[Text, ...]] = []
     absent: dict[tuple[str, str], list[str]] = {}
@@ -170,19 +211,27 @@ def modality_blocks(run: Run, dataset: str) -> Iterator[Block]:
             "distance between the modalities' features of one sample (after stage 1: of their projections, over the unlabelled samples)."
         )
         yield Table(
-            f"Modalities {where}", caption, (Column("Method"), *(Column(h, True) for h in heads)), tuple(lines), status_notes(run, dataset)
+            f"Modalities {where}",
+            caption,
+            (Column("Method"), *(Column(h, True) for h in heads)),
+            tuple(lines),
+            status_notes(run, dataset),
         )
     yield from _quality(run, first, where)
     yield from _plane(run, dataset, "projections of unlabelled samples after stage 1", first, names, where)
     later = {m: [{**run.details.get(row["key"], {}), "seed": row["seed"]} for row in some] for m, some in rows.items()}
     yield from _plane(run, dataset, "features of test samples after stage 2", later, names, where)
     said = {"attention": "attention", "modal_distance": "D̄"}
-    reasons = [f"{said.get(what, what)} of {listing(list(dict.fromkeys(who)))}: {why}" for (what, why), who in absent.items()]
+    reasons = [
+        f"{said.get(what, what)} of {listing(list(dict.fromkeys(who)))}: {why}" for (what, why), who in absent.items()
+    ]
     if reasons:
         yield Prose(f"Not there: {'; '.join(reasons)}.")
 
 
-def _plane(run: Run, dataset: str, what: str, held: Mapping[str, Rows], names: Sequence[str], where: str) -> Iterator[Figure]:
+def _plane(
+    run: Run, dataset: str, what: str, held: Mapping[str, Rows], names: Sequence[str], where: str
+) -> Iterator[Figure]:
     """The modalities' features of some samples in a plane, a panel for each method that has them; of its first seed."""
     panels, said, variances = [], [], []
     for method, some in held.items():
@@ -214,7 +263,11 @@ def _quality(run: Run, first: Mapping[str, Sequence[Mapping[str, Any]]], where: 
             cells = (_mean_text([q[what] for q in of if what in q]) for what in ("hopkins", "k_opt", "score", "weight"))
             rows.append((Text(clean(run.title(method))), Text(clean(name)), *cells))
     if rows:
-        columns = (Column("Method"), Column("Modality"), *(Column(head, True) for head in ("Hopkins H", "k_opt", "q", "β(QoM)")))
+        columns = (
+            Column("Method"),
+            Column("Modality"),
+            *(Column(head, True) for head in ("Hopkins H", "k_opt", "q", "β(QoM)")),
+        )
         caption = "Quality of the modalities from the unlabelled data, mean over seeds: q = H / max(|k_opt − classes|, 1), β = q / Σq."
         yield Table(f"Quality of the modalities {where}", caption, columns, tuple(rows))
 
@@ -236,9 +289,15 @@ def cost_table(run: Run) -> Table | None:
         detail, early = run.details.get(row["key"], {}), run.pretrained.get(row["stage1_key"] or "")
         if early:
             place = (row["dataset"], "stage 1", row["method"].partition(":")[0], str(early.get("host", "–")))
-            spent.setdefault(place, {})[row["stage1_key"]] = (early["train_seconds"], early.get("findings_seconds") or 0.0)
+            spent.setdefault(place, {})[row["stage1_key"]] = (
+                early["train_seconds"],
+                early.get("findings_seconds") or 0.0,
+            )
         elif row["stage1_key"] and row["stage1_seconds"] is not None:
-            spent.setdefault((row["dataset"], "stage 1", row["method"], "–"), {})[row["stage1_key"]] = (row["stage1_seconds"], 0.0)
+            spent.setdefault((row["dataset"], "stage 1", row["method"], "–"), {})[row["stage1_key"]] = (
+                row["stage1_seconds"],
+                0.0,
+            )
         if row["status"] == "done" and row["stage2_seconds"] is not None:
             place = (row["dataset"], "stage 2", row["method"], str(detail.get("host", "–")))
             spent.setdefault(place, {})[row["key"]] = (row["stage2_seconds"], detail.get("evaluation_seconds") or 0.0)
@@ -249,13 +308,18 @@ def cost_table(run: Run) -> Table | None:
         train, other = (sum(pair[i] for pair in jobs.values()) for i in (0, 1))
         names = (Text(clean(dataset)), Text(stage), Text(clean(run.title(method))), Text(clean(host)))
         each = train / len(jobs)
-        rows.append((*names, Text(str(len(jobs)), rank=len(jobs)), *(Text(number(v), rank=v) for v in (each, train, other))))
+        rows.append(
+            (*names, Text(str(len(jobs)), rank=len(jobs)), *(Text(number(v), rank=v) for v in (each, train, other)))
+        )
     heads = ("Data set", "Stage", "Method", "Host")
     numbers = ("Jobs", "Seconds a job", "Training (s)", "Other (s)")
     caption = (
-        "Training alone; other: quality of the data in stage 1, looks at the test samples in stage 2. A job that trials share counts once."
+        "Training alone. Other: assessing the quality of the data in stage 1, evaluation in stage 2. "
+        "A job shared by several trials is counted once."
     )
-    return Table("Computing time", caption, (*map(Column, heads), *(Column(head, True) for head in numbers)), tuple(rows))
+    return Table(
+        "Computing time", caption, (*map(Column, heads), *(Column(head, True) for head in numbers)), tuple(rows)
+    )
 
 
 def size_table(run: Run) -> Table | None:

@@ -28,7 +28,9 @@ def edge_blocks(run: Run) -> Iterator[Block]:
     tables = run.study.get("edge") or ()
     if not tables:
         return
-    yield Prose("Measured on the named devices alone, one job at a time, with the data, split and stage-1 encoders of the trials.")
+    yield Prose(
+        "Measured on the named devices alone, one job at a time, with the data, split and stage-1 encoders of the trials."
+    )
     for table in tables:
         yield measured_table(table)
     for device in devices(run):
@@ -82,7 +84,10 @@ def _latencies(run: Run, dataset: str, device: str) -> Iterator[Figure]:
         caption = f"{title}: the share of the queries that took at most so long, as far as their number supports it."
         places = [x for line in series for x in line.x]
         chart = Lines(
-            (Panel("", "milliseconds a query", tuple(series), logarithmic=max(places) > 20 * min(places)),), "queries (%)", 0.0, 100.0
+            (Panel("", "milliseconds a query", tuple(series), logarithmic=max(places) > 20 * min(places)),),
+            "queries (%)",
+            0.0,
+            100.0,
         )
         yield Figure(title, chart, f"{title}: {'; '.join(said)}.", caption)
 
@@ -95,12 +100,16 @@ def _against(run: Run, dataset: str, device: str, measured: str, title: str, fac
     lines: dict[str, list[tuple[float, float, float, float, int, str]]] = {}
     places = {}
     for (method, point), group in run.groups(dataset).items():
-        rows = [row for row in run.at(dataset, point, method) if row.get(column) is not None and not math.isnan(row[column])]
+        rows = [
+            row for row in run.at(dataset, point, method) if row.get(column) is not None and not math.isnan(row[column])
+        ]
         figures = group.values(ACCURACY)
         if not rows or not figures:
             continue
         cost, gain = factor * sum(float(row[column]) for row in rows) / len(rows), 100 * float(statistics.mean(figures))
-        low, high = (100 * float(end) for end in statistics.t_interval(figures)) if len(figures) > 1 else (math.nan, math.nan)
+        low, high = (
+            (100 * float(end) for end in statistics.t_interval(figures)) if len(figures) > 1 else (math.nan, math.nan)
+        )
         label = ", ".join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True))
         lines.setdefault(method, []).append((cost, gain, low, high, len(figures), label))
         places[" ".join(part for part in (clean(run.title(method)), point_text(point)) if part)] = (cost, gain)
@@ -110,10 +119,16 @@ def _against(run: Run, dataset: str, device: str, measured: str, title: str, fac
     series = []
     for method, points in lines.items():
         x, y, lows, highs, counts, labels = zip(*sorted(points), strict=True)
-        series.append(Series(clean(run.title(method)), run.looks[method], x, y, lows, highs, counts, labels if any(labels) else ()))
+        series.append(
+            Series(
+                clean(run.title(method)), run.looks[method], x, y, lows, highs, counts, labels if any(labels) else ()
+            )
+        )
     what = f"Accuracy on {clean(dataset)} against {title} on {clean(device)}"
     bars = " Bars: 95 % t-intervals over seeds." if any(low == low for line in series for low in line.low) else ""
-    caption = f"{what}. Dotted: the front, than which nothing costs less and is at least as accurate: {listing(on_it)}.{bars}"
+    caption = (
+        f"{what}. Dotted: the front, than which nothing costs less and is at least as accurate: {listing(on_it)}.{bars}"
+    )
     panel = Panel("", title[0].upper() + title[1:], tuple(series), steps=tuple(places[name] for name in on_it))
     alt = "; ".join(f"{name}: {gain:.1f} % at {cost:.4g}" for name, (cost, gain) in places.items())
     return Figure(what, Lines((panel,), "Accuracy (%)"), f"{what}. {alt}.", caption)
@@ -127,5 +142,9 @@ def _paper() -> Table:
         "Figures of Ouyang et al. (MobiCom 2022), not of this run: stage 1 on a server of eight Titan Xp, the rest on a Jetson TX2.",
         tuple(map(Column, columns)),
         tuple(rows),
-        (Note("The paper's stage 1 is 1200.06 W at both rates, so it looks like nominal power times time, not a measurement."),),
+        (
+            Note(
+                "The paper's stage 1 is 1200.06 W at both rates, so it looks like nominal power times time, not a measurement."
+            ),
+        ),
     )

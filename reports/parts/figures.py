@@ -36,7 +36,9 @@ def curves(run: Run, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figu
     chart = Lines(panels, f"{metric.title} (%)", top=max(_top(run, dataset) for dataset in shown))
     alt = " ".join(_alt(run, dataset, metric) for dataset in shown)
     title = f"{metric.title} against {_options(run, shown)}" + (f" on {clean(shown[0])}" if len(shown) == 1 else "")
-    return Figure(title, chart, alt, _caption(run, shown, metric), status_notes(run, shown[0] if len(shown) == 1 else None))
+    return Figure(
+        title, chart, alt, _caption(run, shown, metric), status_notes(run, shown[0] if len(shown) == 1 else None)
+    )
 
 
 def all_curves(run: Run, dataset: str) -> tuple[Figure, ...]:
@@ -63,9 +65,20 @@ def heats(run: Run, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ..
             continue
         values = tuple(tuple(means.get((row.same[0], column.same[0]), math.nan) for column in across) for row in down)
         top = max(means.values())
-        at = [f"{names[0][i]} / {names[1][j]}" for i, j in product(range(len(down)), range(len(across))) if values[i][j] == top]
+        at = [
+            f"{names[0][i]} / {names[1][j]}"
+            for i, j in product(range(len(down)), range(len(across)))
+            if values[i][j] == top
+        ]
         title = f"{metric.title} of {clean(run.title(method))} on {clean(dataset)}"
-        heat = Heat(tuple(names[0]), tuple(names[1]), values, option_title(options[1]), option_title(options[0]), f"{metric.title} (%)")
+        heat = Heat(
+            tuple(names[0]),
+            tuple(names[1]),
+            values,
+            option_title(options[1]),
+            option_title(options[0]),
+            f"{metric.title} (%)",
+        )
         span = f"from {number(min(means.values()))} % to {number(top)} %, highest at {listing(at)}"
         alt = f"{title} by {option_title(options[0])} and {option_title(options[1])}: {span}."
         figures.append(Figure(title, heat, alt, f"{title}: means over seeds, in per cent.", status_notes(run, dataset)))
@@ -73,13 +86,20 @@ def heats(run: Run, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ..
 
 
 def differences(
-    title: str, pairs: Sequence[Pair], names: Sequence[str], look: Sequence[int], caption: str, notes: tuple[Note, ...] = ()
+    title: str,
+    pairs: Sequence[Pair],
+    names: Sequence[str],
+    look: Sequence[int],
+    caption: str,
+    notes: tuple[Note, ...] = (),
 ) -> Figure | None:
     """Paired differences in points with their 95 % t-intervals; None without any."""
     rows = [(pair, name, place) for pair, name, place in zip(pairs, names, look, strict=True) if pair.lead.n]
     if not rows:
         return None
-    dots = tuple(Dot(name, place, 100 * p.lead.mean, 100 * p.lead.low, 100 * p.lead.high, p.lead.n) for p, name, place in rows)
+    dots = tuple(
+        Dot(name, place, 100 * p.lead.mean, 100 * p.lead.low, 100 * p.lead.high, p.lead.n) for p, name, place in rows
+    )
     alt = "; ".join(f"{dot.name} {number(dot.mean)}" for dot in dots)
     return Figure(title, Dots(dots, "difference (points)"), f"{title}: {alt}.", caption, notes)
 
@@ -121,7 +141,11 @@ def _panel(run: Run, dataset: str, metric: Metric, titled: bool) -> Panel:
     option, groups = numeric_option(run, dataset) or "", run.groups(dataset)
     lines = []
     for method in run.methods:
-        figures = {_on_axis(group): group.values(metric) for (name, _), group in groups.items() if name == method and group.values(metric)}
+        figures = {
+            _on_axis(group): group.values(metric)
+            for (name, _), group in groups.items()
+            if name == method and group.values(metric)
+        }
         if figures:
             lines.append(series(clean(run.title(method)), run.looks[method], figures, 100))
     places = sorted({float(point.values[0]) for point in run.points(dataset)})
@@ -151,7 +175,11 @@ def _caption(run: Run, datasets: Sequence[str], metric: Metric) -> str:
     groups = [group for dataset in datasets for group in run.groups(dataset).values()]
     most = max(len(group.values(metric)) for group in groups)
     upto = "" if all(len(group.values(metric)) == most for group in groups) else "up to "
-    lines = f"lines are means over {upto}{count(most, 'seed')}, bands are 95 % t-intervals" if most > 1 else "one seed, so no interval"
+    lines = (
+        f"lines are means over {upto}{count(most, 'seed')}, bands are 95 % t-intervals"
+        if most > 1
+        else "one seed, so no interval"
+    )
     return f"{metric.title} against {_options(run, datasets)}: {lines}."
 
 
@@ -161,7 +189,10 @@ def _alt(run: Run, dataset: str, metric: Metric) -> str:
     parts = []
     for method in run.methods:
         here = sorted((g for (name, _), g in groups.items() if name == method and g.values(metric)), key=_on_axis)
-        said = [f"{percent(float(statistics.mean(g.values(metric))))} % at {value_text(g.point.values[0], option)}" for g in here]
+        said = [
+            f"{percent(float(statistics.mean(g.values(metric))))} % at {value_text(g.point.values[0], option)}"
+            for g in here
+        ]
         ends = said if len(said) < 2 else [said[0], said[-1]]
         parts.append(f"{clean(run.title(method))} {'no figures' if not ends else ' to '.join(ends)}")
     chance = run.chance(dataset)
@@ -181,10 +212,18 @@ def chart_table(chart: Any) -> tuple[list[str], list[list[str | float]]]:
         ]
         return heads, rows
     if isinstance(chart, Heat):
-        return [f"{chart.y_title} / {chart.x_title}", *chart.columns], [[r, *v] for r, v in zip(chart.rows, chart.values, strict=True)]
+        return [f"{chart.y_title} / {chart.x_title}", *chart.columns], [
+            [r, *v] for r, v in zip(chart.rows, chart.values, strict=True)
+        ]
     if isinstance(chart, Dots):
         return ["name", "mean", "low", "high", "n"], [[d.name, d.mean, d.low, d.high, d.count] for d in chart.dots]
     if isinstance(chart, Clouds):
-        clouds = [(panel.title, name, points) for panel in chart.panels for name, points in zip(chart.names, panel.points, strict=True)]
-        return ["panel", "name", "x", "y"], [[title, name, *point] for title, name, points in clouds for point in points]
+        clouds = [
+            (panel.title, name, points)
+            for panel in chart.panels
+            for name, points in zip(chart.names, panel.points, strict=True)
+        ]
+        return ["panel", "name", "x", "y"], [
+            [title, name, *point] for title, name, points in clouds for point in points
+        ]
     return ["name", "mean rank"], [[name, rank] for name, rank in zip(chart.names, chart.ranks, strict=True)]

@@ -39,7 +39,14 @@ def comparison_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iter
     if picture:
         yield picture
     rows = [(_at(point), clean(run.title(pair.first.method)), pair) for point, pairs in shown for pair in pairs]
-    yield pairs_table(f"{metric.title} against {reference} on {clean(dataset)}", ("At", "Method"), rows, len(shown[0][1]), run, dataset)
+    yield pairs_table(
+        f"{metric.title} against {reference} on {clean(dataset)}",
+        ("At", "Method"),
+        rows,
+        len(shown[0][1]),
+        run,
+        dataset,
+    )
     pairs = all_pairs(run, dataset, shown[0][0], metric)
     if len(pairs) > len(shown[0][1]):
         named = [(clean(run.title(pair.first.method)), clean(run.title(pair.second.method)), pair) for pair in pairs]
@@ -47,10 +54,18 @@ def comparison_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iter
 
 
 def pairs_table(
-    title: str, heads: tuple[str, str], rows: Sequence[tuple[str, str, Pair]], family: int, run: Run, dataset: str | None
+    title: str,
+    heads: tuple[str, str],
+    rows: Sequence[tuple[str, str, Pair]],
+    family: int,
+    run: Run,
+    dataset: str | None,
 ) -> Table:
     """Pairs with their difference, interval, p and effect sizes. family: how many comparisons Holm steps down over."""
-    columns = (*(Column(head) for head in heads), *(Column(head, True) for head in ("Points", "95 % interval", "n", "p (Holm)", "g", "r")))
+    columns = (
+        *(Column(head) for head in heads),
+        *(Column(head, True) for head in ("Points", "95 % interval", "n", "p (Holm)", "g", "r")),
+    )
     lines = []
     for first, second, pair in rows:
         ahead = pair.lead
@@ -109,7 +124,9 @@ def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterat
     title = f"{metric.title} on {clean(dataset)}: {option_title(option)} against {name}"
     caption = f"{metric.title} minus that of {name}, in points, paired by seed, with 95 % t-intervals."
     names = [_at(pair.first.point) for pair in chosen]
-    picture = differences(title, chosen, names, [run.looks[chosen[0].first.method]] * len(chosen), caption, status_notes(run, dataset))
+    picture = differences(
+        title, chosen, names, [run.looks[chosen[0].first.method]] * len(chosen), caption, status_notes(run, dataset)
+    )
     if picture:
         yield picture
     yield pairs_table(title, ("Method", option_title(option)), rows, len(chosen), run, dataset)
@@ -140,12 +157,16 @@ def _friedman(run: Run, dataset: str, point: Point, metric: Metric) -> Iterator[
         return
     where = f"{'At ' + point_text(point) + ' on' if point.options else 'On'} {clean(dataset)}"
     if statistics.least_friedman(n, k) > ALPHA:
-        yield Prose(f"{where}, Friedman's test can't reject with {count(n, 'block')} and {k} methods, whatever the figures.")
+        yield Prose(
+            f"{where}, Friedman's test can't reject with {count(n, 'block')} and {k} methods, whatever the figures."
+        )
         return
     statistic, p = statistics.friedman(scores)
     verdict = "at least one method differs" if p <= ALPHA else "no difference is shown"
     said = p_text(p) if p_text(p).startswith("<") else f"= {p_text(p)}"
-    yield Prose(f"{where}, Friedman's test over {count(n, 'block')}: χ² = {number(statistic, 2)}, p {said}, so {verdict}.")
+    yield Prose(
+        f"{where}, Friedman's test over {count(n, 'block')}: χ² = {number(statistic, 2)}, p {said}, so {verdict}."
+    )
     critical = statistics.critical_difference(n, k)
     if critical >= k - 1:
         least = next(blocks for blocks in range(n, 10_000) if statistics.critical_difference(blocks, k) < k - 1)
@@ -163,7 +184,9 @@ def _friedman(run: Run, dataset: str, point: Point, metric: Metric) -> Iterator[
 
 
 def _at(point: Point) -> str:
-    return " / ".join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True)) or "–"
+    return (
+        " / ".join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True)) or "–"
+    )
 
 
 def _effect(value: float) -> str:

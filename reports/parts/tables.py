@@ -31,14 +31,18 @@ def main_table(run: Run, dataset: str, metric: Metric = ACCURACY) -> Table:
 
     options = run.swept(dataset)
     if len(options) > 1:
-        columns = [*(Column(option_title(option)) for option in options), *(Column(clean(run.title(m)), number=True) for m in methods)]
+        columns = [
+            *(Column(option_title(option)) for option in options),
+            *(Column(clean(run.title(m)), number=True) for m in methods),
+        ]
         rows = [(*_values(point), *(cell(method, point) for method in methods)) for point in points]
     else:
         heads = [value_text(point.values[0], options[0]) if options else metric.title for point in points]
         columns = [Column("Method"), *(Column(head, number=True) for head in heads)]
         rows = [(Text(clean(run.title(method))), *(cell(method, point) for point in points)) for method in methods]
     return Table(
-        title=f"{metric.title} (%) on {clean(dataset)}" + (f", by {option_title(options[0])}" if len(options) == 1 else ""),
+        title=f"{metric.title} (%) on {clean(dataset)}"
+        + (f", by {option_title(options[0])}" if len(options) == 1 else ""),
         caption=_caption(run, dataset, metric, list(groups.values()), one_method=len(methods) == 1, close=bool(close)),
         columns=tuple(columns),
         rows=tuple(rows),
@@ -52,12 +56,23 @@ def measure(group: Group | None, metric: Metric, best: bool = False, close: bool
         return Measure(None, None, 0, 0, 0)
     values = group.values(metric)
     half = float(statistics.t_half_width(values)) if len(values) > 1 else None
-    return Measure(float(statistics.mean(values)) if values else None, half, len(values), group.planned, group.failed, best, close)
+    return Measure(
+        float(statistics.mean(values)) if values else None, half, len(values), group.planned, group.failed, best, close
+    )
 
 
 def data_table(run: Run) -> Table:
     """The data sets: size, classes, chance, and which subjects are trained, validated and tested on."""
-    columns = ("Data set", "Samples", "Classes", "Chance (%)", "Training subjects", "Validation subjects", "Test subjects", "Fingerprint")
+    columns = (
+        "Data set",
+        "Samples",
+        "Classes",
+        "Chance (%)",
+        "Training subjects",
+        "Validation subjects",
+        "Test subjects",
+        "Fingerprint",
+    )
     rows = []
     for dataset in run.datasets:
         data = run.study["data"].get(dataset) or {}
@@ -84,20 +99,32 @@ def samples_table(run: Run) -> Table:
             here = [trial for (_, at), rows in run.by_group(dataset).items() if at == point for trial in rows]
             counts = (_span(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test"))
             rows.append((Text(clean(dataset)), Text(point_text(point) or "–"), *(Text(count) for count in counts)))
-    columns = (Column("Data set"), Column("At"), Column("Labelled", True), Column("Unlabelled", True), Column("Tested", True))
+    columns = (
+        Column("Data set"),
+        Column("At"),
+        Column("Labelled", True),
+        Column("Unlabelled", True),
+        Column("Tested", True),
+    )
     return Table("Samples", "As counted by the trials; a range where seeds or methods differ.", columns, tuple(rows))
 
 
 def options_table(run: Run) -> Table:
     """The options that differ from their defaults, where each was set and, if known, what it holds for."""
     options = run.study["options"]
-    every = {f"{method} on {dataset}" for dataset, methods in (run.study.get("in_force") or {}).items() for method in methods}
+    every = {
+        f"{method} on {dataset}" for dataset, methods in (run.study.get("in_force") or {}).items() for method in methods
+    }
     rows = tuple(
         (
             Text(clean(option["path"]), code=True),
             Text(value_text(option["value"]), code=True),
             Text(clean(option["source"])),
-            Text("all" if len(every) > 1 and every == set(option.get("holds_for") or ()) else _holds_for(option.get("holds_for") or ["–"])),
+            Text(
+                "all"
+                if len(every) > 1 and every == set(option.get("holds_for") or ())
+                else _holds_for(option.get("holds_for") or ["–"])
+            ),
         )
         for option in options
     )
@@ -110,9 +137,16 @@ def search_table(run: Run) -> Table:
     search, rows = run.study["search"], []
     for tuning in search["tunings"]:
         tried = tuning["candidates"]
-        counts = (Text(str(sum(one["status"] == status for one in tried))) for status in ("done", "stopped", "failed", "pending"))
+        counts = (
+            Text(str(sum(one["status"] == status for one in tried)))
+            for status in ("done", "stopped", "failed", "pending")
+        )
         chosen = next((one for one in tried if one["number"] == tuning["chosen"]), None)
-        values = ", ".join(f"{clean(option)} {value_text(value)}" for option, value in chosen["values"].items()) if chosen else "–"
+        values = (
+            ", ".join(f"{clean(option)} {value_text(value)}" for option, value in chosen["values"].items())
+            if chosen
+            else "–"
+        )
         place = Point(tuple(tuning["point"]), tuple(tuning["point"].values()))
         rows.append(
             (
@@ -136,7 +170,9 @@ def search_table(run: Run) -> Table:
 
 def versions_table(run: Run) -> Table:
     """What it ran on, by name."""
-    rows = tuple((Text(clean(name)), Text(clean(version), code=True)) for name, version in sorted(run.study["versions"].items()))
+    rows = tuple(
+        (Text(clean(name)), Text(clean(version), code=True)) for name, version in sorted(run.study["versions"].items())
+    )
     return Table("Versions", "", (Column("Of"), Column("Version")), rows)
 
 
@@ -144,7 +180,8 @@ def hosts_table(run: Run) -> Table:
     """Where the jobs ran: host, processor or accelerator, and how many jobs each did."""
     names = ("host", "machine", "processor", "device")
     rows = tuple(
-        (*(Text(clean(host.get(name) or "–")) for name in names), Text(str(host["jobs"]), rank=host["jobs"])) for host in run.study["hosts"]
+        (*(Text(clean(host.get(name) or "–")) for name in names), Text(str(host["jobs"]), rank=host["jobs"]))
+        for host in run.study["hosts"]
     )
     return Table("Hosts", "", (*(Column(name.capitalize()) for name in names), Column("Jobs", True)), rows)
 
@@ -157,14 +194,31 @@ def trials_table(run: Run) -> Table:
     rows = []
     for trial in run.rows:
         values = (
-            Text(value_text(trial.get(o), o), rank=_rank(trial.get(o))) if o in run.swept(trial["dataset"]) else Text("–") for o in options
+            Text(value_text(trial.get(o), o), rank=_rank(trial.get(o)))
+            if o in run.swept(trial["dataset"])
+            else Text("–")
+            for o in options
         )
         shares = (Text("–" if trial[n] is None else percent(trial[n]), rank=trial[n]) for n in ("accuracy", "macro_f1"))
-        rest = (Text("–" if trial[n] is None else f"{trial[n]:.4g}", rank=trial[n]) for n in ("epoch", "stage1_seconds", "stage2_seconds"))
+        rest = (
+            Text("–" if trial[n] is None else f"{trial[n]:.4g}", rank=trial[n])
+            for n in ("epoch", "stage1_seconds", "stage2_seconds")
+        )
         names = (Text(clean(trial["dataset"])), Text(clean(run.title(trial["method"]))))
-        rows.append((*names, *values, Text(str(trial["seed"]), rank=_rank(trial["seed"])), Text(trial["status"]), *shares, *rest))
+        rows.append(
+            (
+                *names,
+                *values,
+                Text(str(trial["seed"]), rank=_rank(trial["seed"])),
+                Text(trial["status"]),
+                *shares,
+                *rest,
+            )
+        )
     columns = tuple(Column(head, number=head == "Seed" or head in figures) for head in heads)
-    return Table("Every trial", "Accuracy and macro-F1 in per cent.", columns, tuple(rows), status_notes(run), listing=True)
+    return Table(
+        "Every trial", "Accuracy and macro-F1 in per cent.", columns, tuple(rows), status_notes(run), listing=True
+    )
 
 
 def _rank(value: Any) -> float | None:
@@ -174,9 +228,13 @@ def _rank(value: Any) -> float | None:
 def _caption(run: Run, dataset: str, metric: Metric, groups: list[Group], one_method: bool, close: bool) -> str:
     parts = [seeds_text(groups, metric)]
     if len(groups) > 1:
-        parts.append("Highest mean in bold." if one_method or not run.swept(dataset) else "Highest mean at each point in bold.")
+        parts.append(
+            "Highest mean in bold." if one_method or not run.swept(dataset) else "Highest mean at each point in bold."
+        )
     if close:
-        parts.append("≈: not to be told apart from it (the paired 95 % interval of the difference holds 0, or one seed gives none).")
+        parts.append(
+            "≈: not to be told apart from it (the paired 95 % interval of the difference holds 0, or one seed gives none)."
+        )
     chance = run.chance(dataset)
     if chance is not None and metric is ACCURACY:
         parts.append(f"Chance: {percent(chance)} %.")
@@ -186,7 +244,9 @@ def _caption(run: Run, dataset: str, metric: Metric, groups: list[Group], one_me
 def _holds_for(places: Sequence[Any], most: int = 3) -> str:
     """The first few places; the rest is counted, for an option of all methods holds for dozens."""
     named = [clean(place) for place in places]
-    return ", ".join(named) if len(named) <= most else f"{', '.join(named[: most - 1])} and {len(named) - most + 1} more"
+    return (
+        ", ".join(named) if len(named) <= most else f"{', '.join(named[: most - 1])} and {len(named) - most + 1} more"
+    )
 
 
 def _values(point: Point) -> tuple[Cell, ...]:

@@ -42,11 +42,16 @@ def test_losses_are_those_of_pytorch_metric_learning() -> None:
     torch.testing.assert_close(loss(Siamese(), views(), margin=0.7), ContrastiveLoss(neg_margin=0.7)(both, labels))
     torch.testing.assert_close(loss(Triplet(), views(), margin=0.3), TripletMarginLoss(margin=0.3)(both, labels))
     torch.testing.assert_close(loss(NTXent(), views(), temperature=0.2), NTXentLoss(temperature=0.2)(both, labels))
-    torch.testing.assert_close(loss(NTXent(), views(), temperature=0.2), same_sample_loss(torch.stack(views(), dim=1), 0.2))
+    torch.testing.assert_close(
+        loss(NTXent(), views(), temperature=0.2), same_sample_loss(torch.stack(views(), dim=1), 0.2)
+    )
 
 
 def test_losses_by_hand() -> None:
-    a, b = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, -1.0]])  # the second sample's views are opposite
+    a, b = (
+        torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
+        torch.tensor([[1.0, 0.0], [0.0, -1.0]]),
+    )  # the second sample's views are opposite
     # of positives only those above 0 count: 2; all 8 negatives are √2 apart
     torch.testing.assert_close(loss(Siamese(), (a, b), margin=2.0), torch.tensor(2 + (2 - 2**0.5)))
     # the triplets with a loss are the second sample's: 2 − √2 + 0.2
@@ -86,7 +91,8 @@ def test_forward_draws_alike_for_any_number_of_samples(method: AugmentedViews) -
 
 
 @pytest.mark.parametrize(
-    "options", [{"margin": 0}, {"margin": 2.5}, {"failure": 1.5}, {"noise": -1}, {"down_sampling": 0}, {"temperature": 1}]
+    "options",
+    [{"margin": 0}, {"margin": 2.5}, {"failure": 1.5}, {"noise": -1}, {"down_sampling": 0}, {"temperature": 1}],
 )
 def test_options_that_make_no_sense(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -126,7 +132,9 @@ def test_noise_has_the_promised_moments() -> None:
 
 def test_down_sampling_holds_every_kth_step() -> None:
     steps = torch.arange(12.0).reshape(1, 12, 1).expand(500, 12, 1)
-    found = {tuple(series) for series in down_sample(steps, 3, torch.Generator().manual_seed(0))[:, :, 0].int().tolist()}
+    found = {
+        tuple(series) for series in down_sample(steps, 3, torch.Generator().manual_seed(0))[:, :, 0].int().tolist()
+    }
     assert found == {
         tuple(range(12)),
         (0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10),

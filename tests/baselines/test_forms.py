@@ -65,7 +65,8 @@ def trained(name: str, modalities: tuple[Modality, ...]) -> tuple[Any, Stage2Res
 
 @pytest.mark.parametrize(
     ("name", "modalities"),
-    [(name, MODALITIES[:n]) for name in FORMED for n in (1, 2, 3) if n > 1 or name in ("deepsense", "cpc")] + [("cmc", MODALITIES)],
+    [(name, MODALITIES[:n]) for name in FORMED for n in (1, 2, 3) if n > 1 or name in ("deepsense", "cpc")]
+    + [("cmc", MODALITIES)],
 )
 def test_the_original_form_learns_from_any_number_of_modalities(name: str, modalities: tuple[Modality, ...]) -> None:
     stage1, stage2 = trained(name, modalities)
@@ -89,7 +90,9 @@ def test_same_seeds_same_bits(name: str) -> None:
 def test_frames_have_no_original_form(name: str) -> None:
     method = registry.get("methods", name)()
     options = [stage.from_plain({"form": "original"}) if stage else None for stage in (method.Stage1, method.Stage2)]
-    with pytest.raises(InputError, match=f"{name}: form 'original' is for time series and skeletons; 'depth' is of kind 'frames'"):
+    with pytest.raises(
+        InputError, match=f"{name}: form 'original' is for time series and skeletons; 'depth' is of kind 'frames'"
+    ):
         method.check(Task(MODALITIES, CLASSES), *options)
 
 
@@ -105,13 +108,17 @@ def test_intervals_are_for_the_original_form_alone() -> None:
     ("lengths", "asked", "intervals"),
     [((200, 200), None, 20), ((1000,), None, 20), ((120, 40), None, 4), ((5,), None, 1), ((120, 40), 9, 9)],
 )
-def test_intervals_hold_ten_samples_of_the_shortest_modality(lengths: tuple[int, ...], asked: int | None, intervals: int) -> None:
+def test_intervals_hold_ten_samples_of_the_shortest_modality(
+    lengths: tuple[int, ...], asked: int | None, intervals: int
+) -> None:
     assert n_intervals([Modality(str(i), "series", (n, 3)) for i, n in enumerate(lengths)], asked) == intervals
 
 
 def test_a_spectrum_shows_the_frequency_of_its_interval() -> None:
     time = torch.arange(40) / 10  # four intervals of ten samples
-    waves = torch.stack([torch.cos(2 * torch.pi * 2 * time), torch.full((40,), 3.0)], dim=1)  # two periods an interval; a constant
+    waves = torch.stack(
+        [torch.cos(2 * torch.pi * 2 * time), torch.full((40,), 3.0)], dim=1
+    )  # two periods an interval; a constant
     real = spectra(waves[None], 4)[0, :2]
     expected = torch.zeros(2, 4, 10)
     expected[0, :, (2, 8)] = 5
@@ -124,7 +131,11 @@ def test_deepsense_has_the_published_shapes() -> None:
     method = registry.get("methods", "deepsense")
     state = method().build_classifier(task, method.Stage2(form="original"), None).state_dict()
     convolutions = [tuple(w.shape) for name, w in state.items() if name.endswith("weight") and w.dim() > 2]
-    assert convolutions[:3] == [(64, 6, 1, 3), (64, 64, 1, 3), (64, 64, 1, 3)]  # 6 channels of 3 samples: [1, 18], stride 6
+    assert convolutions[:3] == [
+        (64, 6, 1, 3),
+        (64, 64, 1, 3),
+        (64, 64, 1, 3),
+    ]  # 6 channels of 3 samples: [1, 18], stride 6
     assert convolutions[6:] == [(64, 64, 1, 2, 8), (64, 64, 1, 2, 6), (64, 64, 1, 2, 4)]
 
 
@@ -135,12 +146,17 @@ def test_the_originals_horizon_is_checked_against_the_window(horizon: int | None
     if fits:
         cpc().check(task, options, cpc.Stage2())
     else:
-        with pytest.raises(InputError, match=f"a horizon of {horizon} needs more than {horizon} time steps; the window has 24"):
+        with pytest.raises(
+            InputError, match=f"a horizon of {horizon} needs more than {horizon} time steps; the window has 24"
+        ):
             cpc().check(task, options, cpc.Stage2())
 
 
 def test_cpc_of_two_equal_sensors_is_the_published_network() -> None:
-    cpc, task = registry.get("methods", "cpc"), Task((Modality("acc", "series", (50, 3)), Modality("gyro", "series", (50, 3))), 4)
+    cpc, task = (
+        registry.get("methods", "cpc"),
+        Task((Modality("acc", "series", (50, 3)), Modality("gyro", "series", (50, 3))), 4),
+    )
     model = cpc().build_pretrainer(task, cpc.Stage1(form="original", horizon=28))
     convolutions = [tuple(w.shape) for name, w in model.encoders.state_dict().items() if "convolutions" in name]
     assert convolutions == [(32, 6, 3), (64, 32, 3), (128, 64, 3)]
@@ -204,11 +220,21 @@ def test_the_original_reading_has_the_published_settings(tmp_path: Path) -> None
     found = settings(tmp_path, "cpc", "{reading: original}")
     stage1, stage2 = found.general.stage1, found.general.stage2
     assert (found.stage1_options.form, found.stage1_options.horizon) == ("original", 28)
-    assert (stage1.optimizer, stage1.lr, stage1.epochs, stage1.batch_size, stage1.lr_decay) == ("adam", 5e-4, 150, 64, 0.8)
+    assert (stage1.optimizer, stage1.lr, stage1.epochs, stage1.batch_size, stage1.lr_decay) == (
+        "adam",
+        5e-4,
+        150,
+        64,
+        0.8,
+    )
     assert stage1.lr_milestones[:5] == (25, 50, 75, 100, 125)
     assert (found.stage2_options.form, found.stage2_options.freeze_encoders, stage2.lr) == ("original", True, 5e-4)
     found = settings(tmp_path, "cmc", "{reading: original}")
-    assert (found.stage1_options.form, found.stage2_options.form, found.stage2_options.freeze_encoders) == ("original", "original", True)
+    assert (found.stage1_options.form, found.stage2_options.form, found.stage2_options.freeze_encoders) == (
+        "original",
+        "original",
+        True,
+    )
     assert found.general.stage1 == Stage1()
 
 
@@ -222,14 +248,17 @@ def test_what_a_study_says_wins_over_the_reading(tmp_path: Path) -> None:
 
 
 def test_a_wrong_form_is_said_with_its_place(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"study.yaml:8: deepsense.form: 'orignal' should be 'comparison' or 'original'"):
+    with pytest.raises(
+        StudyError, match=r"study.yaml:8: deepsense.form: 'orignal' should be 'comparison' or 'original'"
+    ):
         settings(tmp_path, "deepsense", "{form: orignal}")
     with pytest.raises(StudyError, match="a horizon of 28 needs more than 28 time steps; the window has 20"):
         plan(tmp_path, "cpc", "  cpc: {reading: original}", "paired", "fantasy-device.window=20")
 
 
 @pytest.mark.parametrize(
-    ("change", "shared"), [("cpc.freeze_encoders=true", True), ("cpc.form=original", False), ("stage1.betas=[0.5, 0.9]", True)]
+    ("change", "shared"),
+    [("cpc.freeze_encoders=true", True), ("cpc.form=original", False), ("stage1.betas=[0.5, 0.9]", True)],
 )
 def test_only_what_changes_stage_1_changes_its_key(tmp_path: Path, change: str, shared: bool) -> None:
     before, after = (

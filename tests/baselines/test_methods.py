@@ -41,7 +41,9 @@ def method_of(name: str) -> Method:
 
 def material(task: Task) -> Material:
     rng = np.random.default_rng(1)
-    arrays = {m.name: (rng.normal(size=(24, *m.shape)) + LABEL.reshape(-1, *[1] * len(m.shape))) for m in task.modalities}
+    arrays = {
+        m.name: (rng.normal(size=(24, *m.shape)) + LABEL.reshape(-1, *[1] * len(m.shape))) for m in task.modalities
+    }
     return Material(task, arrays, lambda _, x: x.astype(np.float32), seeds=(0,))
 
 
@@ -173,7 +175,9 @@ def test_pretrained_encoders_must_fit() -> None:
 
 
 def test_methods_import_neither_ray_nor_pandas_nor_sklearn() -> None:
-    code = "import sys, harness.training, " + ", ".join(p.partition(":")[0] for p in registry.BUILT_IN["methods"].values())
+    code = "import sys, harness.training, " + ", ".join(
+        p.partition(":")[0] for p in registry.BUILT_IN["methods"].values()
+    )
     code += "; sys.exit(', '.join({'ray', 'pandas', 'sklearn'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"imported: {done.stderr}"

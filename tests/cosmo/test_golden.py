@@ -29,7 +29,10 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 SPEC = json.loads((GOLDEN / "authors_utd.json").read_text())
 VALUES = np.load(GOLDEN / "authors_utd.npz")
 TASK = Task((Modality("inertial", "series", (120, 6)), Modality("skeleton", "skeleton", (40, 20, 3))), 27)
-ENCODERS = {"imu_cnn_layers.features.": "encoders.inertial.features.", "skeleton_cnn_layers.features.": "encoders.skeleton.features."}
+ENCODERS = {
+    "imu_cnn_layers.features.": "encoders.inertial.features.",
+    "skeleton_cnn_layers.features.": "encoders.skeleton.features.",
+}
 HEAD = {"gru.": "head.recurrent.gru.", "classifier.": "head.recurrent.classifier."}
 ATTENTION = {"attn.reduce_d1.": "reduce.0.", "attn.reduce_d2.": "reduce.1.", "attn.weight.": "weight."}
 
@@ -69,7 +72,11 @@ def inputs() -> dict[str, Tensor]:
 def stage1() -> Any:
     pretrainer = Cosmo().build_pretrainer(TASK, Cosmo.Stage1())
     names = {f"encoder.{theirs}": ours for theirs, ours in ENCODERS.items()}
-    return load(pretrainer, "cosmo_stage1", {**names, "head_1.": "projections.inertial.layers.", "head_2.": "projections.skeleton.layers."})
+    return load(
+        pretrainer,
+        "cosmo_stage1",
+        {**names, "head_1.": "projections.inertial.layers.", "head_2.": "projections.skeleton.layers."},
+    )
 
 
 def test_encoders_projections_mixtures(stage1: Any) -> None:
@@ -95,7 +102,12 @@ def test_cosmo_classifier(stage1: Any, guide: int) -> None:
 
 def test_cmc_classifier(stage1: Any) -> None:
     model = CMC().build_classifier(TASK, CMC.Stage2(), Pretrained(stage1.encoders.state_dict(), {}))
-    load(model, "cmc_classifier", {**HEAD, **{k: "head.attention." + v for k, v in ATTENTION.items()}}, given=("encoders.",))
+    load(
+        model,
+        "cmc_classifier",
+        {**HEAD, **{k: "head.attention." + v for k, v in ATTENTION.items()}},
+        given=("encoders.",),
+    )
     close(model(inputs()), "cmc_classifier.logits")
 
 

@@ -35,14 +35,18 @@ def _utd_files(activities: int = 3, subjects: int = 8, depth: bool = False) -> L
             files[f"UTD-MHAD/Inertial/{name}_inertial.mat"] = _mat(d_iner=rng.normal(size=(130 + a, 6)))
             files[f"UTD-MHAD/Skeleton/{name}_skeleton.mat"] = _mat(d_skel=rng.normal(size=(20, 3, 50 + s)))
             if depth and a == 1:
-                files[f"UTD-MHAD/Depth/{name}_depth.mat"] = _mat(d_depth=np.full((240, 320, 22), 1000 + s, dtype=np.uint16))
+                files[f"UTD-MHAD/Depth/{name}_depth.mat"] = _mat(
+                    d_depth=np.full((240, 320, 22), 1000 + s, dtype=np.uint16)
+                )
     return files
 
 
 def _usc_files(subjects: int = 14, samples: int = 450) -> Layout:
     rng = np.random.default_rng(0)
     return {
-        f"USC-HAD/Subject{s}/a{a}t1.mat": _mat(sensor_readings=rng.normal(size=(samples, 6)), activity_number="99", comments="x")
+        f"USC-HAD/Subject{s}/a{a}t1.mat": _mat(
+            sensor_readings=rng.normal(size=(samples, 6)), activity_number="99", comments="x"
+        )
         for s in range(1, subjects + 1)
         for a in range(1, 13)
     }

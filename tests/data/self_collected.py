@@ -15,7 +15,11 @@ recordings of this kind come as, say, 120x6, 16x112x112 and 20x32x16x16."""
 
 
 def write(
-    root: Path, name: str = "self_collected", shapes: dict[str, tuple[int, ...]] = SMALL, samples: int = SAMPLES, folder: bool = False
+    root: Path,
+    name: str = "self_collected",
+    shapes: dict[str, tuple[int, ...]] = SMALL,
+    samples: int = SAMPLES,
+    folder: bool = False,
 ) -> Path:
     """Write ``NAME.npz`` and ``NAME.json`` (or the folder ``NAME/``) below ``root``, for ``arrays:NAME``. Returns ``root``.
 
@@ -30,7 +34,9 @@ def write(
         pattern, offset = rng.normal(size=(CLASSES, *shape)), rng.normal(size=(SUBJECTS, 1, shape[-1]))
         array = rng.normal(size=(samples, *shape)) + pattern[label]
         array += offset[subject - 1].reshape(samples, *[1] * (len(shape) - 1), shape[-1])
-        arrays[modality] = array.astype(np.float16) if modality == "imu" else np.clip(np.abs(array) * 40, 0, 255).astype(np.uint8)
+        arrays[modality] = (
+            array.astype(np.float16) if modality == "imu" else np.clip(np.abs(array) * 40, 0, 255).astype(np.uint8)
+        )
     arrays |= {"label": label, "subject": subject}
     about = {
         "modalities": {modality: {"kind": KINDS[modality]} for modality in shapes},

@@ -68,10 +68,16 @@ def test_options_choose_reshape_and_group(tmp_path, own):
     own["skeleton"][:, 1, 3:6] = [1, 2, 3]
     own["beat"] = np.arange(N * 7.0).reshape(N, 7)
     own["pulse"] = np.arange(N * 1.0)
-    root = write(tmp_path, own, {"modalities": {"imu": {}, "skeleton": {}, "beat": {}, "pulse": {}, "depth": {"kind": "series"}}})
+    root = write(
+        tmp_path, own, {"modalities": {"imu": {}, "skeleton": {}, "beat": {}, "pulse": {}, "depth": {"kind": "series"}}}
+    )
     dataset = arrays(modalities=["skeleton", "beat", "pulse"], shapes={"skeleton": [40, 20, 3]}, group="session")
     recordings = load(dataset, root)
-    assert [(m.kind, m.shape) for m in recordings.modalities] == [("skeleton", (40, 20, 3)), ("series", (7, 1)), ("series", (1, 1))]
+    assert [(m.kind, m.shape) for m in recordings.modalities] == [
+        ("skeleton", (40, 20, 3)),
+        ("series", (7, 1)),
+        ("series", (1, 1)),
+    ]
     assert recordings.arrays["skeleton"][0, 1, 1].tolist() == [1, 2, 3]
     assert dataset.default_split(recordings).test == (1,)
     assert recordings.classes == ("class 0", "class 1", "class 2")

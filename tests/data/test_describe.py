@@ -16,7 +16,9 @@ def test_made_data():
     dataset = get("datasets", "fantasy-device")
     dataset = dataset(dataset.Options())
     shown = json.loads(json.dumps(describe(dataset, load(dataset))))
-    assert shown["samples"] == sum(c["samples"] for c in shown["classes"]) == sum(s["samples"] for s in shown["subjects"])
+    assert (
+        shown["samples"] == sum(c["samples"] for c in shown["classes"]) == sum(s["samples"] for s in shown["subjects"])
+    )
     assert shown["default_split"] == {"test": [9, 10, 11, 12], "validation": [], "train": []}
     assert shown["modalities"][0] == {"name": "sensor_1", "kind": "series", "shape": [200, 2], "dtype": "float32"}
 

@@ -36,7 +36,9 @@ def rng() -> np.random.Generator:
 
 def test_paired_is_four_modalities_of_each_sample():
     recordings = load(device())
-    assert [(m.name, m.kind, m.shape) for m in recordings.modalities] == [(f"sensor_{s}", "series", (200, 2)) for s in (1, 2, 3, 4)]
+    assert [(m.name, m.kind, m.shape) for m in recordings.modalities] == [
+        (f"sensor_{s}", "series", (200, 2)) for s in (1, 2, 3, 4)
+    ]
     assert recordings.n_samples == 792
     assert recordings.classes == tuple(MODES)
     assert np.bincount(recordings.label, minlength=4).min() > 50
@@ -77,7 +79,15 @@ def test_each_window_has_its_own_label_not_its_series():
 def test_the_label_is_the_mode_of_most_of_the_window(monkeypatch):
     monkeypatch.setattr("harness.data.fantasy_device.draw_segments", lambda *_: [(3, 2), (1, 4), (0, 4)])
     recordings = load(device(series=2, seconds=10, window=200, stride=50))
-    assert recordings.label[:7].tolist() == [3, 3, 1, 1, 1, 1, 1]  # the third window is half and half: the earlier class
+    assert recordings.label[:7].tolist() == [
+        3,
+        3,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]  # the third window is half and half: the earlier class
 
 
 def test_labels_are_at_the_common_rate_whatever_the_sensors(monkeypatch):
@@ -155,7 +165,9 @@ def test_each_sensor_sees_the_shared_peaks():
         assert len(np.unique(np.flatnonzero(signal[:: 80 // sensor.rate_hz]) // sensor.rate_hz)) == 20
 
 
-@pytest.mark.parametrize("wrong", [{"window": 10_001}, {"series": 1}, {"stride": 0}, {"pairing": "both"}, {"seconds": "9"}])
+@pytest.mark.parametrize(
+    "wrong", [{"window": 10_001}, {"series": 1}, {"stride": 0}, {"pairing": "both"}, {"seconds": "9"}]
+)
 def test_options_are_checked(wrong):
     with pytest.raises(ValidationError):
         device(**wrong)

@@ -11,7 +11,11 @@ import torch
 from harness.data.base import Modality
 from harness.data.normalise import Normaliser
 
-MODALITIES = (Modality("imu", "series", (50, 6)), Modality("pose", "skeleton", (9, 4, 3)), Modality("depth", "frames", (5, 6, 7)))
+MODALITIES = (
+    Modality("imu", "series", (50, 6)),
+    Modality("pose", "skeleton", (9, 4, 3)),
+    Modality("depth", "frames", (5, 6, 7)),
+)
 
 
 @pytest.fixture

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.data.base import DefaultSplit, Recordings
-from harness.data.splits import Split, allot, draw_labelled, draw_unlabelled, labelled_from_list, resolve_split, split_indices
+from harness.data.splits import (
+    Split,
+    allot,
+    draw_labelled,
+    draw_unlabelled,
+    labelled_from_list,
+    resolve_split,
+    split_indices,
+)
 from harness.errors import InputError
 
 quick = settings(max_examples=60, deadline=None)
@@ -98,7 +106,9 @@ def test_allotments_are_fair_and_only_grow(counts):
 
 
 @quick
-@given(counts_of_classes, st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 5), st.randoms(use_true_random=False))
+@given(
+    counts_of_classes, st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 5), st.randoms(use_true_random=False)
+)
 def test_labelled_draws(counts, rate, other, seed, random):
     label = [c for c, count in enumerate(counts) for _ in range(count)]
     random.shuffle(label)

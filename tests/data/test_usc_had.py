@@ -18,9 +18,18 @@ USC = UscHad(UscOptions())
 
 
 def test_windows_never_cross_trials(unpack, mat):
-    files = {f"USC-HAD/Subject1/a1t{t}.mat": mat(sensor_readings=np.full((n, 6), float(t))) for t, n in ((1, 450), (2, 650), (3, 199))}
+    files = {
+        f"USC-HAD/Subject1/a1t{t}.mat": mat(sensor_readings=np.full((n, 6), float(t)))
+        for t, n in ((1, 450), (2, 650), (3, 199))
+    }
     recordings = load(USC, unpack(files))
-    assert list(recordings.sample) == ["s1_a1_t1_w000", "s1_a1_t1_w001", "s1_a1_t2_w000", "s1_a1_t2_w001", "s1_a1_t2_w002"]
+    assert list(recordings.sample) == [
+        "s1_a1_t1_w000",
+        "s1_a1_t1_w001",
+        "s1_a1_t2_w000",
+        "s1_a1_t2_w001",
+        "s1_a1_t2_w002",
+    ]
     assert recordings.arrays["acc"][:, 0, 0].tolist() == [1, 1, 2, 2, 2]
     assert (recordings.arrays["acc"] == recordings.arrays["acc"][:, :1]).all()
     assert recordings.notes["trials_shorter_than_a_window"] == ["s1_a1_t3"]

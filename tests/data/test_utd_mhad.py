@@ -61,9 +61,17 @@ def test_resample_is_linear_and_keeps_the_ends():
         ("Inertial/a1_s1_t1_inertial.mat", None, "a1_s1_t1_inertial.mat: not a readable MATLAB file"),
         ("Inertial/a1_s1_t1_inertial.mat", {"other": np.ones((9, 6))}, "a1_s1_t1_inertial.mat: has no array 'd_iner'"),
         ("Inertial/a1_s1_t1_inertial.mat", {"d_iner": np.ones((9, 5))}, r"shape \(9, 5\), not \('any', 6\)"),
-        ("Inertial/a1_s1_t1_inertial.mat", {"d_iner": np.full((9, 6), np.nan)}, "a1_s1_t1_inertial.mat: d_iner holds NaN"),
+        (
+            "Inertial/a1_s1_t1_inertial.mat",
+            {"d_iner": np.full((9, 6), np.nan)},
+            "a1_s1_t1_inertial.mat: d_iner holds NaN",
+        ),
         ("Skeleton/a2_s1_t1_skeleton.mat", {"d_skel": "text"}, "not real numbers"),
-        ("Skeleton/a2_s1_t4_skeleton.mat", {"d_skel": np.ones((20, 3, 4))}, "1 trials have skeleton but no inertial file: a2_s1_t4"),
+        (
+            "Skeleton/a2_s1_t4_skeleton.mat",
+            {"d_skel": np.ones((20, 3, 4))},
+            "1 trials have skeleton but no inertial file: a2_s1_t4",
+        ),
         ("Inertial/again/a1_s1_t1_inertial.mat", {"d_iner": np.ones((9, 6))}, "same recording twice"),
     ],
 )
@@ -125,7 +133,9 @@ def test_real_data_equal_the_published_preprocessing(raw_data: Path):
         np.testing.assert_array_equal(recordings.subject, arrays["subject"])
         both = np.concatenate([arrays["acc"], arrays["gyro"]], axis=2)
         np.testing.assert_allclose(recordings.arrays["inertial"], both, rtol=1e-5, atol=1e-3)
-        np.testing.assert_allclose(recordings.arrays["skeleton"].reshape(861, 40, 60), arrays["skeleton"], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            recordings.arrays["skeleton"].reshape(861, 40, 60), arrays["skeleton"], rtol=1e-5, atol=1e-5
+        )
 
 
 @pytest.mark.data
@@ -138,7 +148,9 @@ def test_real_depth_equals_the_published_preprocessing(raw_data: Path):
     assert recordings.n_classes == 4
     assert WITH_DEPTH.label_pool(recordings) == 80
     with np.load(published) as arrays:
-        names = [f"a{a + 1}_s{s}_t{t}" for a, s, t in zip(arrays["label"], arrays["subject"], arrays["trial"], strict=True)]
+        names = [
+            f"a{a + 1}_s{s}_t{t}" for a, s, t in zip(arrays["label"], arrays["subject"], arrays["trial"], strict=True)
+        ]
         rows = [names.index(name) for name in recordings.sample]
         np.testing.assert_array_equal(recordings.arrays["depth"], arrays["depth"][rows])
 

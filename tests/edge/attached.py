@@ -18,7 +18,9 @@ def free_port() -> int:
 
 
 def resources(address: str, environment: dict[str, str]) -> list[str] | None:
-    done = subprocess.run([sys.executable, "-c", ASK_HEAD, address], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_HEAD, address], env=environment, capture_output=True, text=True, check=False
+    )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return list(json.loads(lines[-1])["resources"]) if lines else None
 

@@ -56,7 +56,16 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))}\nexec {sys.executable} -m harness "$@"\n'
     )
     (folder / "harness").chmod(0o755)
-    options = ["-p", str(port), "-i", f"{folder}/user_key", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known"]
+    options = [
+        "-p",
+        str(port),
+        "-i",
+        f"{folder}/user_key",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        f"UserKnownHostsFile={folder}/known",
+    ]
     yield f"{{name: orin, ssh: {getpass.getuser()}@127.0.0.1, command: {folder}/harness, ssh_options: {options}}}"
     server.terminate()
     server.wait()
@@ -69,11 +78,19 @@ def head() -> Iterator[tuple[str, dict[str, str]]]:
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
     (folder / ".ray").mkdir()
     (folder / ".ray/auth_token").write_text("0123456789abcdef" * 2)
-    environment = {**os.environ, "HOME": str(folder), "RAY_TMPDIR": str(folder), "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "RAY_TMPDIR": str(folder),
+        "RAY_AUTH_MODE": "token",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     port = free_port()
     options = ["--head", f"--port={port}", "--num-cpus=1", "--num-gpus=0", "--include-dashboard=false", "--block"]
-    process = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", "start", *options], env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", *options], env=environment, stdout=subprocess.DEVNULL
+    )
     address = f"127.0.0.1:{port}"
     wait_for(lambda: resources(address, environment) is not None, 120)
     yield address, environment

@@ -51,14 +51,31 @@ class Conversation:
 
 def configuration(version: str, interval: float) -> dict[str, object]:
     fan: dict[str, object] = {}
-    return {"version": version, "interval": interval, "board": {"hardware": {}}, "memory": False, "fan": fan, "jc": False}
+    return {
+        "version": version,
+        "interval": interval,
+        "board": {"hardware": {}},
+        "memory": False,
+        "fan": fan,
+        "jc": False,
+    }
 
 
-def read_for_ever(data: dict[str, object], event: threading.Event, curve: np.ndarray, interval: float, rail: str) -> None:
+def read_for_ever(
+    data: dict[str, object], event: threading.Event, curve: np.ndarray, interval: float, rail: str
+) -> None:
     due = time.monotonic()
     while True:
         milliwatts = int(np.interp(time.monotonic() % curve[-1, 0], curve[:, 0], curve[:, 1]))
-        rails = {"VDD_CPU_GPU_CV": {"volt": 5000, "curr": milliwatts // 10, "power": milliwatts // 2, "avg": 1, "online": True}}
+        rails = {
+            "VDD_CPU_GPU_CV": {
+                "volt": 5000,
+                "curr": milliwatts // 10,
+                "power": milliwatts // 2,
+                "avg": 1,
+                "online": True,
+            }
+        }
         total = {"volt": 5000, "curr": milliwatts // 5, "power": milliwatts, "avg": 1, "name": rail, "online": True}
         if not rail:  # as jtop does where it knows no input rail: the sum of all, under no name
             rails["VDD_CPU"], total = rails["VDD_CPU_GPU_CV"], {"power": milliwatts, "avg": 2}

@@ -33,10 +33,17 @@ edge:
 
 
 def planned(
-    folder: Path, devices: str = "[cpu]", meter: str = "none", idle: float = 0, seconds: float = 0.05, methods: str = "deepsense"
+    folder: Path,
+    devices: str = "[cpu]",
+    meter: str = "none",
+    idle: float = 0,
+    seconds: float = 0.05,
+    methods: str = "deepsense",
 ) -> tuple[Plan, Ledger]:
     """The study planned, its ledger in ``folder``; nothing is run."""
-    (folder / "study.yaml").write_text(STUDY.format(devices=devices, meter=meter, idle=idle, seconds=seconds, methods=methods))
+    (folder / "study.yaml").write_text(
+        STUDY.format(devices=devices, meter=meter, idle=idle, seconds=seconds, methods=methods)
+    )
     plan = make_plan(read_study(folder / "study.yaml"), None)
     ledger = Ledger(folder / "run")
     ledger.write_plan(plan.study_json(), plan.to_json())
@@ -61,5 +68,8 @@ def without_times(result: dict[str, Any]) -> dict[str, Any]:
         "meter": result["meter"],
         "epochs": training["epochs"],
         "loss": [repeat["loss"] for repeat in training["repeats"]],
-        "inference": [{name: row.get(name) for name in ("runtime", "precision", "batch_size", "agreement")} for row in result["inference"]],
+        "inference": [
+            {name: row.get(name) for name in ("runtime", "precision", "batch_size", "agreement")}
+            for row in result["inference"]
+        ],
     }

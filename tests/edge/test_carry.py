@@ -80,7 +80,9 @@ def test_a_result_joins_its_trial_and_equals_what_is_measured_here(carried: tupl
         assert here["result"]["trial"] == trial["key"]
         trained = ledger.record(trial["key"])
         assert trained is not None
-        assert here["result"]["training"]["repeats"][0]["loss"] == trained["result"]["loss"]  # the same training, to the bit
+        assert (
+            here["result"]["training"]["repeats"][0]["loss"] == trained["result"]["loss"]
+        )  # the same training, to the bit
     assert import_(ledger, result) == ([], [])  # finished is finished
     with pytest.raises(InputError, match="nothing to export"):
         export(ledger, result.with_name("again.zip"), None)
@@ -168,9 +170,20 @@ def test_export_notices_that_the_study_is_no_longer_the_runs(tmp_path: Path, mon
 
 def test_of_two_measurements_on_a_device_one_waits(carried: tuple[Ledger, Path, Path], tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-m", "harness", "edge", "measure", str(carried[1]), "--out", str(tmp_path / "result.zip")]
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "edge",
+        "measure",
+        str(carried[1]),
+        "--out",
+        str(tmp_path / "result.zip"),
+    ]
     with FileLock(tmp_path / f"harness-measuring-{os.getuid()}.lock"):
-        process = subprocess.Popen(command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting: another measurement runs on this device\n"
     assert process.stdout.readline().startswith("measuring profile deepsense")
@@ -179,10 +192,14 @@ def test_of_two_measurements_on_a_device_one_waits(carried: tuple[Ledger, Path, 
 
 
 def test_the_edge_room_needs_no_ray() -> None:
-    room = Path(bundle.__file__).parent
-    names = ["harness.offline", *(f"harness.edge.{path.stem}" for path in room.glob("*.py") if path.stem != "__init__")]
+    rooms = Path(bundle.__file__).parents[1]
+    paths = [path.relative_to(rooms.parents[1]) for path in rooms.rglob("*.py") if path.name != "__init__.py"]
+    names = ["harness.offline", *(".".join(path.with_suffix("").parts) for path in paths)]
+    assert {"harness.edge.profile", "harness.edge.attach.ssh", "harness.edge.power.rails"} <= {*names}
     text = f"import sys, importlib; sys.modules['ray'] = None; [importlib.import_module(n) for n in {names}]"
-    subprocess.run([sys.executable, "-c", text], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    subprocess.run(
+        [sys.executable, "-c", text], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
 
 
 def test_profiles_come_last_and_only_of_what_the_section_asks(tmp_path: Path) -> None:

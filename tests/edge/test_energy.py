@@ -14,7 +14,13 @@ BOARD = Channel("VDD_IN", "power", "the whole module", True)
 COUNTER = Channel("gpu-0", "counter", "GPU 0", True)
 
 
-def trace(values: np.ndarray, *channels: Channel, hertz: float = 20.0, times: np.ndarray | None = None, error: str | None = None) -> Trace:
+def trace(
+    values: np.ndarray,
+    *channels: Channel,
+    hertz: float = 20.0,
+    times: np.ndarray | None = None,
+    error: str | None = None,
+) -> Trace:
     values = np.asarray(values, dtype=float)
     values = values[:, None] if values.ndim == 1 else values
     times = np.arange(len(values)) / hertz if times is None else times
@@ -24,7 +30,8 @@ def trace(values: np.ndarray, *channels: Channel, hertz: float = 20.0, times: np
 
 @settings(deadline=None)
 @given(
-    watts=st.lists(st.floats(0, 100), min_size=120, max_size=200), edges=st.tuples(st.floats(0, 5.9), st.floats(0, 5.9), st.floats(0, 5.9))
+    watts=st.lists(st.floats(0, 100), min_size=120, max_size=200),
+    edges=st.tuples(st.floats(0, 5.9), st.floats(0, 5.9), st.floats(0, 5.9)),
 )
 def test_windows_add_up_and_a_line_is_exact(watts: list[float], edges: tuple[float, float, float]) -> None:
     made = trace(np.array(watts), BOARD)
@@ -57,7 +64,9 @@ def test_mean_peak_and_above_idle() -> None:
     assert window.sampler_core_share == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize(("seconds", "hertz", "enough"), [(4.9, 20.0, False), (5.1, 20.0, True), (1.1, 100.0, True), (0.9, 100.0, False)])
+@pytest.mark.parametrize(
+    ("seconds", "hertz", "enough"), [(4.9, 20.0, False), (5.1, 20.0, True), (1.1, 100.0, True), (0.9, 100.0, False)]
+)
 def test_a_short_window_has_no_energy(seconds: float, hertz: float, enough: bool) -> None:
     window = energy_window(trace(np.ones(1000), BOARD, hertz=hertz), 0.01, seconds + 0.01)
     assert (window.total.energy_joules is not None) == enough
@@ -81,7 +90,11 @@ def test_two_periods_late_is_no_gap() -> None:
 
 
 @settings(deadline=None)
-@given(start=st.floats(0, 1000), steps=st.lists(st.floats(0.01, 30), min_size=120, max_size=200), wraps_at=st.floats(100, 1000))
+@given(
+    start=st.floats(0, 1000),
+    steps=st.lists(st.floats(0.01, 30), min_size=120, max_size=200),
+    wraps_at=st.floats(100, 1000),
+)
 def test_a_counter_that_wraps_goes_on(start: float, steps: list[float], wraps_at: float) -> None:
     counted = start + np.concatenate([[0], np.cumsum(steps)])
     channel = Channel("package-0", "counter", "package", True, wraps_at)

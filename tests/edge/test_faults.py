@@ -42,7 +42,9 @@ class Meddling:
 
 def measuring(pid: int) -> list[int]:
     """The measuring processes that a process has started; it may have others, such as a Ray of its own."""
-    found = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    found = [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
     return [child for child in found if b"harness.edge.attach.measure" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
@@ -50,7 +52,9 @@ def measuring(pid: int) -> list[int]:
 def test_a_meter_that_dies_on_the_way_and_comes_back(tmp_path: Path) -> None:
     rails = tmp_path / "sys"
     jetson(rails, "TX2")["VDD_IN"](7.0)
-    plan, ledger = planned(tmp_path, meter=f"ina3221:{rails}", idle=2.5, seconds=2.5)  # 100 samples also on a busy machine
+    plan, ledger = planned(
+        tmp_path, meter=f"ina3221:{rails}", idle=2.5, seconds=2.5
+    )  # 100 samples also on a busy machine
     run(plan, ledger, "anywhere", "here", watch=Meddling(lambda: shutil.rmtree(rails)))
     (job,) = profiles(plan)
     record = ledger.record(job.key)

@@ -45,12 +45,16 @@ def test_a_node_joins_is_measured_on_and_leaves(head: tuple[str, dict[str, str]]
     taken = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert taken.returncode == 2
     assert "orin is taken by another node" in taken.stderr
-    (tmp_path / "s.yaml").write_text(STUDY.format(methods="deepsense", devices="[cpu, {name: orin}]", meter="none", idle=0, seconds=0.05))
+    (tmp_path / "s.yaml").write_text(
+        STUDY.format(methods="deepsense", devices="[cpu, {name: orin}]", meter="none", idle=0, seconds=0.05)
+    )
     run = [sys.executable, "-m", "harness", "run", "s.yaml", "--address", address]
     done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = [json.loads(path.read_text()) for path in (tmp_path / "runs/small/records").iterdir()]
-    ways = {record["content"]["on"]: record["environment"]["attached_by"] for record in found if record["kind"] == "profile"}
+    ways = {
+        record["content"]["on"]: record["environment"]["attached_by"] for record in found if record["kind"] == "profile"
+    }
     assert ways == {"cpu": "here", "orin": "ray"}
     losses = [record["result"]["training"]["repeats"][0]["loss"] for record in found if record["kind"] == "profile"]
     assert losses[0] == losses[1]

@@ -29,9 +29,21 @@ def serve() -> Iterator[Serve]:
 
         def start(curve: list[list[float]], interval: float, rail: str = "VDD_IN") -> tuple[str, subprocess.Popen[str]]:
             socket = f"{folder}/{len(running)}.sock"
-            command = [sys.executable, str(Path(__file__).parent / "jtop_server.py"), socket, json.dumps(curve), str(interval), rail]
+            command = [
+                sys.executable,
+                str(Path(__file__).parent / "jtop_server.py"),
+                socket,
+                json.dumps(curve),
+                str(interval),
+                rail,
+            ]
             running.append(
-                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+                subprocess.Popen(
+                    command,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                )
             )
             assert running[-1].stdout is not None
             assert running[-1].stdout.readline() == "ready\n"

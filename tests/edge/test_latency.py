@@ -46,7 +46,9 @@ def test_it_goes_on_until_both_time_and_count_are_met(least: tuple[float, int], 
         time.sleep(0.002)
 
     seconds, count = least
-    timed = time_queries(query, lambda: calls.append("synchronise"), LatencySettings(seconds=seconds, count=count, warmup=7))
+    timed = time_queries(
+        query, lambda: calls.append("synchronise"), LatencySettings(seconds=seconds, count=count, warmup=7)
+    )
     assert len(timed.latencies) >= min(at_least, count)
     assert timed.end - timed.start >= seconds
     assert calls.count("query") == len(timed.latencies) + 7  # the warm-up doesn't count

@@ -56,7 +56,9 @@ def test_a_counter_and_an_integrated_power_add_up(gpus: Gpus) -> None:
     gpus("counter,power")
     window = measured()
     assert window.kinds == {"gpu-0": "counter", "gpu-1": "power"}
-    assert window.channels["gpu-0"].energy_joules == pytest.approx(30 * window.seconds, rel=0.08)  # its steps are of 100 ms
+    assert window.channels["gpu-0"].energy_joules == pytest.approx(
+        30 * window.seconds, rel=0.08
+    )  # its steps are of 100 ms
     assert window.channels["gpu-1"].energy_joules == pytest.approx(40 * window.seconds, rel=0.01)
     assert window.total.energy_joules == pytest.approx(70 * window.seconds, rel=0.05)
     assert window.covers == "GPU 0 alone + GPU 1 alone"

@@ -31,7 +31,9 @@ def test_the_record_over_ssh_is_the_one_from_here(device: str, tmp_path: Path) -
 
 
 def test_a_device_that_does_not_answer_is_a_failed_record_and_the_run_goes_on(device: str, tmp_path: Path) -> None:
-    broken = device.replace("'-p', '", "'-p', '1")[:4000].replace("StrictHostKeyChecking=no", "StrictHostKeyChecking=yes")
+    broken = device.replace("'-p', '", "'-p', '1")[:4000].replace(
+        "StrictHostKeyChecking=no", "StrictHostKeyChecking=yes"
+    )
     plan, ledger = planned(tmp_path, f"[{broken}]")
     run(plan, ledger, "anywhere", "ssh")
     (job,) = profiles(plan)
@@ -56,7 +58,9 @@ def test_a_device_is_asked_before_anything_starts(device: str, tmp_path: Path) -
         require(planned(tmp_path, f"[{device.replace('{', '{kind: cuda, ')}]")[0].jobs.values())
 
 
-def test_other_code_over_there_is_refused_beforehand(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_code_over_there_is_refused_beforehand(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, _ = planned(tmp_path, f"[{device}]")
     monkeypatch.setattr(ssh, "code_version", lambda: "0.0.1+elsewhere")
     with pytest.raises(InputError, match=r"here it is 0\.0\.1\+elsewhere: install the same version on both"):

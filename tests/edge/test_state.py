@@ -34,7 +34,10 @@ def test_clocks_temperatures_and_throttling(tmp_path: Path, monkeypatch: pytest.
     assert throttling(before, before) == []  # a fan that turns is no throttling
     write(tmp_path / "devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "9\n")
     write(tmp_path / "class/thermal/cooling_device0/cur_state", "4\n")
-    assert throttling(before, device_state(tmp_path)) == ["cpu0 core_throttle_count rose by 6", "cpufreq-cpu0 at level 4"]
+    assert throttling(before, device_state(tmp_path)) == [
+        "cpu0 core_throttle_count rose by 6",
+        "cpufreq-cpu0 at level 4",
+    ]
 
 
 def test_a_machine_that_says_nothing_has_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

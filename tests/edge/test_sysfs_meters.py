@@ -97,7 +97,12 @@ def test_rapl_adds_packages_and_memory_only(tmp_path: Path) -> None:
     rapl(tmp_path, 1_000_000, 2**32)
     meter = Rapl(str(tmp_path))
     channels = meter.open()
-    assert [channel.name for channel in channels if channel.in_total] == ["package-0", "package-0/dram", "package-1", "package-1/dram"]
+    assert [channel.name for channel in channels if channel.in_total] == [
+        "package-0",
+        "package-0/dram",
+        "package-1",
+        "package-1/dram",
+    ]
     assert "psys" in [channel.name for channel in channels]
     assert list(meter.read()) == pytest.approx([1.0] * 6)
 

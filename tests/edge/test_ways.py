@@ -33,7 +33,9 @@ def test_a_trial_has_the_same_record_however_its_device_is_attached(
 
     def harness(*arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "harness", *map(str, arguments)]
-        return subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def finished(process: subprocess.Popen[str]) -> None:
         said = process.communicate(timeout=280)[0]
@@ -42,7 +44,9 @@ def test_a_trial_has_the_same_record_however_its_device_is_attached(
     node = harness("edge", "join", "--address", address, "--name", "node")
     wait_for(lambda: "edge:node" in (resources(address, environment) or []), 120)
     devices = f"edge.devices=[cpu, {{name: node}}, {device}, {{name: box, offline: true}}]"
-    changes = [part for change in (*SMALL, devices, f"edge.meter=replay:{tmp_path}/power.csv") for part in ("--set", change)]
+    changes = [
+        part for change in (*SMALL, devices, f"edge.meter=replay:{tmp_path}/power.csv") for part in ("--set", change)
+    ]
     finished(harness("run", STUDY, "--data", raw_data, "--address", address, *changes, "--out", "run"))
     node.terminate()
     finished(harness("edge", "export", "run", "box.zip", "--data", raw_data))

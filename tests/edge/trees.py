@@ -15,7 +15,10 @@ HWMON = {  # board → i2c address → labels by channel; values are volts and a
     "unknown carrier": {"1-0040": ("VDD_CPU", "VDD_CPU_GPU", "VDD_MISC")},
 }
 IIO = {
-    "TX2": {"0-0040": ("VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_4V0_WIFI"), "0-0041": ("VDD_IN", "VDD_SYS_CPU", "VDD_SYS_DDR")},
+    "TX2": {
+        "0-0040": ("VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_4V0_WIFI"),
+        "0-0041": ("VDD_IN", "VDD_SYS_CPU", "VDD_SYS_DDR"),
+    },
     "Nano": {"6-0040": ("POM_5V_IN", "POM_5V_GPU", "POM_5V_CPU")},
     "Xavier NX (JetPack 4)": {"7-0040": ("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")},
 }

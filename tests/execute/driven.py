@@ -1,20 +1,20 @@
 """A driver for test_cluster.py: `python driven.py ADDRESS LEDGER "[(name, content), …]" [WAIT_SECONDS [DATA_SAMPLES]]`.
 
-Prints what its watch is told, one line each. Exit status 2 and the message on stderr for bad input, as the command line has it.
+Prints what its observer is told, one line each. Exit status 2 and the message on stderr for bad input, as the command line has it.
 """
 
 import ast
 import sys
 from pathlib import Path
 
-from stubs import Told, behave, make_job, make_recordings
+from stubs import RecordingObserver, behave, make_job, make_recordings
 
 from harness.errors import InputError
 from harness.execute.ray_tune import RayExecutor
 from harness.ledger import Ledger
 
 
-class Loud(Told):
+class Loud(RecordingObserver):
     def started(self, job, where):
         print("started", job.content["name"], where, flush=True)
 

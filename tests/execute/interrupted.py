@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from stubs import DATA, Told, behave, make_job
+from stubs import DATA, RecordingObserver, behave, make_job
 
 from harness.execute.ray_tune import RayExecutor
 from harness.ledger import Ledger
 
 
-class Loud(Told):
+class Loud(RecordingObserver):
     def finished(self, job, record):
         print(record["status"], flush=True)
 

@@ -32,7 +32,11 @@ class OwnCluster:
             self._port = server.getsockname()[1]
         self.address = f"127.0.0.1:{self._port}"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH") and name != "RAY_ADDRESS"},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("RAY_AUTH") and name != "RAY_ADDRESS"
+            },
             "HOME": str(self.folder),
             "RAY_TMPDIR": str(self.folder),
             "RAY_AUTH_MODE": "token",
@@ -43,7 +47,9 @@ class OwnCluster:
         }
 
     def head(self, cpus: int, *options: str) -> None:
-        self.start("head", ["--head", f"--port={self._port}", "--include-dashboard=false", f"--num-cpus={cpus}", *options])
+        self.start(
+            "head", ["--head", f"--port={self._port}", "--include-dashboard=false", f"--num-cpus={cpus}", *options]
+        )
         end = time.monotonic() + START_SECONDS
         while "Ray runtime started" not in self.log("head"):
             assert time.monotonic() < end, self.log("head")
@@ -51,11 +57,22 @@ class OwnCluster:
 
     def node(self, name: str, cpus: int, *options: str, before: Sequence[str] = (), **variables: str) -> None:
         """Start a node that joins by itself. before: a command that runs `ray start` as its last arguments."""
-        arguments = [f"--address={self.address}", f"--num-cpus={cpus}", f"--node-name={name}", "--dashboard-agent-listen-port=0", *options]
+        arguments = [
+            f"--address={self.address}",
+            f"--num-cpus={cpus}",
+            f"--node-name={name}",
+            "--dashboard-agent-listen-port=0",
+            *options,
+        ]
         self.start(name, arguments, before, **variables)
 
     def start(self, name: str, arguments: Sequence[str], before: Sequence[str] = (), **variables: str) -> None:
-        again = ["sh", "-c", 'until "$@"; do sleep 1; done', "sh"]  # on a busy machine Ray gives up on its own node after 30 s
+        again = [
+            "sh",
+            "-c",
+            'until "$@"; do sleep 1; done',
+            "sh",
+        ]  # on a busy machine Ray gives up on its own node after 30 s
         command = [*before, *again, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *arguments]
         place = self.folder / f"cwd-{name}"
         place.mkdir()
@@ -71,7 +88,9 @@ class OwnCluster:
         for pid in _with(f"{MARK}={self._mark}", f"{MARK}_NODE={name}"):
             _kill(pid)
 
-    def driver(self, ledger: Path, jobs: Sequence[tuple[str, dict[str, Any]]], *options: str, **variables: str) -> subprocess.Popen[str]:
+    def driver(
+        self, ledger: Path, jobs: Sequence[tuple[str, dict[str, Any]]], *options: str, **variables: str
+    ) -> subprocess.Popen[str]:
         """`python driven.py` on this cluster; see there."""
         command = [sys.executable, str(HERE / "driven.py"), self.address, str(ledger), repr(list(jobs)), *options]
         environment = {**self.environment, **variables}
@@ -88,7 +107,9 @@ def _with(*variables: str) -> list[int]:
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and {name.encode() for name in variables} <= set((folder / "environ").read_bytes().split(b"\0")):
+            if folder.name.isdigit() and {name.encode() for name in variables} <= set(
+                (folder / "environ").read_bytes().split(b"\0")
+            ):
                 found.append(int(folder.name))
         except OSError:  # ended meanwhile, or another user's
             continue

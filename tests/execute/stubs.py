@@ -21,7 +21,7 @@ from harness.keys import content_key
 from harness.ledger import Record
 from harness.method import Progress
 
-Doing = Generator[Progress, None, Outcome]
+JobGenerator = Generator[Progress, None, Outcome]
 
 
 def make_recordings(n_samples: int = 64, fingerprint: str = "feed" * 5) -> Recordings:
@@ -42,7 +42,13 @@ DATA = {RECORDINGS.fingerprint: RECORDINGS}
 
 
 def make_job(name: str, *needs: Job, threads: int = 1, **content: Any) -> Job:
-    content = {"name": name, "threads": threads, "settings": {"epochs": 5}, "needs": [need.key for need in needs], **content}
+    content = {
+        "name": name,
+        "threads": threads,
+        "settings": {"epochs": 5},
+        "needs": [need.key for need in needs],
+        **content,
+    }
     return Job(
         key=content_key(content),
         kind="train" if needs else "pretrain",
@@ -58,8 +64,8 @@ def outcome(result: dict[str, Any], artefact: bytes = b"") -> Outcome:
     return Outcome(result, {"artefact.bin": artefact}, {"pid": os.getpid()}, "2030-01-01T00:00:00.000+00:00", 0.1)
 
 
-class Told:
-    """A watch that remembers."""
+class RecordingObserver:
+    """A observer that remembers."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
@@ -84,7 +90,7 @@ class Told:
         self.notes.append(text)
 
 
-def learn(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
+def learn(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
     """A small training with random numbers: its bits depend on the seed, the data, the inputs and the thread count."""
     torch.set_num_threads(job.threads)
     torch.manual_seed(int(job.key[:8], 16))
@@ -92,7 +98,9 @@ def learn(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
     y = torch.tensor(recordings.label[job.indices["train"]])
     model = torch.nn.Sequential(torch.nn.Linear(120, 256), torch.nn.Dropout(), torch.nn.ReLU(), torch.nn.Linear(256, 4))
     for key in job.needs:
-        model[0].weight.data += torch.frombuffer(bytearray(inputs[key]["artefact.bin"]), dtype=torch.float32).view(256, 120)
+        model[0].weight.data += torch.frombuffer(bytearray(inputs[key]["artefact.bin"]), dtype=torch.float32).view(
+            256, 120
+        )
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     for epoch in range(1, job.epochs + 1):
         loss = torch.nn.functional.cross_entropy(model(x), y)
@@ -100,10 +108,12 @@ def learn(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
         loss.backward()
         optimiser.step()
         yield Progress(epoch, job.epochs, loss.item())
-    return outcome({"loss": loss.item(), "threads": torch.get_num_threads()}, model[0].weight.detach().numpy().tobytes())
+    return outcome(
+        {"loss": loss.item(), "threads": torch.get_num_threads()}, model[0].weight.detach().numpy().tobytes()
+    )
 
 
-def behave(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
+def behave(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
     """Does what the job's name says."""
     yield Progress(1, 2, 0.0)
     match job.content["name"]:
@@ -131,12 +141,16 @@ def behave(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
             np.zeros(2**58, dtype=np.uint8)
         case "look":
             there = [Path(path).exists() for path in job.content["paths"]]
-            return outcome({"host": platform.node(), "cwd": os.getcwd(), "there": there, "code": str(Path(keys.__file__))}, b"x")
+            return outcome(
+                {"host": platform.node(), "cwd": os.getcwd(), "there": there, "code": str(Path(keys.__file__))}, b"x"
+            )
     types = sorted({type(data).__name__ for artefacts in inputs.values() for data in artefacts.values()})
-    return outcome({"inputs": {key: sorted(artefacts) for key, artefacts in inputs.items()}, "types": types}, b"x" * 1000)
+    return outcome(
+        {"inputs": {key: sorted(artefacts) for key, artefacts in inputs.items()}, "types": types}, b"x" * 1000
+    )
 
 
-def together(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
+def together(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
     """Shared by ``job.workers``: the ranks are summed in every epoch; in epoch 3 the last one dies, where content says so, once."""
     from torch import distributed as dist
 

@@ -52,7 +52,9 @@ def records(folder: Path) -> dict[str, Record]:
 def test_another_token_is_one_message(cluster: OwnCluster, tmp_path: Path):
     _, errors = ended(cluster.driver(tmp_path, [("good", {})], RAY_AUTH_TOKEN="another" * 4), status=1)
     message = errors.strip().splitlines()[-1]
-    assert f"the Ray cluster at {cluster.address} wants its token, and ours is another: copy ~/.ray/auth_token" in message
+    assert (
+        f"the Ray cluster at {cluster.address} wants its token, and ours is another: copy ~/.ray/auth_token" in message
+    )
     assert "Traceback" not in errors
     assert not list(tmp_path.iterdir())
 
@@ -82,7 +84,10 @@ def test_a_node_that_joins_late_is_waited_for_and_one_that_dies_is_done_without(
     rest, _ = ended(driver)
     assert any("a worker died in pretrain until" in line for line in heard + rest)
     found = records(tmp_path / "run")
-    assert {name: record["status"] for name, record in found.items()} == {"wide": "done", **{f"until{i}": "done" for i in range(3)}}
+    assert {name: record["status"] for name, record in found.items()} == {
+        "wide": "done",
+        **{f"until{i}": "done" for i in range(3)},
+    }
 
 
 def test_memory_that_is_not_there(cluster: OwnCluster, tmp_path: Path):
@@ -110,7 +115,16 @@ def test_two_nodes_without_a_disk_in_common(cluster: OwnCluster, tmp_path: Path)
     ledger, site = tmp_path / "ledger", cluster.folder / "site"
     hidden = [tmp_path, REPOSITORY, cluster.folder / "ray"]
     hide = 'hostname far; for d in $HIDDEN; do mount -t tmpfs none $d || exit 1; done; exec "$@"'
-    before = ["unshare", "--mount", "--uts", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c", hide, "sh"]
+    before = [
+        "unshare",
+        "--mount",
+        "--uts",
+        *([] if os.geteuid() == 0 else ["--map-root-user"]),
+        "sh",
+        "-c",
+        hide,
+        "sh",
+    ]
     if subprocess.run([*before, "true"], env={**os.environ, "HIDDEN": str(tmp_path)}, check=False).returncode:
         pytest.skip("no mount namespaces here")
     for package in ("harness", "baselines", "reports"):
@@ -119,7 +133,9 @@ def test_two_nodes_without_a_disk_in_common(cluster: OwnCluster, tmp_path: Path)
     cluster.node("far", 2, before=before, HIDDEN=" ".join(map(str, hidden)), PYTHONPATH=str(site))
     try:
         paths = [str(ledger), str(REPOSITORY / "harness")]
-        jobs = [("look", {"i": i, "paths": paths, "threads": 2}) for i in range(2)]  # the head has one core: they run far
+        jobs = [
+            ("look", {"i": i, "paths": paths, "threads": 2}) for i in range(2)
+        ]  # the head has one core: they run far
         end = time.monotonic() + START_SECONDS
         while "Ray runtime started" not in cluster.log("far"):
             assert time.monotonic() < end, cluster.log("far")

@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from stubs import DATA, Told, behave, learn, make_job
+from stubs import DATA, RecordingObserver, behave, learn, make_job
 
 from harness.execute.inline import InlineExecutor
 from harness.jobs import Job
 from harness.ledger import Ledger
 
 
-def run(jobs: list[Job], ledger: Ledger, perform=behave) -> Told:
-    watch = Told()
-    InlineExecutor(perform).run(jobs, DATA, ledger, watch)
-    return watch
+def run(jobs: list[Job], ledger: Ledger, perform=behave) -> RecordingObserver:
+    observer = RecordingObserver()
+    InlineExecutor(perform).run(jobs, DATA, ledger, observer)
+    return observer
 
 
 def test_jobs_run_after_those_they_need_and_get_their_artefacts_as_bytes(tmp_path: Path):
     ledger = Ledger(tmp_path)
     first, other = make_job("first"), make_job("other")
     second = make_job("second", first, other)
-    watch = run([second, other, first], ledger)
-    assert [key for event, key in watch.events if event == "done"] == [other.key, first.key, second.key]
-    assert [event for event, key in watch.events if key == first.key] == ["started", "progressed", "done"]
+    observer = run([second, other, first], ledger)
+    assert [key for event, key in observer.events if event == "done"] == [other.key, first.key, second.key]
+    assert [event for event, key in observer.events if key == first.key] == ["started", "progressed", "done"]
     result = ledger.record(second.key)["result"]
     assert result == {"inputs": {first.key: ["artefact.bin"], other.key: ["artefact.bin"]}, "types": ["bytes"]}
 
@@ -43,7 +43,7 @@ def test_a_failure_takes_only_its_dependants_with_it(tmp_path: Path):
     bad, good = make_job("raise"), make_job("good")
     child, both = make_job("child", bad), make_job("both", good, bad)
     grandchild = make_job("grandchild", child, both)
-    watch = run([bad, good, child, both, grandchild], ledger)
+    observer = run([bad, good, child, both, grandchild], ledger)
     assert {key: ledger.record(key)["status"] for key in (bad.key, good.key)} == {bad.key: "failed", good.key: "done"}
     error = ledger.record(bad.key)["error"]
     assert (error["type"], error["message"]) == ("ValueError", "no such luck")
@@ -53,7 +53,7 @@ def test_a_failure_takes_only_its_dependants_with_it(tmp_path: Path):
         assert record["status"] == "failed"
         assert record["attempts"] == 1
         assert record["error"]["message"].startswith(f"needs {need.title} ({need.key}), which failed: ")
-        assert ("started", job.key) not in watch.events
+        assert ("started", job.key) not in observer.events
 
 
 def test_a_job_whose_inputs_are_damaged_fails_and_says_so(tmp_path: Path):

@@ -89,8 +89,8 @@ def test_a_node_with_other_versions_or_without_the_package(monkeypatch: pytest.M
     pytest.importorskip("ray")
     from harness.execute import cluster
 
-    look = cluster._probe()
-    here = look(["harness.execute.work"], "/")
+    probe = cluster._probe()
+    here = probe(["harness.execute.perform_job"], "/")
     assert cluster._faults(here, store_bytes=2**30, data_bytes=2**20) == []
     older = {**here, "versions": {**here["versions"], "Ray": "2.1.0", "Python": "3.9.1"}}
     faults = cluster._faults(older, 2**30, 2**20)
@@ -99,9 +99,11 @@ def test_a_node_with_other_versions_or_without_the_package(monkeypatch: pytest.M
     ours = here["versions"]["Python"]
     near = {**here, "versions": {"Python": ".".join([*ours.split(".")[:2], "99"])}}
     assert cluster._faults(near, 2**30, 2**20) == []
-    (fault,) = cluster._faults(look(["no_such_plugin"], "/"), 2**30, 2**20)
+    (fault,) = cluster._faults(probe(["no_such_plugin"], "/"), 2**30, 2**20)
     assert fault.startswith("no_such_plugin can't be imported there (ModuleNotFoundError")
-    (fault,) = cluster._faults({"versions": {}, "lacking": {"harness": "x", "harness.execute.work": "x"}, "disk": 1, "free": 1}, 9, 9)
+    (fault,) = cluster._faults(
+        {"versions": {}, "lacking": {"harness": "x", "harness.execute.perform_job": "x"}, "disk": 1, "free": 1}, 9, 9
+    )
     assert fault.startswith("the harness is not installed there (x): pip install cosmo-harness==")
     (fault,) = cluster._faults({**here, "disk": 2**30, "free": 2**25}, 2**30, 2**31)
     assert fault.startswith("the data take 2048 MiB")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stubs import DATA, Told, behave, learn, make_job, make_recordings
+from stubs import DATA, RecordingObserver, behave, learn, make_job, make_recordings
 
 from harness.errors import InputError
 from harness.execute.inline import InlineExecutor
@@ -21,10 +21,10 @@ from harness.ledger import Ledger
 pytestmark = pytest.mark.ray
 
 
-def run(jobs: list[Job], ledger: Ledger, perform=behave, **options: Any) -> Told:
-    watch = Told()
-    RayExecutor(perform=perform, **options).run(jobs, DATA, ledger, watch)
-    return watch
+def run(jobs: list[Job], ledger: Ledger, perform=behave, **options: Any) -> RecordingObserver:
+    observer = RecordingObserver()
+    RayExecutor(perform=perform, **options).run(jobs, DATA, ledger, observer)
+    return observer
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -33,8 +33,8 @@ def test_the_same_bits_as_inline(tmp_path: Path):
     leaves = [make_job("leaf", root, i=i) for root in roots for i in range(2)]
     jobs = [*roots, *leaves, make_job("leaf", *roots, threads=2)]
     inline, on_ray = Ledger(tmp_path / "inline"), Ledger(tmp_path / "ray")
-    InlineExecutor(learn).run(jobs, DATA, inline, Told())
-    watch = run(jobs, on_ray, learn)
+    InlineExecutor(learn).run(jobs, DATA, inline, RecordingObserver())
+    observer = run(jobs, on_ray, learn)
     for job in jobs:
         here, there = inline.record(job.key), on_ray.record(job.key)
         assert here["status"] == there["status"] == "done"
@@ -43,15 +43,17 @@ def test_the_same_bits_as_inline(tmp_path: Path):
             del record["environment"], record["written_at"]
         assert here == there  # artefacts by their hashes
     for job in jobs:
-        done_at = watch.events.index(("done", job.key))
-        assert watch.events.index(("started", job.key)) < done_at
-        assert all(watch.events.index(("done", need)) < watch.events.index(("started", job.key)) for need in job.needs)
-    assert watch.places == {os.uname().nodename}
+        done_at = observer.events.index(("done", job.key))
+        assert observer.events.index(("started", job.key)) < done_at
+        assert all(
+            observer.events.index(("done", need)) < observer.events.index(("started", job.key)) for need in job.needs
+        )
+    assert observer.places == {os.uname().nodename}
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_no_trial_waits_for_the_stage_1_of_another(tmp_path: Path):
-    class Signalling(Told):
+    class Signalling(RecordingObserver):
         def finished(self, job: Job, record: dict[str, Any]) -> None:
             super().finished(job, record)
             if {("done", leaf.key) for leaf in leaves} <= set(self.events):
@@ -59,9 +61,13 @@ def test_no_trial_waits_for_the_stage_1_of_another(tmp_path: Path):
 
     slow, quick = make_job("until", file=str(tmp_path / "leaves-are-done")), make_job("quick")
     leaves = [make_job("leaf", quick, i=i) for i in range(2)]
-    watch = Signalling()
-    RayExecutor(perform=behave).run([slow, quick, *leaves, make_job("leaf", slow)], DATA, Ledger(tmp_path / "run"), watch)
-    assert [event for event, _ in watch.events].count("done") == 5  # had a leaf waited for the slow one, it would still wait
+    observer = Signalling()
+    RayExecutor(perform=behave).run(
+        [slow, quick, *leaves, make_job("leaf", slow)], DATA, Ledger(tmp_path / "run"), observer
+    )
+    assert [event for event, _ in observer.events].count(
+        "done"
+    ) == 5  # had a leaf waited for the slow one, it would still wait
 
 
 def test_what_ray_start_left_behind_is_not_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -89,31 +95,34 @@ def test_failures_and_dead_workers(tmp_path: Path):
     ledger = Ledger(tmp_path / "run")
     bad, dead, once = make_job("raise"), make_job("die"), make_job("die-once", scar=str(tmp_path / "scar"))
     jobs = [bad, dead, once, make_job("child", bad), make_job("child", dead), make_job("child", once), make_job("good")]
-    watch = run(jobs, ledger)
+    observer = run(jobs, ledger)
     statuses = [ledger.record(job.key)["status"] for job in jobs]
     assert statuses == ["failed", "failed", "done", "failed", "failed", "done", "done"]
     errors = [ledger.record(job.key).get("error", {}) for job in jobs]
     assert (errors[0]["type"], errors[0]["message"]) == ("ValueError", "no such luck")
     assert 'raise ValueError("no such luck")' in errors[0]["traceback"]
-    assert (errors[1]["type"], errors[1]["message"]) == ("WorkerDied", "its worker process died 2 times (killed, or out of memory?)")
+    assert (errors[1]["type"], errors[1]["message"]) == (
+        "WorkerDied",
+        "its worker process died 2 times (killed, or out of memory?)",
+    )
     assert "died" in errors[1]["traceback"]
     assert errors[3]["message"] == f"needs {bad.title} ({bad.key}), which failed: no such luck"
-    assert sorted(watch.notes) == sorted(f"a worker died in {job.title}; it is tried again" for job in (dead, once))
+    assert sorted(observer.notes) == sorted(f"a worker died in {job.title}; it is tried again" for job in (dead, once))
     assert ledger.record(jobs[5].key)["result"]["types"] == ["bytes"]
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_one_at_a_time_recordings_without_a_copy_progress_while_running(tmp_path: Path):
-    ledger, watch = Ledger(tmp_path), Told()
+    ledger, observer = Ledger(tmp_path), RecordingObserver()
     data = {"feed" * 5: make_recordings(n_samples=20_000)}  # too large for Ray to send it in a message
     peeks, sleeper = [make_job("peek", i=i) for i in range(6)], make_job("sleep", seconds=2)
-    RayExecutor(perform=behave, max_concurrent=1).run([*peeks, sleeper], data, ledger, watch)
+    RayExecutor(perform=behave, max_concurrent=1).run([*peeks, sleeper], data, ledger, observer)
     assert [record.get("error") for record in ledger.records()] == [None] * 7
-    assert [event for event, _ in watch.events if event != "progressed"] == ["started", "done"] * 7
+    assert [event for event, _ in observer.events if event != "progressed"] == ["started", "done"] * 7
     results = [ledger.record(job.key)["result"] for job in peeks]
     assert all(result["in_store"] for result in results)
     assert len({(result["pid"], result["at"]) for result in results}) == 1  # read once by the one worker
-    assert 2 <= watch.events.count(("progressed", sleeper.key)) <= 5
+    assert 2 <= observer.events.count(("progressed", sleeper.key)) <= 5
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -129,19 +138,19 @@ def test_an_error_of_the_ledger_ends_the_run(tmp_path: Path):
 
 @pytest.mark.usefixtures("local_ray")
 def test_ctrl_c_leaves_a_ray_that_was_there_before_free_of_workers(tmp_path: Path):
-    class Interrupting(Told):
+    class Interrupting(RecordingObserver):
         def progressed(self, *_: Any) -> None:
             if ("done", jobs[0].key) in self.events and not self.notes:
                 os.kill(os.getpid(), signal.SIGINT)
 
     import ray
 
-    ledger, watch = Ledger(tmp_path), Interrupting()
+    ledger, observer = Ledger(tmp_path), Interrupting()
     before = signal.getsignal(signal.SIGINT)
     jobs = [make_job("quick"), *(make_job("sleep", seconds=60, i=i) for i in range(3))]
     with pytest.raises(KeyboardInterrupt):
-        RayExecutor(perform=behave).run(jobs, DATA, ledger, watch)
-    assert watch.notes == ["stopping the workers; Ctrl-C again to stop at once"]
+        RayExecutor(perform=behave).run(jobs, DATA, ledger, observer)
+    assert observer.notes == ["stopping the workers; Ctrl-C again to stop at once"]
     assert [record["key"] for record in ledger.records()] == [jobs[0].key]
     assert signal.getsignal(signal.SIGINT) is before
     deadline = time.monotonic() + 20
@@ -183,7 +192,9 @@ def test_without_ray_the_message_says_what_to_do(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(tmp_path: Path, own_home: dict[str, str], number: signal.Signals):
+def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(
+    tmp_path: Path, own_home: dict[str, str], number: signal.Signals
+):
     pytest.importorskip("ray")
     temporary = tmp_path / "tmp"
     temporary.mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stubs import DATA, Told, behave, make_job, together
+from stubs import DATA, RecordingObserver, behave, make_job, together
 
 from harness.errors import InputError
 from harness.execute.inline import InlineExecutor
@@ -20,8 +20,8 @@ def shared(name: str, **content: object):  # type: ignore[no-untyped-def]
 
 
 def test_two_workers_of_one_group(tmp_path: Path) -> None:
-    job, ledger, watch = shared("root"), Ledger(tmp_path), Told()
-    RayExecutor(perform=together).run([job], DATA, ledger, watch)
+    job, ledger, observer = shared("root"), Ledger(tmp_path), RecordingObserver()
+    RayExecutor(perform=together).run([job], DATA, ledger, observer)
     record = ledger.record(job.key)
     assert record is not None
     assert record["status"] == "done", record["error"]
@@ -32,7 +32,7 @@ def test_two_workers_of_one_group(tmp_path: Path) -> None:
 
 def test_all_go_on_from_the_last_checkpoint_when_one_dies(tmp_path: Path) -> None:
     job, ledger = shared("root", dies=str(tmp_path / "once")), Ledger(tmp_path / "run")
-    RayExecutor(perform=together, retries=1).run([job], DATA, ledger, Told())
+    RayExecutor(perform=together, retries=1).run([job], DATA, ledger, RecordingObserver())
     record = ledger.record(job.key)
     assert record is not None
     assert record["status"] == "done", record["error"]
@@ -42,21 +42,21 @@ def test_all_go_on_from_the_last_checkpoint_when_one_dies(tmp_path: Path) -> Non
 
 def test_an_error_of_one_is_the_jobs(tmp_path: Path) -> None:
     job, alone, ledger = shared("root", raises=True), make_job("root"), Ledger(tmp_path)
-    RayExecutor(perform=together, retries=0).run([job], DATA, ledger, Told())
+    RayExecutor(perform=together, retries=0).run([job], DATA, ledger, RecordingObserver())
     record = ledger.record(job.key)
     assert record is not None
     assert record["status"] == "failed"
     assert ledger.checkpoint(job.key) == b"2"  # from which it goes on when it is run again
-    RayExecutor(perform=behave).run([alone], DATA, ledger, Told())
+    RayExecutor(perform=behave).run([alone], DATA, ledger, RecordingObserver())
     assert (ledger.record(alone.key) or {})["status"] == "done"  # nothing is left reserved
 
 
 def test_without_ray_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"stage1\.workers: 2 needs Ray"):
-        InlineExecutor(together).run([shared("root")], DATA, Ledger(tmp_path), Told())
+        InlineExecutor(together).run([shared("root")], DATA, Ledger(tmp_path), RecordingObserver())
 
 
 def test_more_workers_than_fit_are_refused(tmp_path: Path) -> None:
     job = make_job("root", settings={"epochs": 5, "workers": 3})
     with pytest.raises(InputError, match=r"needs 3 × \(1 CPUs\)"):
-        RayExecutor(perform=together).run([job], DATA, Ledger(tmp_path), Told())
+        RayExecutor(perform=together).run([job], DATA, Ledger(tmp_path), RecordingObserver())

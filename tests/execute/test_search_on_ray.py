@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from stubs import DATA, Doing, Told, make_job, outcome
+from stubs import DATA, JobGenerator, RecordingObserver, make_job, outcome
 
 from harness.driver import Driver
 from harness.execute.base import EarlyStopping
@@ -39,22 +39,30 @@ search:
 """
 
 
-def look(job: Job, recordings: Any, inputs: Inputs) -> Doing:
+def look(job: Job, recordings: Any, inputs: Inputs) -> JobGenerator:
     """Is as good as the job's content says, and looks after each epoch."""
     good = job.content["good"]
     for epoch in range(1, EPOCHS + 1):
         yield Progress(epoch, EPOCHS, 0.0, validation_accuracy=good)
-    return outcome({"epochs_evaluated": list(range(1, EPOCHS + 1)), "curves": {"validation": {"accuracy": [good] * EPOCHS}}})
+    return outcome(
+        {"epochs_evaluated": list(range(1, EPOCHS + 1)), "curves": {"validation": {"accuracy": [good] * EPOCHS}}}
+    )
 
 
 def rivals(name: str, *goods: float) -> list[Job]:
     return [make_job(name, good=good, i=i, settings={"epochs": EPOCHS}) for i, good in enumerate(goods)]
 
 
-def run(jobs: list[Job], ledger: Ledger, searches: list[list[Job]], watch: Told | None = None) -> list[Record]:
-    stopping = EarlyStopping(tuple(tuple(job.key for job in search) for search in searches), grace_period=2, reduction_factor=2)
+def run(
+    jobs: list[Job], ledger: Ledger, searches: list[list[Job]], observer: RecordingObserver | None = None
+) -> list[Record]:
+    stopping = EarlyStopping(
+        tuple(tuple(job.key for job in search) for search in searches), grace_period=2, reduction_factor=2
+    )
     todo = [job for job in jobs if (record := ledger.record(job.key)) is None or record["status"] == "failed"]
-    RayExecutor(perform=look, max_concurrent=1, stopping=stopping).run(todo, DATA, ledger, watch or Told())
+    RayExecutor(perform=look, max_concurrent=1, stopping=stopping).run(
+        todo, DATA, ledger, observer or RecordingObserver()
+    )
     return [ledger.record(job.key) for job in jobs]
 
 
@@ -63,7 +71,10 @@ def test_each_search_is_compared_with_itself_and_other_jobs_run_to_their_end(tmp
     ledger = Ledger(tmp_path)
     records = run([*high, *low, *others], ledger, [high, low])
     assert [record["status"] for record in records] == ["done", "stopped", "done", "done", "stopped", "done", "done"]
-    assert records[1]["result"] == {"epochs_evaluated": [1, 2], "curves": {"validation": {"accuracy": [0.5, 0.5]}}}  # at the first rung
+    assert records[1]["result"] == {
+        "epochs_evaluated": [1, 2],
+        "curves": {"validation": {"accuracy": [0.5, 0.5]}},
+    }  # at the first rung
     assert "artefacts" not in records[1]
     assert not ledger.is_done(high[1].key)
 
@@ -71,13 +82,13 @@ def test_each_search_is_compared_with_itself_and_other_jobs_run_to_their_end(tmp
 def test_a_stopped_job_is_run_whole_where_nothing_stops_it(tmp_path: Path) -> None:
     ledger, jobs = Ledger(tmp_path), rivals("high", 0.9, 0.5)
     assert [record["status"] for record in run(jobs, ledger, [jobs])] == ["done", "stopped"]
-    RayExecutor(perform=look).run([jobs[1]], DATA, ledger, Told())
+    RayExecutor(perform=look).run([jobs[1]], DATA, ledger, RecordingObserver())
     assert ledger.is_done(jobs[1].key)
     assert ledger.record(jobs[1].key)["attempts"] == 2
 
 
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
-    class Interrupting(Told):
+    class Interrupting(RecordingObserver):
         def finished(self, job: Job, record: Record) -> None:
             super().finished(job, record)
             if len(self.events) > 0 and [event for event, _ in self.events].count("done") == 2:
@@ -91,7 +102,11 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path: Path) -> 
     before = {record["key"]: record for record in ledger.records()}
     assert len(before) == 2
     records = run(jobs, ledger, [jobs])
-    assert [record["status"] for record in records] == [record["status"] for record in whole] == ["done", "done", "done", "stopped", "done"]
+    assert (
+        [record["status"] for record in records]
+        == [record["status"] for record in whole]
+        == ["done", "done", "done", "stopped", "done"]
+    )
     assert all(record == before.get(record["key"], record) for record in records)
 
 
@@ -106,7 +121,9 @@ def test_a_study_searches_with_asha(tmp_path: Path) -> None:
     assert first.run(inline=False, address=None) == 0
     search = first.ledger.plan()["search"]
     (tuning,) = search["tunings"]
-    by_status = {status: [one for one in tuning["candidates"] if one["status"] == status] for status in ("done", "stopped")}
+    by_status = {
+        status: [one for one in tuning["candidates"] if one["status"] == status] for status in ("done", "stopped")
+    }
     assert len(by_status["done"]) + len(by_status["stopped"]) == 6
     assert all(one["epoch"] == 8 for one in by_status["done"])
     for one in by_status["stopped"]:

@@ -43,8 +43,14 @@ def test_equals_the_plain_formula(shape: tuple[int, int, int], temperature: floa
 
 @settings(max_examples=30, deadline=None)
 @given(shapes, st.floats(0.005, 1.0), st.integers(0, 2**31), st.sampled_from([torch.float32, torch.bfloat16]))
-def test_low_precision_does_not_overflow(shape: tuple[int, int, int], temperature: float, seed: int, dtype: torch.dtype) -> None:
-    views = normalize(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)), dim=2).to(dtype).requires_grad_()
+def test_low_precision_does_not_overflow(
+    shape: tuple[int, int, int], temperature: float, seed: int, dtype: torch.dtype
+) -> None:
+    views = (
+        normalize(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)), dim=2)
+        .to(dtype)
+        .requires_grad_()
+    )
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         loss = same_sample_loss(views, temperature)
     loss.backward()

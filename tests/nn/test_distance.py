@@ -26,7 +26,9 @@ def test_a_plane_keeps_the_distances_of_what_lies_in_one() -> None:
     assert plane.shape == (6, 2, 2)
     distance = modal_distance([torch.from_numpy(lengths * flat)[:, m] for m in (0, 1)])
     squared = np.sum((plane[:, 0] - plane[:, 1]) ** 2, axis=1)
-    np.testing.assert_allclose(squared / 2, distance.numpy(), atol=1e-5)  # of vectors of length 1: |a − b|² = 2 (1 − cos)
+    np.testing.assert_allclose(
+        squared / 2, distance.numpy(), atol=1e-5
+    )  # of vectors of length 1: |a − b|² = 2 (1 − cos)
 
 
 def test_a_plane_is_the_same_each_time_and_needs_three_features() -> None:

@@ -52,7 +52,9 @@ def make(
         "title": "Accuracy against the share of labelled data",
         "question": "How much do few labels cost each method?",
         "select": "last",
-        "sweep": {dataset: {option: list(values) for option, values in options.items()} for dataset, options in sweep.items()},
+        "sweep": {
+            dataset: {option: list(values) for option, values in options.items()} for dataset, options in sweep.items()
+        },
         "methods": list(methods),
         "titles": {method: METHODS[method][0] for method in methods if method in METHODS},
         "seeds": list(range(seeds)),

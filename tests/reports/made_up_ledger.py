@@ -18,7 +18,14 @@ CLASSES = ("walk", "run", "sit", "jump", "wave")
 MODALITIES = ("acc", "gyro")
 TITLES = {"deepsense": "DeepSense", "cmc": "CMC", "cosmo": "Cosmo"}
 SKILL = {"deepsense": 0.45, "cmc": 0.6, "cosmo": 0.7}
-PLACE = {"host": "made-up", "machine": "x86_64", "processor": "none", "device": "cpu", "python": "3.11.7", "torch": "2.9.0"}
+PLACE = {
+    "host": "made-up",
+    "machine": "x86_64",
+    "processor": "none",
+    "device": "cpu",
+    "python": "3.11.7",
+    "torch": "2.9.0",
+}
 Fate = Callable[[Mapping[str, Any]], str]
 
 
@@ -52,7 +59,13 @@ def write_ledger(
                 **{name: about[name] for name in ("dataset", "method", "seed", "point")},
                 "key": job.key,
                 "stage1_key": stage1,
-                "counts": {"train": 50, "labelled": 5, "unlabelled": 50 if stage1 else 0, "test": len(truth), "validation": 0},
+                "counts": {
+                    "train": 50,
+                    "labelled": 5,
+                    "unlabelled": 50 if stage1 else 0,
+                    "test": len(truth),
+                    "validation": 0,
+                },
             }
         )
         what = fate({**about, **point})
@@ -64,25 +77,42 @@ def write_ledger(
     return ledger
 
 
-def _stage1(ledger: Ledger, jobs: dict[str, Job], dataset: str, method: str, seed: int, random: np.random.Generator) -> str:
+def _stage1(
+    ledger: Ledger, jobs: dict[str, Job], dataset: str, method: str, seed: int, random: np.random.Generator
+) -> str:
     content = {"kind": "pretrain", "method": method, "seed": seed, "threads": 1}
-    job = Job(content_key([dataset, content]), "pretrain", content, {"dataset": dataset, "method": method, "seed": seed}, "f" * 20)
+    job = Job(
+        content_key([dataset, content]),
+        "pretrain",
+        content,
+        {"dataset": dataset, "method": method, "seed": seed},
+        "f" * 20,
+    )
     if job.key not in jobs:
         jobs[job.key] = job
-        quality = {name: {"hopkins": 0.8, "k_opt": 7 + i, "score": 0.4 / (1 + i), "weight": 1 / 2} for i, name in enumerate(MODALITIES)}
+        quality = {
+            name: {"hopkins": 0.8, "k_opt": 7 + i, "score": 0.4 / (1 + i), "weight": 1 / 2}
+            for i, name in enumerate(MODALITIES)
+        }
         result = {
             "loss": [3.0 - 0.1 * i for i in range(10)], "loss_floor": 2.0, "findings": {"quality": quality} if method == "cosmo" else {},
             "train_seconds": 20.0 + seed, "findings_seconds": 1.0, "n_parameters": 1000, "modal_distance": float(random.uniform(0.2, 0.4)),
             "absent": {}, "modal_plane_variance": 0.7,
         }  # fmt: skip
-        artefacts = {"plane.npz": npz_bytes({"modal_plane": random.normal(size=(20, len(MODALITIES), 2)).astype(np.float32)})}
+        artefacts = {
+            "plane.npz": npz_bytes({"modal_plane": random.normal(size=(20, len(MODALITIES), 2)).astype(np.float32)})
+        }
         ledger.write_done(job, Outcome(result, artefacts, PLACE, "2031-01-01T00:00:00Z", 21.0))
     return job.key
 
 
-def _outcome(method: str, seed: int, truth: np.ndarray, n: int, epochs: Sequence[int], random: np.random.Generator) -> Outcome:
+def _outcome(
+    method: str, seed: int, truth: np.ndarray, n: int, epochs: Sequence[int], random: np.random.Generator
+) -> Outcome:
     skill = np.linspace(0.3, 1, len(epochs)) * (SKILL.get(method, 0.5) + random.normal(0, 0.02))
-    looks = np.stack([np.where(random.random(len(truth)) < s, truth, random.integers(n, size=len(truth))) for s in skill]).astype(np.uint16)
+    looks = np.stack(
+        [np.where(random.random(len(truth)) < s, truth, random.integers(n, size=len(truth))) for s in skill]
+    ).astype(np.uint16)
     accuracy = (looks == truth).mean(axis=1).tolist()
     guided = method == "cosmo"
     result = {
@@ -121,5 +151,6 @@ def _write_plan(
         "provenance": {"git": {"commit": "0123456789abcdef", "dirty": True}, "packages": {"torch": "2.9.0"}, "python": "3.11.7", "cpus": 2},
     }  # fmt: skip
     ledger.write_plan(
-        {**asked, **{k: v for k, v in study.items() if k in asked}}, {**plan, **{k: v for k, v in study.items() if k in plan}}
+        {**asked, **{k: v for k, v in study.items() if k in asked}},
+        {**plan, **{k: v for k, v in study.items() if k in plan}},
     )

@@ -40,7 +40,10 @@ def test_pairing_tells_apart_what_overlapping_intervals_would_not() -> None:
 
 def test_what_cannot_be_told_apart_is_said() -> None:
     text = told({"deepsense": [0.2, 0.21, 0.22], "cmc": [0.48, 0.52, 0.47], "cosmo": [0.48, 0.50, 0.52]})
-    assert "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it can't be told apart from CMC" in text
+    assert (
+        "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it can't be told apart from CMC"
+        in text
+    )
     assert "best" not in text
 
 
@@ -56,14 +59,18 @@ def test_one_seed_claims_nothing() -> None:
 
 
 def test_chance_is_told() -> None:
-    assert "not clearly above chance (50.0 %)" in told({"cmc": [0.5, 0.4], "cosmo": [0.6, 0.5]}, chance={"utd-mhad": 0.5})
+    assert "not clearly above chance (50.0 %)" in told(
+        {"cmc": [0.5, 0.4], "cosmo": [0.6, 0.5]}, chance={"utd-mhad": 0.5}
+    )
 
 
 def test_the_sweep_is_summed_up() -> None:
     sweep = {"label_rate": [0.05, 0.1, 0.2]}
     assert "Cosmo has the highest mean at all 3 points" in told({"cmc": [0.3, 0.31], "cosmo": [0.6, 0.61]}, sweep)
     run = make(
-        {"utd-mhad": sweep}, methods=["cmc", "cosmo"], spoil=lambda t: {"accuracy": 0.5 if t["method"] == "cmc" else 3 * t["label_rate"]}
+        {"utd-mhad": sweep},
+        methods=["cmc", "cosmo"],
+        spoil=lambda t: {"accuracy": 0.5 if t["method"] == "cmc" else 3 * t["label_rate"]},
     )
     assert "changes hands: CMC at 5 % and 10 %; Cosmo at 20 %." in " ".join(answer(run, "utd-mhad"))
 
@@ -77,12 +84,18 @@ def test_one_method_is_compared_with_itself() -> None:
     (text,) = answer(run, "utd-mhad")
     assert "its highest mean accuracy at cosmo.lambda 0.8: 49.0 %" in text
     assert "8.0 points less (paired by seed: 8.0 to 8.0)" in text
-    assert answer(make({"utd-mhad": {}}, methods=["cosmo"]), "utd-mhad")[0].startswith("On utd-mhad, Cosmo has a mean accuracy of ")
+    assert answer(make({"utd-mhad": {}}, methods=["cosmo"]), "utd-mhad")[0].startswith(
+        "On utd-mhad, Cosmo has a mean accuracy of "
+    )
 
 
 def test_failed_and_missing_trials_are_told(run: Run) -> None:
     assert "Of the 21 trials behind this, 1 failed." in answer(run, "utd-mhad")[0]
-    lost = make({"utd-mhad": {}}, methods=["cpc", "cmc", "cosmo"], spoil=lambda t: {"status": "failed"} if t["method"] == "cpc" else {})
+    lost = make(
+        {"utd-mhad": {}},
+        methods=["cpc", "cmc", "cosmo"],
+        spoil=lambda t: {"status": "failed"} if t["method"] == "cpc" else {},
+    )
     assert "Of the 9 trials behind this, 3 failed." in answer(lost, "utd-mhad")[0]
 
 
@@ -112,7 +125,8 @@ def test_a_higher_mean_that_is_behind_where_both_have_figures_says_so() -> None:
         {"utd-mhad": {}},
         methods=list(figures),
         spoil=lambda t: (
-            {"accuracy": figures[t["method"]][t["seed"]]} | ({"status": "failed"} if t["method"] == "cmc" and t["seed"] == 2 else {})
+            {"accuracy": figures[t["method"]][t["seed"]]}
+            | ({"status": "failed"} if t["method"] == "cmc" and t["seed"] == 2 else {})
         ),
     )
     text = answer(run, "utd-mhad")[0]

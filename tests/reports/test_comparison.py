@@ -157,9 +157,15 @@ def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_told() -> None:
     run = run_with(4, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, h=0.3, cosmo=0.4, z=0.5)
     blocks = list(comparison_blocks(run, "utd-mhad"))
     assert any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in blocks)
-    few = list(comparison_blocks(run_with(2, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, cosmo=0.4), "utd-mhad"))
+    few = list(
+        comparison_blocks(run_with(2, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, cosmo=0.4), "utd-mhad")
+    )
     assert not any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in few)
-    assert any("can't reject" in block.text or "No critical-difference diagram" in block.text for block in few if isinstance(block, Prose))
+    assert any(
+        "can't reject" in block.text or "No critical-difference diagram" in block.text
+        for block in few
+        if isinstance(block, Prose)
+    )
 
 
 def test_a_failed_trial_leaves_its_pair_out_and_nothing_else() -> None:
@@ -182,7 +188,9 @@ def test_an_ablation_only_names_methods_that_the_option_does_not_concern() -> No
         """DeepSense knows nothing of Cosmo's reading: its trials are one job at every point."""
         return {"key": f"d{trial['seed']}", "accuracy": 0.3, "macro_f1": 0.3} if trial["method"] == "deepsense" else {}
 
-    run = make({"utd-mhad": {"cosmo.reading": ["paper", "authors-code"]}}, methods=("deepsense", "cosmo"), spoil=same_job)
+    run = make(
+        {"utd-mhad": {"cosmo.reading": ["paper", "authors-code"]}}, methods=("deepsense", "cosmo"), spoil=same_job
+    )
     figure, table, prose = ablation_blocks(run, "utd-mhad")
     assert isinstance(figure, Figure)
     assert isinstance(table, Table)

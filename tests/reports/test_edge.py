@@ -31,10 +31,19 @@ def run(measured: bool) -> Run:
     rows = []
     for method, accuracy, seconds in (("deepsense", 0.3, 5.0), ("cosmo", 0.5, 20.0)):
         for seed in range(3):
-            row = dict.fromkeys(COLUMNS) | {"key": f"{method}{seed}", "dataset": "d", "method": method, "seed": seed, "status": "done"}
+            row = dict.fromkeys(COLUMNS) | {
+                "key": f"{method}{seed}",
+                "dataset": "d",
+                "method": method,
+                "seed": seed,
+                "status": "done",
+            }
             row |= {"accuracy": accuracy + seed / 100, "macro_f1": accuracy}
             if measured:
-                row |= {"orin.profile_key": "k" if seed == 0 else None, "orin.stage2_seconds": seconds if seed == 0 else math.nan}
+                row |= {
+                    "orin.profile_key": "k" if seed == 0 else None,
+                    "orin.stage2_seconds": seconds if seed == 0 else math.nan,
+                }
             rows.append(row)
     table = {
         "title": "Training cost on <d>",
@@ -69,7 +78,10 @@ def test_what_was_measured_stands_beside_the_papers_table() -> None:
 def test_latencies_are_drawn_as_far_as_their_number_supports() -> None:
     made = run(measured=True)
     curve = {"dataset": "d", "device": "orin", "runtime": "eager", "precision": "fp32", "batch_size": 1, "n": 12}
-    curves = [{**curve, "method": method, "shares": [0.0, 0.5], "seconds": [0.001, 0.002]} for method in ("deepsense", "cosmo")]
+    curves = [
+        {**curve, "method": method, "shares": [0.0, 0.5], "seconds": [0.001, 0.002]}
+        for method in ("deepsense", "cosmo")
+    ]
     _, figure = drawn(Run(made.trials, {**made.study, "latency": curves}))
     assert figure.title == "Latencies on d, measured on orin (eager fp32, batch 1)"
     assert "cosmo 1 to 2 ms" in figure.alt

@@ -71,7 +71,11 @@ def test_a_method_looks_the_same_everywhere(report: Document) -> None:
 
 
 def test_points_say_what_they_are(report: Document) -> None:
-    tips = [e.attrib["data-tip"] for e in ElementTree.fromstring(page_svg(figures(report)[1])).iter() if "data-tip" in e.attrib]
+    tips = [
+        e.attrib["data-tip"]
+        for e in ElementTree.fromstring(page_svg(figures(report)[1])).iter()
+        if "data-tip" in e.attrib
+    ]
     assert len(tips) == 7 * 4
     assert any(re.fullmatch(r"Cosmo at 5 %: 48\.3 ± \d\.\d \(n = 3\)", tip) for tip in tips)
 
@@ -103,7 +107,10 @@ def test_what_is_no_number_or_one_point_is_not_drawn(values: list[Any]) -> None:
 
 def test_nothing_swept_or_nothing_done_draws_nothing() -> None:
     assert curves(make({"utd-mhad": {}}), ["utd-mhad"]) is None
-    assert curves(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, spoil=lambda t: {"status": "pending"}), ["utd-mhad"]) is None
+    assert (
+        curves(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, spoil=lambda t: {"status": "pending"}), ["utd-mhad"])
+        is None
+    )
 
 
 @pytest.mark.filterwarnings("error")

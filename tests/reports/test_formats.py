@@ -63,7 +63,14 @@ def test_the_same_run_gives_the_same_bytes(form: str) -> None:
 
 @pytest.mark.parametrize("form", list(formats.FORMATS))
 def test_names_of_files_are_safe_whatever_a_study_is_called(form: str) -> None:
-    run = make({"../../etc": {NASTY: [1, 2]}}, methods=["cosmo", NASTY], seeds=2, study="../x/" + NASTY, title=NASTY, titles={NASTY: NASTY})
+    run = make(
+        {"../../etc": {NASTY: [1, 2]}},
+        methods=["cosmo", NASTY],
+        seeds=2,
+        study="../x/" + NASTY,
+        title=NASTY,
+        titles={NASTY: NASTY},
+    )
     for path in formats.files(document(run), form):
         assert re.fullmatch(r"[a-z0-9-]+(/[a-z0-9-]+)?\.[a-z]+", path)
 
@@ -71,15 +78,29 @@ def test_names_of_files_are_safe_whatever_a_study_is_called(form: str) -> None:
 def test_a_pdf_has_title_contents_page_numbers_and_its_words_can_be_found() -> None:
     content = formats.files(document(small()), "pdf")["report.pdf"]
     file, words = pypdfium2.PdfDocument(content), words_of(content)
-    for word in ("Accuracy against the share of labelled data", "Contents", "Provenance", "CMC", f"1 / {len(file)}", "label rate"):
+    for word in (
+        "Accuracy against the share of labelled data",
+        "Contents",
+        "Provenance",
+        "CMC",
+        f"1 / {len(file)}",
+        "label rate",
+    ):
         assert word in words
     assert b"/CreationDate" not in content
-    assert not any(obj.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE for page in file for obj in page.get_objects())  # all is vectors
+    assert not any(
+        obj.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE for page in file for obj in page.get_objects()
+    )  # all is vectors
 
 
 def test_tables_go_on_over_pages_with_their_heads() -> None:
     rows = tuple((Text(f"row {i}"), Text(str(i))) for i in range(150))
-    made = Document("t", "s", (), (Section("a", "a", (Table("Long", "", (Column("Name"), Column("Head of numbers", True)), rows),)),))
+    made = Document(
+        "t",
+        "s",
+        (),
+        (Section("a", "a", (Table("Long", "", (Column("Name"), Column("Head of numbers", True)), rows),)),),
+    )
     file = pypdfium2.PdfDocument(pdf.render(made))
     pages = [page.get_textpage().get_text_range() for page in file]
     assert sum("row" in page for page in pages) >= 3
@@ -137,14 +158,20 @@ def compiles(tex: dict[str, bytes], folder: Path) -> str:
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_bytes(content)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "report.tex"]
-    done = subprocess.run(command, cwd=folder / latex.FOLDER, capture_output=True, text=True, errors="replace", timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=folder / latex.FOLDER, capture_output=True, text=True, errors="replace", timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     return words_of((folder / latex.FOLDER / "report.pdf").read_bytes())
 
 
 def test_latex_compiles_as_it_is_with_its_figures(tmp_path: Path) -> None:
     made = formats.files(document(small()), "latex")
-    assert sum(path.endswith(".pdf") for path in made) == sum(isinstance(block, Figure) for block in document(small()).blocks) > 0
+    assert (
+        sum(path.endswith(".pdf") for path in made)
+        == sum(isinstance(block, Figure) for block in document(small()).blocks)
+        > 0
+    )
     words = compiles(made, tmp_path)
     assert "Methods compared" in words
     assert r"\toprule" in made["report-latex/report.tex"].decode()
@@ -152,7 +179,12 @@ def test_latex_compiles_as_it_is_with_its_figures(tmp_path: Path) -> None:
 
 def test_any_names_make_latex_that_compiles(tmp_path: Path) -> None:
     """Every printable ASCII letter, every Latin and Greek one, and samples of other scripts, in every kind of block at once."""
-    letters = "".join(map(chr, (*range(32, 127), *range(0xA0, 0x250), *range(0x370, 0x400), *range(0x300, 0x310), *range(0x2000, 0x2070))))
+    letters = "".join(
+        map(
+            chr,
+            (*range(32, 127), *range(0xA0, 0x250), *range(0x370, 0x400), *range(0x300, 0x310), *range(0x2000, 0x2070)),
+        )
+    )
     words = [NASTY, letters, "[x]", "*", "\\\\", "a\nb\n\nc", "\u202e\u200b", "$$", "%", "^^M", "a" * 300]
     sections = tuple(replace(one_of_each(word).sections[0], anchor=f"a{i}") for i, word in enumerate(words))
     read = compiles(formats.files(replace(one_of_each(NASTY), sections=sections), "latex"), tmp_path)

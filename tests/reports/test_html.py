@@ -71,7 +71,9 @@ def test_a_page_holds_all_sections_and_its_links_lead_somewhere(report: Document
         "3f9a1c0b7d2e4f55",
     ):
         assert words in page.text
-    assert page.attributes.count(("role", "img")) == len([block for block in report.blocks if isinstance(block, Figure)])
+    assert page.attributes.count(("role", "img")) == len(
+        [block for block in report.blocks if isinstance(block, Figure)]
+    )
 
 
 def digest_of(page: str) -> str:
@@ -104,7 +106,9 @@ def test_hostile_text_is_text_everywhere() -> None:
         {data: {HOSTILE: [1, 2]}, HOSTILE: {HOSTILE: [HOSTILE, "b"]}},
         methods=["cosmo", HOSTILE],
         seeds=2,
-        spoil=lambda t: {"status": "failed", "error": HOSTILE, "key": HOSTILE} if t["seed"] == 1 and t["method"] == HOSTILE else {},
+        spoil=lambda t: (
+            {"status": "failed", "error": HOSTILE, "key": HOSTILE} if t["seed"] == 1 and t["method"] == HOSTILE else {}
+        ),
         titles={"cosmo": HOSTILE},
         **dict.fromkeys(("study", "title", "question", "select", "command"), HOSTILE),
         versions={HOSTILE: HOSTILE},
@@ -121,10 +125,20 @@ def test_hostile_text_is_text_everywhere() -> None:
 
 def test_every_block_can_be_told_without_a_failure() -> None:
     """No failures, no sweep, no title, nothing known of the data."""
-    run = make({"utd-mhad": {}}, methods=["cosmo"], seeds=1, title="", question="", options=[], versions={}, data={}, chance={})
+    run = make(
+        {"utd-mhad": {}}, methods=["cosmo"], seeds=1, title="", question="", options=[], versions={}, data={}, chance={}
+    )
     report = document(run)
     assert report.title == "label_rate"
-    assert [section.anchor for section in report.sections] == ["answer", "data-utd-mhad", "inside", "cost", "setup", "trials", "provenance"]
+    assert [section.anchor for section in report.sections] == [
+        "answer",
+        "data-utd-mhad",
+        "inside",
+        "cost",
+        "setup",
+        "trials",
+        "provenance",
+    ]
     assert "Every option has its default." in Reader(render(report)).text
 
 
@@ -145,7 +159,9 @@ def test_leakage_and_an_unfinished_run_are_told_at_the_top_and_at_each_table_and
 
 def test_failures_with_one_error_stand_together() -> None:
     run = make(
-        {"utd-mhad": {}}, methods=["cmc", "cosmo"], spoil=lambda t: {"status": "failed", "error": "same" if t["method"] == "cmc" else None}
+        {"utd-mhad": {}},
+        methods=["cmc", "cosmo"],
+        spoil=lambda t: {"status": "failed", "error": "same" if t["method"] == "cmc" else None},
     )
     section = next(section for section in document(run).sections if section.anchor == "failures")
     texts = [getattr(block, "text", "") for block in section.blocks]

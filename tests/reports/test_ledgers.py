@@ -80,8 +80,14 @@ def test_confusions_and_classes_are_those_of_the_predictions(tmp_path: Path) -> 
     pooled = sum(run.details[key]["confusion"] for key in keys)
     assert pooled.sum() == 2 * 8 * len(CLASSES)
     assert np.trace(pooled) / pooled.sum() == pytest.approx(run.trials["accuracy"].mean())
-    (table,) = [block for block in document(run).blocks if isinstance(block, Table) and block.title.startswith("Accuracy by class")]
-    assert [cell.rank for row in table.rows for cell in row[2:]] == pytest.approx(list(np.diag(pooled) / pooled.sum(axis=1)))  # type: ignore[union-attr]
+    (table,) = [
+        block
+        for block in document(run).blocks
+        if isinstance(block, Table) and block.title.startswith("Accuracy by class")
+    ]
+    assert [cell.rank for row in table.rows for cell in row[2:]] == pytest.approx(
+        list(np.diag(pooled) / pooled.sum(axis=1))
+    )  # type: ignore[union-attr]
 
 
 def test_a_component_ablation_is_told_as_differences_to_the_full_method(tmp_path: Path) -> None:
@@ -159,7 +165,11 @@ def test_several_runs_make_one_page_with_an_overview_first(tmp_path: Path) -> No
     assert {"made-up-a-answer", "made-up-b-answer"} <= set(anchors(made))
     assert list(made.trials) == ["made_up (a)", "made_up (b)"]
     looks = {
-        (s.name, s.look) for f in made.blocks if isinstance(f, Figure) and f.chart.kind == "lines" for p in f.chart.panels for s in p.series
+        (s.name, s.look)
+        for f in made.blocks
+        if isinstance(f, Figure) and f.chart.kind == "lines"
+        for p in f.chart.panels
+        for s in p.series
     }
     assert len(looks) == 3  # a method looks the same in both
     paths = write_reports(ledgers, ["html", "csv"])
@@ -183,7 +193,10 @@ def test_runs_are_compared_where_their_trials_pair(tmp_path: Path) -> None:
     assert "0123456789abcdef\nfedcba" in said
     assert "The data are the same" in said
     table = next(block for block in made.blocks if isinstance(block, Table))
-    figures = [run.trials.query("method == 'cosmo' and label_rate == 0.05 and seed < 3").set_index("seed")["accuracy"] for run in runs]
+    figures = [
+        run.trials.query("method == 'cosmo' and label_rate == 0.05 and seed < 3").set_index("seed")["accuracy"]
+        for run in runs
+    ]
     row = next(row for row in table.rows if getattr(row[0], "text", "") == "Cosmo")
     assert row[2].rank == pytest.approx(100 * (figures[1] - figures[0]).mean())  # type: ignore[union-attr]
     assert write_comparison(one, two, ["html"])[0] == tmp_path / "comparison.html"
@@ -240,7 +253,9 @@ def test_the_command_writes_what_is_asked_and_refuses_what_is_not(tmp_path: Path
 def test_the_state_of_the_code_is_that_of_the_checkout_that_holds_it(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        return subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     assert "absent" in git_state(tmp_path)
     (tmp_path / "package").mkdir()
@@ -268,7 +283,11 @@ def test_every_changed_option_is_told_once_with_the_line_of_its_file() -> None:
     def leaf(value: object, source: str) -> dict[str, object]:
         return {"value": value, "source": source}
 
-    stages = {"stage1.epochs": leaf(3, "/home/me/s.yaml:4"), "stage2.lr": leaf(0.1, "--set stage2.lr=0.1"), "seeds": leaf(5, "default")}
+    stages = {
+        "stage1.epochs": leaf(3, "/home/me/s.yaml:4"),
+        "stage2.lr": leaf(0.1, "--set stage2.lr=0.1"),
+        "seeds": leaf(5, "default"),
+    }
     own = {"method.lambda": leaf(0.5, "/home/me/s.yaml:9"), "data.stride": leaf(7, "sweep")}
     told = changed_options({"d:x": {"cosmo": {**stages, **own}, "cmc": stages}}, "/home/me/s.yaml")
     assert [(option["path"], option["value"], option["source"]) for option in told] == [

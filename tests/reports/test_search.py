@@ -21,7 +21,12 @@ def candidate(number: int, status: str, accuracy: float | None) -> dict[str, Any
 
 def searched(**changes: Any) -> Run:
     rates = {"utd-mhad": {"label_rate": [0.05, 0.1]}}
-    done = [candidate(1, "done", 0.4), candidate(2, "stopped", 0.2), candidate(3, "done", 0.5), candidate(4, "failed", None)]
+    done = [
+        candidate(1, "done", 0.4),
+        candidate(2, "stopped", 0.2),
+        candidate(3, "done", 0.5),
+        candidate(4, "failed", None),
+    ]
     tunings = [
         {"dataset": "utd-mhad", "method": "cosmo", "point": {"label_rate": 0.05}, "chosen": 3, "candidates": done},
         {

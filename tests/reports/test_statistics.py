@@ -15,7 +15,9 @@ shares = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 @given(shares, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_the_interval_is_scipys(values: list[float], confidence: float) -> None:
     spread = stats.sem(values)
-    expected = stats.t.interval(confidence, len(values) - 1, np.mean(values), spread) if spread > 0 else (np.mean(values),) * 2
+    expected = (
+        stats.t.interval(confidence, len(values) - 1, np.mean(values), spread) if spread > 0 else (np.mean(values),) * 2
+    )
     assert_allclose(t_interval(values, confidence), expected, atol=1e-12)
 
 

@@ -40,7 +40,11 @@ def test_every_method_and_point_has_its_cell(run: Run) -> None:
 
 
 def test_the_highest_mean_is_marked_at_each_point_and_ties_are_shared() -> None:
-    run = make(RATES, methods=["cpc", "cmc", "cosmo"], spoil=lambda trial: {"accuracy": 0.5} if trial["method"] != "cpc" else {})
+    run = make(
+        RATES,
+        methods=["cpc", "cmc", "cosmo"],
+        spoil=lambda trial: {"accuracy": 0.5} if trial["method"] != "cpc" else {},
+    )
     cells = measures(main_table(run, "utd-mhad"))
     assert [cell.best for cell in cells["Cosmo"]] == [cell.best for cell in cells["CMC"]] == [True, True]
     assert not any(cell.best for cell in cells["CPC"])
@@ -63,7 +67,9 @@ def test_a_failed_trial_is_counted_and_told(run: Run) -> None:
 
 @pytest.mark.parametrize(("status", "text"), [("failed", "0 of 3 seeds, 3 failed"), ("pending", "0 of 3 seeds")])
 def test_a_cell_without_figures_says_why(status: str, text: str) -> None:
-    run = make(RATES, methods=["cmc", "cosmo"], spoil=lambda trial: {"status": status} if trial["method"] == "cosmo" else {})
+    run = make(
+        RATES, methods=["cmc", "cosmo"], spoil=lambda trial: {"status": status} if trial["method"] == "cosmo" else {}
+    )
     assert measure_text(measures(main_table(run, "utd-mhad"))["Cosmo"][0]) == ("–", "", text)
 
 
@@ -146,9 +152,26 @@ def test_a_table_that_is_no_run_is_refused() -> None:
 
 
 def test_setup_tables(run: Run) -> None:
-    assert [getattr(cell, "text", "") for cell in data_table(run).rows[0]][:6] == ["utd-mhad", "861", "27", "3.7", "1, 2, 3, 4, 5, 6", "–"]
-    assert [getattr(cell, "text", "") for cell in samples_table(run).rows[0]] == ["utd-mhad", "label rate 5 %", "27", "540", "215"]
-    assert [getattr(cell, "text", "") for cell in options_table(run).rows[0]][:3] == ["cosmo.lambda", "0.6", "studies/label_rate.yaml:9"]
+    assert [getattr(cell, "text", "") for cell in data_table(run).rows[0]][:6] == [
+        "utd-mhad",
+        "861",
+        "27",
+        "3.7",
+        "1, 2, 3, 4, 5, 6",
+        "–",
+    ]
+    assert [getattr(cell, "text", "") for cell in samples_table(run).rows[0]] == [
+        "utd-mhad",
+        "label rate 5 %",
+        "27",
+        "540",
+        "215",
+    ]
+    assert [getattr(cell, "text", "") for cell in options_table(run).rows[0]][:3] == [
+        "cosmo.lambda",
+        "0.6",
+        "studies/label_rate.yaml:9",
+    ]
 
 
 def test_samples_that_differ_are_a_range() -> None:

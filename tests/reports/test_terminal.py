@@ -55,7 +55,9 @@ def test_a_narrow_terminal_loses_no_digit(run: Run, width: int) -> None:
     assert "…" not in text
     cells = [
         f"{100 * value:.1f}"
-        for value in run.trials.dropna(subset="accuracy").groupby(["dataset", "method", "label_rate"])["accuracy"].mean()
+        for value in run.trials.dropna(subset="accuracy")
+        .groupby(["dataset", "method", "label_rate"])["accuracy"]
+        .mean()
     ]
     assert all(cell in text for cell in cells)
 

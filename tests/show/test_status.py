@@ -23,8 +23,8 @@ from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.method import Progress
 from harness.plan import make_plan
-from harness.show.heartbeat import SILENT_SECONDS, Live, stopped
-from harness.show.progress import Tally
+from harness.show.heartbeat import SILENT_SECONDS, Heartbeat, stopped
+from harness.show.progress import RunProgress
 from harness.show.status import show_status, watch_status
 from harness.study import read_study
 
@@ -53,7 +53,7 @@ def ledger(tmp_path: Path, planned) -> Ledger:
     return ledger
 
 
-def said(ledger: Ledger, show: Callable[..., None] = show_status, *more: Any) -> str:
+def said(ledger: Ledger | Path, show: Callable[..., None] = show_status, *more: Any) -> str:
     console = Console(file=io.StringIO(), width=200)
     show(ledger, console, *more)
     return console.file.getvalue()  # type: ignore[attr-defined]
@@ -65,7 +65,7 @@ def test_before_during_and_after(ledger: Ledger, planned) -> None:
     assert "not begun" in said(ledger)
     now = [100.0]
     watch = Mock()
-    live = Live(watch, ledger, Tally(jobs, clock=lambda: now[0]))
+    live = Heartbeat(watch, ledger, RunProgress(jobs, clock=lambda: now[0]))
     live.nodes([Node("head", {"CPU": 4.0}), Node("edge", {"CPU": 8.0, "GPU": 1.0})])
     live.started(jobs[0], "edge")
     live.started(jobs[1], "edge")
@@ -97,7 +97,9 @@ def test_a_dead_or_silent_process_is_not_called_running() -> None:
     here = {"pid": os.getpid(), "host": socket.gethostname(), "written_at": now.isoformat()}
     assert stopped(here) is None
     assert f"process {gone.pid} on {here['host']} is gone without a word" in str(stopped({**here, "pid": gone.pid}))
-    assert stopped({**here, "pid": gone.pid, "host": "elsewhere"}) is None  # can't be told from here, but by its silence
+    assert (
+        stopped({**here, "pid": gone.pid, "host": "elsewhere"}) is None
+    )  # can't be told from here, but by its silence
     late = (now - timedelta(seconds=SILENT_SECONDS + 5)).isoformat()
     assert "silent: process" in str(stopped({**here, "host": "elsewhere", "written_at": late}))
     assert "ended at" in str(stopped({**here, "ended_at": now.isoformat()}))
@@ -108,16 +110,16 @@ def test_a_full_disk_does_not_end_the_run(ledger: Ledger, planned, monkeypatch: 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("harness.ledger._write_whole", full)
-    with Live(Mock(), ledger, Tally(planned[2])) as live:
+    with Heartbeat(Mock(), ledger, RunProgress(planned[2])) as live:
         live.started(planned[2][0], "local")
     assert ledger.live() is None
 
 
 def test_watching_ends_with_the_run(ledger: Ledger, planned) -> None:
-    live = Live(Mock(), ledger, Tally(planned[2]))
+    live = Heartbeat(Mock(), ledger, RunProgress(planned[2]))
     live.__enter__()
     end = time.monotonic() + 10
     while ledger.live() is None and time.monotonic() < end:
         time.sleep(0.01)
     threading.Timer(0.3, live.__exit__).start()
-    assert "ended at" in said(ledger, watch_status, 0.05)
+    assert "ended at" in said(ledger.root, watch_status, 0.05)

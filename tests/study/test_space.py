@@ -32,12 +32,21 @@ search:
 POSITIVE = st.floats(1e-6, 1e6)
 WHOLE = st.integers(1, 10_000)
 RIGHT: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.tuples(st.sampled_from(["uniform", "loguniform"]), st.tuples(POSITIVE, POSITIVE).filter(lambda ends: ends[0] * 1.001 < ends[1])),
-    st.tuples(st.sampled_from(["randint", "lograndint"]), st.tuples(WHOLE, WHOLE).filter(lambda ends: ends[0] < ends[1])),
     st.tuples(
-        st.sampled_from(["quniform", "qloguniform"]), st.tuples(WHOLE, WHOLE, st.just(0.5)).filter(lambda given: given[0] < given[1])
+        st.sampled_from(["uniform", "loguniform"]),
+        st.tuples(POSITIVE, POSITIVE).filter(lambda ends: ends[0] * 1.001 < ends[1]),
     ),
-    st.tuples(st.just("choice"), st.lists(st.one_of(st.integers(), st.floats(0, 1), st.booleans(), st.text()), min_size=1, unique_by=repr)),
+    st.tuples(
+        st.sampled_from(["randint", "lograndint"]), st.tuples(WHOLE, WHOLE).filter(lambda ends: ends[0] < ends[1])
+    ),
+    st.tuples(
+        st.sampled_from(["quniform", "qloguniform"]),
+        st.tuples(WHOLE, WHOLE, st.just(0.5)).filter(lambda given: given[0] < given[1]),
+    ),
+    st.tuples(
+        st.just("choice"),
+        st.lists(st.one_of(st.integers(), st.floats(0, 1), st.booleans(), st.text()), min_size=1, unique_by=repr),
+    ),
 ).map(lambda made: {made[0]: list(made[1])})
 
 
@@ -71,7 +80,9 @@ def test_a_draw_of_one_option_is_the_same_whatever_else_is_searched(seed: int, n
 
 def test_a_uniform_draw_is_uniform() -> None:
     values = sorted(draw({"x": Dimension("uniform", (0, 1))}, 0, number)["x"] for number in range(400))
-    assert max(abs(value - (i + 0.5) / 400) for i, value in enumerate(values)) < 0.08  # Kolmogorov's bound at 1 % is 0.081
+    assert (
+        max(abs(value - (i + 0.5) / 400) for i, value in enumerate(values)) < 0.08
+    )  # Kolmogorov's bound at 1 % is 0.081
 
 
 def read(tmp_path: Path, text: str, *overrides: str) -> Study:
@@ -83,7 +94,10 @@ def read(tmp_path: Path, text: str, *overrides: str) -> Study:
 def test_what_is_searched_for_a_method(tmp_path: Path) -> None:
     study = read(
         tmp_path,
-        GOOD.replace("    cosmo.l", "    cosmo.stage2.lr: {uniform: [0.1, 0.2]}\n    stage1.lr: {uniform: [0.1, 0.2]}\n    cosmo.l"),
+        GOOD.replace(
+            "    cosmo.l",
+            "    cosmo.stage2.lr: {uniform: [0.1, 0.2]}\n    stage1.lr: {uniform: [0.1, 0.2]}\n    cosmo.l",
+        ),
     )
     (entry,) = study.file.datasets
     found = {method: study.searched(entry, method) for method in ("deepsense", "cosmo")}

@@ -39,7 +39,11 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
     study = read(tmp_path, GOOD)
     entry = study.file.datasets[0]
     settings = study.settings(entry, "cosmo", {"label_rate": 0.2})
-    assert (settings.general.label_rate, settings.general.stage2.epochs, settings.general.stage2.batch_size) == (0.2, 7, 16)
+    assert (settings.general.label_rate, settings.general.stage2.epochs, settings.general.stage2.batch_size) == (
+        0.2,
+        7,
+        16,
+    )
     assert settings.stage2_options.to_json()["lambda"] == 0.5
     assert settings.layer[("stage2", "epochs")].source.endswith("study.yaml:7")
     assert settings.layer[("method", "lambda")].source.endswith("study.yaml:9")
@@ -50,7 +54,11 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("seeds: 2", "seed: 2", "study.yaml:6: seed: there is no such option\n    did you mean 'seeds'?"),
-        ("seeds: 2", "seeds: 0", "study.yaml:6: seeds: 0 should be a number of seeds from 1 up, or a list of different whole numbers"),
+        (
+            "seeds: 2",
+            "seeds: 0",
+            "study.yaml:6: seeds: 0 should be a number of seeds from 1 up, or a list of different whole numbers",
+        ),
         ("seeds: 2", "seeds: [1, 1]", "study.yaml:6: seeds: [1, 1] should be a number of seeds"),
         ("seeds: 2", "threads: true", "study.yaml:6: threads: True should be a valid integer"),
         ("seeds: 2", "select: best", "study.yaml:6: select: 'best' should be 'last', 'validation' or 'oracle'"),
@@ -59,7 +67,11 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
         ("seeds: 2", "label_rate: 1.5", "study.yaml:6: label_rate: 1.5 should be less than or equal to 1"),
         ("seeds: 2", "unlabeled: none", "study.yaml:6: unlabeled: 'none' should be all, rest"),
         ("seeds: 2", "unlabeled: true", "study.yaml:6: unlabeled: True should be all, rest"),
-        ("seeds: 2", "split: {test: [1], tset: [2]}", "study.yaml:6: split.tset: there is no such option\n    did you mean 'test'?"),
+        (
+            "seeds: 2",
+            "split: {test: [1], tset: [2]}",
+            "study.yaml:6: split.tset: there is no such option\n    did you mean 'test'?",
+        ),
         ("study: trial", "study: ../up", "study.yaml:1: study: '../up' string should match pattern"),
         ("study: trial\n", "", "study.yaml:1: study: this is required\n    add `study: …`"),
         (
@@ -72,17 +84,41 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
             "  - {name: arrays}",
             "study.yaml:3: datasets.0: 'arrays' needs a name\n    for example arrays:my_recordings",
         ),
-        ("  - fantasy-device", "  - fantasy-device\n  - fantasy-device", "study.yaml:4: datasets.1: 'fantasy-device' stands twice"),
-        ("deepsense", "deepsens", "study.yaml:4: methods.0: there is no method 'deepsens'\n    did you mean 'deepsense'?"),
+        (
+            "  - fantasy-device",
+            "  - fantasy-device\n  - fantasy-device",
+            "study.yaml:4: datasets.1: 'fantasy-device' stands twice",
+        ),
+        (
+            "deepsense",
+            "deepsens",
+            "study.yaml:4: methods.0: there is no method 'deepsens'\n    did you mean 'deepsense'?",
+        ),
         ("[deepsense, cosmo]", "[]", "study.yaml:4: methods: [] list should have at least 1 item"),
         ("[deepsense, cosmo]", "cosmo", "study.yaml:4: methods: 'cosmo' should be a valid array"),
         ("label_rate: [0.1, 0.2]", "label_rate: []", "study.yaml:5: sweep.label_rate: the sweep is empty"),
         ("label_rate: [0.1, 0.2]", "label_rate: 0.1", "study.yaml:5: sweep.label_rate: a sweep is a list of values"),
         ("label_rate: [0.1, 0.2]", "label_rate: [0.1, 0.1]", "study.yaml:5: sweep.label_rate: a value stands twice"),
-        ("label_rate: [0.1, 0.2]", "label_rate: [0.1, 2]", "study.yaml:5 (value 2): label_rate: 2 should be less than or equal to 1"),
-        ("label_rate: [0.1, 0.2]", "labelrate: [0.1]", "study.yaml:5: sweep.labelrate: there is no option 'labelrate'\n    did you mean"),
-        ("label_rate: [0.1, 0.2]", "cosmo.lamda: [0.1]", "study.yaml:5: sweep.cosmo.lamda: cosmo has no option 'lamda'\n    did you mean"),
-        ("label_rate: [0.1, 0.2]", "cosmo.lambda: [0.1, 3]", "study.yaml:5 (value 2): cosmo.lambda: 3 should be less than or equal to 1"),
+        (
+            "label_rate: [0.1, 0.2]",
+            "label_rate: [0.1, 2]",
+            "study.yaml:5 (value 2): label_rate: 2 should be less than or equal to 1",
+        ),
+        (
+            "label_rate: [0.1, 0.2]",
+            "labelrate: [0.1]",
+            "study.yaml:5: sweep.labelrate: there is no option 'labelrate'\n    did you mean",
+        ),
+        (
+            "label_rate: [0.1, 0.2]",
+            "cosmo.lamda: [0.1]",
+            "study.yaml:5: sweep.cosmo.lamda: cosmo has no option 'lamda'\n    did you mean",
+        ),
+        (
+            "label_rate: [0.1, 0.2]",
+            "cosmo.lambda: [0.1, 3]",
+            "study.yaml:5 (value 2): cosmo.lambda: 3 should be less than or equal to 1",
+        ),
         ("label_rate: [0.1, 0.2]", "stage1: [3]", "study.yaml:5: sweep.stage1: 'stage1' is a group of options"),
         (
             "label_rate: [0.1, 0.2]",
@@ -96,13 +132,29 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
         ("{epochs: 7}", "{epochs: true}", "study.yaml:7: stage2.epochs: True should be a valid integer"),
         ("{epochs: 7}", "{epochs: -1}", "study.yaml:7: stage2.epochs: -1 should be greater than or equal to 0"),
         ("{epochs: 7}", "{lr: .inf}", "study.yaml:7: stage2.lr: inf should be a finite number"),
-        ("{epochs: 7}", "{epoch: 7}", "study.yaml:7: stage2.epoch: there is no such option\n    did you mean 'epochs'?"),
+        (
+            "{epochs: 7}",
+            "{epoch: 7}",
+            "study.yaml:7: stage2.epoch: there is no such option\n    did you mean 'epochs'?",
+        ),
         ("{epochs: 7}", "7", "study.yaml:7: stage2: 7 is not a mapping"),
         ("{lambda: 0.5}", "{lambda: 2}", "study.yaml:9: cosmo.lambda: 2 should be less than or equal to 1"),
-        ("{lambda: 0.5}", "{lamda: 1}", "study.yaml:9: cosmo.lamda: there is no such option\n    did you mean 'lambda'?"),
+        (
+            "{lambda: 0.5}",
+            "{lamda: 1}",
+            "study.yaml:9: cosmo.lamda: there is no such option\n    did you mean 'lambda'?",
+        ),
         ("{lambda: 0.5}", "{stage2: {lr: 0}}", "study.yaml:9: stage2.lr: 0 should be greater than 0"),
-        ("{lambda: 0.5}", "{reading: papers}", "study.yaml:9: cosmo.reading: there is no reading 'papers'\n    did you mean 'paper'?"),
-        ("  cosmo: {", "  cosmos: {", "study.yaml:9: options.cosmos: there is no method or data set 'cosmos'\n    did you mean 'cosmo'?"),
+        (
+            "{lambda: 0.5}",
+            "{reading: papers}",
+            "study.yaml:9: cosmo.reading: there is no reading 'papers'\n    did you mean 'paper'?",
+        ),
+        (
+            "  cosmo: {",
+            "  cosmos: {",
+            "study.yaml:9: options.cosmos: there is no method or data set 'cosmos'\n    did you mean 'cosmo'?",
+        ),
         ("  cosmo: {lambda: 0.5}", "  cmc: {tau: 1}", "study.yaml:9: cmc.tau: there is no such option"),
         (
             "  cosmo: {lambda: 0.5}",
@@ -125,9 +177,15 @@ def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
 
 
 def test_a_plug_in_that_there_is_not_hides_no_other_fault(tmp_path: Path) -> None:
-    text = GOOD.replace("  - fantasy-device", "  - fantasy-devise\n  - fantasy-device").replace("deepsense", "deepsens").replace("0.5", "5")
+    text = (
+        GOOD.replace("  - fantasy-device", "  - fantasy-devise\n  - fantasy-device")
+        .replace("deepsense", "deepsens")
+        .replace("0.5", "5")
+    )
     found = problems(tmp_path, text + "edge: {devices: [cpu], meter: ina322}\n")
-    assert [part in fault for part, fault in zip(("devise", "deepsens'", "lambda: 5", "no meter"), found, strict=True)] == [True] * 4
+    assert [
+        part in fault for part, fault in zip(("devise", "deepsens'", "lambda: 5", "no meter"), found, strict=True)
+    ] == [True] * 4
 
 
 @pytest.mark.parametrize(
@@ -162,7 +220,9 @@ def test_an_override_wins(tmp_path: Path) -> None:
 
 
 def test_a_data_set_wins_over_the_study_and_a_method_over_both_stages(tmp_path: Path) -> None:
-    text = GOOD.replace("  - fantasy-device", "  - {name: fantasy-device, stage2: {lr: 0.5}, sweep: {label_rate: [0.3]}}")
+    text = GOOD.replace(
+        "  - fantasy-device", "  - {name: fantasy-device, stage2: {lr: 0.5}, sweep: {label_rate: [0.3]}}"
+    )
     text = text.replace("{lambda: 0.5}", "{stage2: {epochs: 9}}")
     study = read(tmp_path, text)
     entry = study.file.datasets[0]
@@ -212,7 +272,9 @@ def test_any_text_is_read_or_refused_with_a_message(text: str) -> None:
     assert message.startswith("study.yaml")
 
 
-@pytest.mark.parametrize("study", sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "study", sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_the_studies_that_come_with_the_package_are_right(study: Path) -> None:
     assert read_study(study).file.study == study.stem
 
@@ -223,9 +285,18 @@ def test_an_ablation_is_a_preset_laid_over_the_reading(tmp_path: Path) -> None:
     )
     study = read(tmp_path, text)
     entry = study.file.datasets[0]
-    without = {name: study.settings(entry, "cosmo", {"cosmo.without": name}) for name in ("nothing", "attention", "contrastive")}
+    without = {
+        name: study.settings(entry, "cosmo", {"cosmo.without": name})
+        for name in ("nothing", "attention", "contrastive")
+    }
     attention = {name: settings.stage2_options.to_json()["attention"] for name, settings in without.items()}
     assert attention == {"nothing": "authors-code", "attention": "none", "contrastive": "authors-code"}
-    assert without["nothing"].stage1_options == without["attention"].stage1_options != without["contrastive"].stage1_options
+    assert (
+        without["nothing"].stage1_options
+        == without["attention"].stage1_options
+        != without["contrastive"].stage1_options
+    )
     (fault,) = problems(tmp_path, text.replace("nothing, attention,", "nothing, atention,"))
-    assert "study.yaml:5 (value 2): cosmo.without: there is no without 'atention'\n    did you mean 'attention'?" in fault
+    assert (
+        "study.yaml:5 (value 2): cosmo.without: there is no without 'atention'\n    did you mean 'attention'?" in fault
+    )

@@ -14,7 +14,15 @@ from harness.data.base import Modality
 from harness.errors import InputError
 from harness.method import Method, Pretrained, Progress, Task
 from harness.options import Stage1, Stage2
-from harness.training import Material, Stage1Result, Stage2Result, pretrain, pretrained_from_bytes, pretrained_to_bytes, train
+from harness.training import (
+    Material,
+    Stage1Result,
+    Stage2Result,
+    pretrain,
+    pretrained_from_bytes,
+    pretrained_to_bytes,
+    train,
+)
 from harness.training.stage2 import apply_phase
 
 torch.set_num_threads(1)  # on tiny data more threads only wait for each other
@@ -45,7 +53,9 @@ def finish(generator: Generator[Progress, None, Result]) -> Result:
             return stop.value  # type: ignore[no-any-return]
 
 
-def first_stage(method: Method | None = None, options: dict[str, Any] = FEW, **settings: Any) -> Generator[Progress, None, Stage1Result]:
+def first_stage(
+    method: Method | None = None, options: dict[str, Any] = FEW, **settings: Any
+) -> Generator[Progress, None, Stage1Result]:
     method = method or Cosmo()
     assert method.Stage1
     given = Stage1(**{"epochs": 2, "batch_size": 8, **settings})
@@ -53,11 +63,16 @@ def first_stage(method: Method | None = None, options: dict[str, Any] = FEW, **s
 
 
 def second_stage(
-    method: Method | None = None, options: dict[str, Any] | None = None, pretrained: Pretrained | None = None, **settings: Any
+    method: Method | None = None,
+    options: dict[str, Any] | None = None,
+    pretrained: Pretrained | None = None,
+    **settings: Any,
 ) -> Generator[Progress, None, Stage2Result]:
     method = method or DeepSense()
     given = Stage2(**{"epochs": 3, "batch_size": 8, "evaluate_every": 2, **settings})
-    return train(method, method.Stage2.from_plain(options or {}), given, material(), LABEL, LABELLED, {"test": TEST}, pretrained)
+    return train(
+        method, method.Stage2.from_plain(options or {}), given, material(), LABEL, LABELLED, {"test": TEST}, pretrained
+    )
 
 
 def same(one: Stage2Result, other: Stage2Result) -> bool:
@@ -103,7 +118,11 @@ def test_same_seeds_same_bits_also_interleaved_and_the_callers_draws_are_left_al
 def test_other_seeds_other_bits() -> None:
     method = DeepSense()
     results = [
-        finish(train(method, method.Stage2(), Stage2(epochs=1), material(seeds=(s,)), LABEL, LABELLED, {"test": TEST}, None))
+        finish(
+            train(
+                method, method.Stage2(), Stage2(epochs=1), material(seeds=(s,)), LABEL, LABELLED, {"test": TEST}, None
+            )
+        )
         for s in (0, 1)
     ]
     assert results[0].loss != results[1].loss
@@ -155,8 +174,20 @@ def test_freezing(freeze: bool, moves: bool, epochs: int, resting: str) -> None:
 
 def test_first_phase_of_the_authors_code_is_one_epoch_short() -> None:
     full, short = CMC.Stage2(iterative_epochs=5), CMC.Stage2(iterative_epochs=5, first_phase="short")
-    assert [next(iter(full.phase(e).gradient)) for e in (1, 5, 6, 10, 11)] == ["encoders", "encoders", "head", "head", "encoders"]
-    assert [next(iter(short.phase(e).gradient)) for e in (1, 4, 5, 9, 10)] == ["encoders", "encoders", "head", "head", "encoders"]
+    assert [next(iter(full.phase(e).gradient)) for e in (1, 5, 6, 10, 11)] == [
+        "encoders",
+        "encoders",
+        "head",
+        "head",
+        "encoders",
+    ]
+    assert [next(iter(short.phase(e).gradient)) for e in (1, 4, 5, 9, 10)] == [
+        "encoders",
+        "encoders",
+        "head",
+        "head",
+        "encoders",
+    ]
     assert CMC.Stage2(freeze_encoders=True).phase(1).gradient == {"head"}
     assert CMC.Stage2(iterative=False).phase(1).gradient == {"head", "encoders"}
 
@@ -182,7 +213,9 @@ def test_too_few_samples_is_bad_input() -> None:
         finish(train(DeepSense(), None, Stage2(), material(), LABEL, np.arange(1), {}, None))
 
 
-@pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"optimizer": "adam", "lr": 1e-3}, {"lr_milestones": (1, 2)}])
+@pytest.mark.parametrize(
+    "settings", [{"precision": "bf16"}, {"optimizer": "adam", "lr": 1e-3}, {"lr_milestones": (1, 2)}]
+)
 def test_settings(settings: dict[str, Any]) -> None:
     pretrained = finish(first_stage(**settings)).pretrained
     result = finish(second_stage(Cosmo(), None, pretrained, **settings))

@@ -18,7 +18,9 @@ def test_metrics() -> None:
         metrics(np.array([]), np.array([]), 3)
 
 
-@pytest.mark.parametrize(("n", "sizes"), [(9, [4, 5]), (8, [4, 4]), (10, [4, 4, 2]), (3, [3]), (5, [5]), (1, [1]), (0, [0])])
+@pytest.mark.parametrize(
+    ("n", "sizes"), [(9, [4, 5]), (8, [4, 4]), (10, [4, 4, 2]), (3, [3]), (5, [5]), (1, [1]), (0, [0])]
+)
 def test_a_last_batch_of_one_is_merged(n: int, sizes: list[int]) -> None:
     cut = batches(np.arange(n), 4)
     assert [len(b) for b in cut] == sizes

@@ -29,7 +29,10 @@ N = 22  # parts of unlike size: 11 and 11, or 6, 6, 5 and 5
 TASK = Task((Modality("a", "series", (24, 3)), Modality("b", "skeleton", (20, 8, 3))), 3)
 METHODS: dict[str, tuple[type[Method], dict[str, Any]]] = {
     "cosmo": (Cosmo, {"quality": {"restarts": 1}}),
-    "cosmo, each sample its own mixtures": (Cosmo, {"quality": {"restarts": 1}, "weights": "dirichlet", "weights_per": "sample"}),
+    "cosmo, each sample its own mixtures": (
+        Cosmo,
+        {"quality": {"restarts": 1}, "weights": "dirichlet", "weights_per": "sample"},
+    ),
     "cosmo, augmented": (Cosmo, {"quality": {"restarts": 1}, "augmentations": {}}),
     "cmc": (CMC, {}),
     "cmc, original": (CMC, {"form": "original"}),
@@ -86,7 +89,9 @@ def members() -> dict[int, list[dict[str, Any]]]:
 
 
 def everything(count: int) -> dict[str, Any]:
-    found: dict[str, Any] = {norm: {name: loss_and_gradients(name, count, norm) for name in METHODS} for norm in ("fixed", "sync")}
+    found: dict[str, Any] = {
+        norm: {name: loss_and_gradients(name, count, norm) for name in METHODS} for norm in ("fixed", "sync")
+    }
     if count == 2:
         found["undisturbed"] = stage1(count)
         _, _, kept = stage1(count, stop=3)
@@ -110,15 +115,21 @@ def test_loss_and_gradients_are_those_of_one_process_on_the_whole_batch(
             assert theirs.keys() == gradients.keys()
             for parameter, expected in gradients.items():
                 least = 1e-6 * np.abs(expected).max() + 1e-12
-                np.testing.assert_allclose(theirs[parameter], expected, rtol=1e-6, atol=least, err_msg=f"{name}: {parameter}")
+                np.testing.assert_allclose(
+                    theirs[parameter], expected, rtol=1e-6, atol=least, err_msg=f"{name}: {parameter}"
+                )
 
 
-def stage1(count: int = 1, checkpoint: bytes | None = None, stop: int = 0) -> tuple[list[float], dict[str, np.ndarray], bytes | None]:
+def stage1(
+    count: int = 1, checkpoint: bytes | None = None, stop: int = 0
+) -> tuple[list[float], dict[str, np.ndarray], bytes | None]:
     """Loss of each epoch, encoders at the end, the last checkpoint; ``stop``: leave off after that epoch, as a killed process does."""
     method, kept, losses = Cosmo(), None, []
     settings = Stage1(epochs=4, batch_size=8, workers=count, checkpoint_every=2, lr_milestones=(1, 3))
     options = method.Stage1.from_plain(METHODS["cosmo"][1])
-    doing: Generator[Progress, None, Any] = pretrain(method, options, settings, material(), np.arange(N), Workers.here(count), checkpoint)
+    doing: Generator[Progress, None, Any] = pretrain(
+        method, options, settings, material(), np.arange(N), Workers.here(count), checkpoint
+    )
     while True:
         try:
             progress = next(doing)
@@ -137,7 +148,9 @@ def test_what_goes_on_from_a_checkpoint_ends_like_what_was_never_stopped() -> No
 
 
 @pytest.mark.slow
-def test_workers_that_go_on_from_a_checkpoint_end_like_what_was_never_stopped(members: dict[int, list[dict[str, Any]]]) -> None:
+def test_workers_that_go_on_from_a_checkpoint_end_like_what_was_never_stopped(
+    members: dict[int, list[dict[str, Any]]],
+) -> None:
     for member in members[2]:
         check_equal(member["undisturbed"], member["gone on"])
 

@@ -31,9 +31,13 @@ def together(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]
     return [found[rank] for rank in range(count)]
 
 
-def _member(rank: int, count: int, meet: Path, results: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _member(
+    rank: int, count: int, meet: Path, results: Any, work: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=count, timeout=timedelta(seconds=60))
+    dist.init_process_group(
+        "gloo", init_method=f"file://{meet}", rank=rank, world_size=count, timeout=timedelta(seconds=60)
+    )
     try:
         results.put((rank, work(*arguments)))
         dist.barrier()

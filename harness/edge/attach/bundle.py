@@ -39,7 +39,9 @@ def code_version() -> str:
     digest = hashlib.sha256()
     for folder in (package, package.parent / "baselines"):
         for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(package.parent).as_posix().encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n"))
+            digest.update(
+                path.relative_to(package.parent).as_posix().encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n")
+            )
     return f"{harness.__version__}+{digest.hexdigest()[:12]}"
 
 
@@ -96,11 +98,15 @@ def read_bundle(path: Path) -> Bundle:
         return Bundle(jobs, {key: replace(value, fingerprint=key) for key, value in data.items()}, inputs)
 
 
-def write_result(path: Path, records: Iterable[Mapping[str, Any]], artefacts: Mapping[str, Mapping[str, bytes]]) -> None:
+def write_result(
+    path: Path, records: Iterable[Mapping[str, Any]], artefacts: Mapping[str, Mapping[str, bytes]]
+) -> None:
     """Write what was measured. records: as `harness.edge.attach.measure` makes them. artefacts: job's key → file name → bytes."""
     with _writing(path) as file:
         about = {"schema": SCHEMA, "kind": "result", "code": code_version(), "records": list(records)}
-        file.writestr("result.json", json.dumps(about | {"artefacts": {key: sorted(names) for key, names in artefacts.items()}}))
+        file.writestr(
+            "result.json", json.dumps(about | {"artefacts": {key: sorted(names) for key, names in artefacts.items()}})
+        )
         for key, files in artefacts.items():
             for name, content in files.items():
                 file.writestr(f"artefacts/{key}/{name}", content)
@@ -179,7 +185,9 @@ def _about(file: zipfile.ZipFile, path: Path, kind: str) -> dict[str, Any]:
         raise InputError(f"{path}: {kind}.json is too large")
     about: dict[str, Any] = json.loads(file.read(f"{kind}.json"))
     if about.get("schema") != SCHEMA or about.get("kind") != kind:
-        raise InputError(f"{path} has schema {about.get('schema')} of a {about.get('kind')}, this version reads {SCHEMA} of a {kind}")
+        raise InputError(
+            f"{path} has schema {about.get('schema')} of a {about.get('kind')}, this version reads {SCHEMA} of a {kind}"
+        )
     return about
 
 
@@ -211,15 +219,22 @@ def _read_job(file: zipfile.ZipFile, entry: Mapping[str, Any]) -> Job:
     if content_key(entry["content"]) != key:
         raise InputError(f"job {key} is not what its key says: it was changed")
     indices = {checked_name(name): _read_array(file, f"jobs/{key}/{name}.npy") for name in entry["indices"]}
-    return Job(key, entry["kind"], entry["content"], entry["about"], checked_key(entry["data"]), indices, tuple(entry["needs"]))
+    return Job(
+        key, entry["kind"], entry["content"], entry["about"], checked_key(entry["data"]), indices, tuple(entry["needs"])
+    )
 
 
 def _data_json(recordings: Recordings) -> dict[str, Any]:
-    return {"modalities": [modality.to_json() for modality in recordings.modalities], "classes": list(recordings.classes)}
+    return {
+        "modalities": [modality.to_json() for modality in recordings.modalities],
+        "classes": list(recordings.classes),
+    }
 
 
 def _read_data(file: zipfile.ZipFile, key: str, entry: Mapping[str, Any]) -> Recordings:
     modalities = tuple(Modality(m["name"], m["kind"], tuple(m["shape"])) for m in entry["modalities"])
-    arrays = {modality.name: _read_array(file, f"data/{key}/{number}.npy") for number, modality in enumerate(modalities)}
+    arrays = {
+        modality.name: _read_array(file, f"data/{key}/{number}.npy") for number, modality in enumerate(modalities)
+    }
     label, subject, sample = (_read_array(file, f"data/{key}/{name}.npy") for name in CODES)
     return Recordings(modalities, arrays, label, subject, sample, tuple(entry["classes"]))

@@ -76,11 +76,20 @@ def look_there(address: str, name: str) -> list[Finding]:
         return [Finding("head", f"nothing answers at {address}: {error}", False)]
     said, why = _ask(ASK_HEAD, address)
     if said is None:
-        return [Finding("head", f"{address} doesn't take us (no or another token, or another version of Ray?): {why}", False)]
+        return [
+            Finding(
+                "head", f"{address} doesn't take us (no or another token, or another version of Ray?): {why}", False
+            )
+        ]
     free = f"edge:{name}" not in said["resources"]
-    same = said["ray"] == version("ray") and said["python"].rpartition(".")[0] == platform.python_version().rpartition(".")[0]
+    same = (
+        said["ray"] == version("ray")
+        and said["python"].rpartition(".")[0] == platform.python_version().rpartition(".")[0]
+    )
     return [
-        Finding("head", f"{address}: Ray {said['ray']}, Python {said['python']}" + ("" if same else ": not as here"), same),
+        Finding(
+            "head", f"{address}: Ray {said['ray']}, Python {said['python']}" + ("" if same else ": not as here"), same
+        ),
         Finding("name", f"{name} is free" if free else f"{name} is taken by another node: give another --name", free),
     ]
 
@@ -90,7 +99,12 @@ def _ask(script: str, address: str) -> tuple[dict[str, Any] | None, str]:
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", script, address], capture_output=True, text=True, check=False, env=environment, timeout=ASK_SECONDS
+            [sys.executable, "-c", script, address],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=ASK_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return None, f"no answer in {ASK_SECONDS:g} s"
@@ -134,7 +148,9 @@ def _signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _stay(node: subprocess.Popen[str], address: str, name: str, told: Callable[[str], None], asked: threading.Event) -> None:
+def _stay(
+    node: subprocess.Popen[str], address: str, name: str, told: Callable[[str], None], asked: threading.Event
+) -> None:
     """Tell when the node is part of the cluster; wait for its end, or for the signal to leave, and then leave in order."""
     joined = False
     while not asked.is_set() and node.poll() is None:
@@ -164,4 +180,7 @@ def _tell_skew(address: str, told: Callable[[str], None]) -> None:
         told(f"    clock: not known: {error}")
     else:
         far = abs(said["skew"]) > SKEW_SECONDS + said["unsure"]
-        told(f"    clock: {said['skew']:+.2f} s against the head" + (": set it; durations are not touched, dates are" if far else ""))
+        told(
+            f"    clock: {said['skew']:+.2f} s against the head"
+            + (": set it; durations are not touched, dates are" if far else "")
+        )

@@ -79,20 +79,31 @@ def _one(job: Job, bundle: Bundle, told: Told) -> tuple[dict[str, Any], dict[str
     told({"job": job.key, "title": job.title})
     left: dict[str, bytes] = {}
     try:
-        doing = profile(job, bundle.data[job.data], bundle.inputs, lambda part, value: told({"part": part, "value": value}))
+        doing = profile(
+            job, bundle.data[job.data], bundle.inputs, lambda part, value: told({"part": part, "value": value})
+        )
         while True:
             try:
                 progress = next(doing)
             except StopIteration as stop:
                 result, left = stop.value
                 break
-            told({"epoch": progress.epoch, "epochs": progress.epochs, "loss": None if math.isnan(progress.loss) else progress.loss})
+            told(
+                {
+                    "epoch": progress.epoch,
+                    "epochs": progress.epochs,
+                    "loss": None if math.isnan(progress.loss) else progress.loss,
+                }
+            )
         record |= {"status": "done", "result": result}
     except Exception as error:
         failure = Failure.of(error)
         record |= {"status": "failed", "error": failure.to_json(), "partial": dict(failure.partial)}
     record["environment"] = environment(str(job.content["device"]))
-    return record | {"started_at": started.isoformat(timespec="milliseconds"), "seconds": time.perf_counter() - clock}, left
+    return record | {
+        "started_at": started.isoformat(timespec="milliseconds"),
+        "seconds": time.perf_counter() - clock,
+    }, left
 
 
 def _reserve(result: Path) -> Path:

@@ -81,17 +81,23 @@ def _over_ssh(job: Job, bundle: Path, result: Path) -> Generator[Progress, None,
         raise ssh.SshError(f"{device.ssh}: `mktemp -d` answered {folder[:80]!r}")
     try:
         ssh.run(base, f"cat > {folder}/bundle.zip", bundle.read_bytes())
-        yield from _listen([*base, f"{device.command} edge measure {folder}/bundle.zip --out {folder}/result.zip --tell"], None)
+        yield from _listen(
+            [*base, f"{device.command} edge measure {folder}/bundle.zip --out {folder}/result.zip --tell"], None
+        )
         result.write_bytes(ssh.run(base, f"cat {folder}/result.zip"))
     finally:
-        subprocess.run([*base, f"rm -r -- {shlex.quote(folder)}"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        subprocess.run(
+            [*base, f"rm -r -- {shlex.quote(folder)}"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
 
 
 def _listen(command: Sequence[str], environment: dict[str, str] | None) -> Generator[Progress, None, None]:
     """Start a measuring process and pass its progress on. Raises `DeviceLost` with the parts it told if it ends otherwise than well."""
     parts: dict[str, list[Any]] = {}
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
+        )
         assert process.stdout is not None
         try:
             for line in process.stdout:

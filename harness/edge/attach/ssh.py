@@ -12,7 +12,17 @@ from harness.errors import InputError
 from harness.jobs import Job
 from harness.study.edge import Device
 
-SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
+SSH = (
+    "ssh",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "ConnectTimeout=15",
+    "-o",
+    "ServerAliveInterval=15",
+    "-o",
+    "ServerAliveCountMax=4",
+)
 FAILED = 255  # ssh's own exit status
 
 
@@ -35,7 +45,9 @@ def run(prefix: Sequence[str], command: str, content: bytes = b"") -> bytes:
     """What a command prints there; content: its standard input. Raises `SshError` if it fails."""
     done = subprocess.run([*prefix, command], input=content, capture_output=True, check=False)
     if done.returncode:
-        raise SshError(f"{prefix[-1]}: `{command}` failed ({why(done.returncode, done.stderr.decode(errors='replace'))})")
+        raise SshError(
+            f"{prefix[-1]}: `{command}` failed ({why(done.returncode, done.stderr.decode(errors='replace'))})"
+        )
     return done.stdout
 
 
@@ -47,10 +59,14 @@ def why(status: int, stderr: str) -> str:
 
 def require(jobs: Iterable[Job]) -> None:
     """Ask every device that is reached over SSH whether it can do its jobs. Raises `InputError` with all faults."""
-    devices = {job.about["device"]["name"]: (device_of(job), str(job.content["device"])) for job in jobs if job.way == "ssh"}
+    devices = {
+        job.about["device"]["name"]: (device_of(job), str(job.content["device"])) for job in jobs if job.way == "ssh"
+    }
     faults = [f"{name}: {fault}" for name, (device, kind) in devices.items() if (fault := _fault(device, kind))]
     if faults:
-        raise InputError("; ".join(faults) + "\nmend it, or leave the device out; offline: true measures on it later, by a bundle")
+        raise InputError(
+            "; ".join(faults) + "\nmend it, or leave the device out; offline: true measures on it later, by a bundle"
+        )
 
 
 def _fault(device: Device, kind: str) -> str | None:
@@ -77,7 +93,12 @@ def look_for_server() -> list[Finding]:
         with socket.create_connection(("127.0.0.1", 22), 5) as door:
             said = door.recv(80).decode(errors="replace").strip()
     except OSError as error:
-        return [Finding("SSH server", f"none answers on port 22 ({error}); `sudo systemctl start ssh`, or give ssh_options a port")]
+        return [
+            Finding(
+                "SSH server",
+                f"none answers on port 22 ({error}); `sudo systemctl start ssh`, or give ssh_options a port",
+            )
+        ]
     return [Finding("SSH server", f"{said} answers on port 22", True)]
 
 

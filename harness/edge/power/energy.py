@@ -56,7 +56,9 @@ class Trace:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["seconds", *(f"{channel.name}_{units[channel.kind]}" for channel in self.channels)])
         for time, values in zip(self.times - self.times[:1], self.values, strict=True):
-            writer.writerow([f"{time:.6f}", *(f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3f}" for value in values)])
+            writer.writerow(
+                [f"{time:.6f}", *(f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3f}" for value in values)]
+            )
         return text.getvalue().encode()
 
 
@@ -103,9 +105,14 @@ class EnergyWindow:
     kinds: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        content = dict(self.__dict__) | {"total": self.total.to_json(), "partial": self.partial.to_json() if self.partial else None}
+        content = dict(self.__dict__) | {
+            "total": self.total.to_json(),
+            "partial": self.partial.to_json() if self.partial else None,
+        }
         content["channels"] = {name: figures.to_json() for name, figures in self.channels.items()}
-        return content | {name: list(content[name]) for name in ("gaps", "flags", "errors")} | {"kinds": dict(self.kinds)}
+        return (
+            content | {name: list(content[name]) for name in ("gaps", "flags", "errors")} | {"kinds": dict(self.kinds)}
+        )
 
 
 @dataclass(frozen=True)
@@ -150,20 +157,29 @@ class _Span:
         """Why no energy of the whole window can be given; None if it can."""
         if too_little := _too_little(self.n_samples, self.seconds):
             return too_little
-        return None if self.is_whole else _not_whole(self.trace, self.first - self.start, self.last - self.start, self.seconds)
+        return (
+            None
+            if self.is_whole
+            else _not_whole(self.trace, self.first - self.start, self.last - self.start, self.seconds)
+        )
 
 
 def energy_window(trace: Trace, start: float, end: float, idle_watts: float | None = None) -> EnergyWindow:
     """The energy from ``start`` to ``end`` (seconds of the monotonic clock). idle_watts: the total's mean power at rest."""
     span = _Span(trace, start, end)
     sampled = _sampled_channels(span)
-    channels = {name: _absent(span.unfit) if span.unfit and not figures.reason else figures for name, figures in sampled.items()}
+    channels = {
+        name: _absent(span.unfit) if span.unfit and not figures.reason else figures for name, figures in sampled.items()
+    }
     total = _total(trace, channels, span.first, span.last, span.unfit)
     gaps = _gaps(trace, span.inside, span.first, span.last, start)
-    above = None if idle_watts is None or total.energy_joules is None else total.energy_joules - idle_watts * span.seconds
+    above = (
+        None if idle_watts is None or total.energy_joules is None else total.energy_joules - idle_watts * span.seconds
+    )
     return EnergyWindow(
         meter=trace.meter,
-        covers=" + ".join(channel.covers for channel in trace.channels if channel.in_total) or "no total: each channel by itself",
+        covers=" + ".join(channel.covers for channel in trace.channels if channel.in_total)
+        or "no total: each channel by itself",
         seconds=span.seconds,
         n_samples=span.n_samples,
         hertz=span.n_samples / span.seconds if span.seconds > 0 else 0.0,
@@ -188,7 +204,8 @@ def _sampled_channels(span: _Span) -> dict[str, Figures]:
     if span.last <= span.first or len(times) < 2:
         return {channel.name: _absent("no samples") for channel in span.trace.channels}
     return {
-        channel.name: _channel(channel, times, values[:, index], span.first, span.last) for index, channel in enumerate(span.trace.channels)
+        channel.name: _channel(channel, times, values[:, index], span.first, span.last)
+        for index, channel in enumerate(span.trace.channels)
     }
 
 
@@ -258,8 +275,12 @@ def _total(trace: Trace, channels: Mapping[str, Figures], first: float, last: fl
     """The sum of the channels that make up the total."""
     parts = [channel for channel in trace.channels if channel.in_total]
     if not parts:
-        return _absent("no total rail is known: each rail stands by itself" if trace.channels else reason or "no channels")
-    if missing := [f"{channel.name}: {channels[channel.name].reason}" for channel in parts if channels[channel.name].reason]:
+        return _absent(
+            "no total rail is known: each rail stands by itself" if trace.channels else reason or "no channels"
+        )
+    if missing := [
+        f"{channel.name}: {channels[channel.name].reason}" for channel in parts if channels[channel.name].reason
+    ]:
         return _absent(reason or "; ".join(missing))
     energy = sum(channels[channel.name].energy_joules or 0.0 for channel in parts)
     columns = [trace.values[:, trace.channels.index(channel)] for channel in parts]
@@ -280,7 +301,11 @@ def _gaps(trace: Trace, inside: np.ndarray, first: float, last: float, start: fl
 
 def _clock_jump(trace: Trace, start: float, end: float) -> float:
     """By how much the wall clock moved against the monotonic one within a window, if by more than half a second."""
-    near = trace.clock[(trace.clock[:, 0] >= start - 2) & (trace.clock[:, 0] <= end + 2), 1] if len(trace.clock) else np.empty(0)
+    near = (
+        trace.clock[(trace.clock[:, 0] >= start - 2) & (trace.clock[:, 0] <= end + 2), 1]
+        if len(trace.clock)
+        else np.empty(0)
+    )
     if len(near) < 2:
         return 0.0
     jump = float(near[np.argmax(np.abs(near - near[0]))] - near[0])

@@ -68,7 +68,11 @@ class Recorder:
             if until is not None and not self._over:
                 self._say("flush")
                 deadline = time.monotonic() + ANSWER_SECONDS
-                while not self._over and (not self._samples or self._samples[-1][0] < until) and time.monotonic() < deadline:
+                while (
+                    not self._over
+                    and (not self._samples or self._samples[-1][0] < until)
+                    and time.monotonic() < deadline
+                ):
                     self._changed.wait(0.1)
                     self._say("flush")
             channels = self._channels or ()
@@ -85,7 +89,9 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -163,7 +169,11 @@ def choose(meter: str, device: str) -> tuple[str | None, dict[str, str]]:
     names = [meter]
     if meter == "auto":
         plugins = [(registry.get("meters", name), name) for name in registry.paths("meters")]
-        names = [name for plugin, name in sorted(plugins, key=lambda p: (p[0].rank or 0, p[1])) if plugin.rank and device in plugin.devices]
+        names = [
+            name
+            for plugin, name in sorted(plugins, key=lambda p: (p[0].rank or 0, p[1]))
+            if plugin.rank and device in plugin.devices
+        ]
     tried: dict[str, str] = {}
     for name in names:
         if (reason := probe(name)) is None:

@@ -26,7 +26,9 @@ class Ina3221(Meter):
         root = Path(self.argument or "/sys")
         self._rails = dict(sorted(self._found(root)))
         if not self._rails:
-            raise MeterError(f"no INA3221 power monitor under {root}/bus/i2c: this is no Jetson, or its driver is not loaded")
+            raise MeterError(
+                f"no INA3221 power monitor under {root}/bus/i2c: this is no Jetson, or its driver is not loaded"
+            )
         total = total_rails(self._rails)
         for label in self._rails:
             try:

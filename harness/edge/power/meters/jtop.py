@@ -38,7 +38,9 @@ class Jtop(Meter):
         self._new = threading.Event()
         try:
             self._client: Any = self._started(jtop.jtop, 1 / self.hertz)
-            if (pace := self._client.interval) > 1.01 / self.hertz:  # another client has set it: at ours, readings would come twice
+            if (
+                pace := self._client.interval
+            ) > 1.01 / self.hertz:  # another client has set it: at ours, readings would come twice
                 self._client.close()
                 self._client = self._started(jtop.jtop, pace)
         except Exception as error:  # JtopException; what else its client lets through

@@ -74,9 +74,13 @@ class Nvml(Meter):
             try:
                 nvml.nvmlDeviceGetPowerUsage(handle)
             except nvml.NVMLError_NotSupported:
-                text = f"NVML answers NotSupported for GPU {number}'s energy and power (on a Jetson: use ina3221 or jtop)"
+                text = (
+                    f"NVML answers NotSupported for GPU {number}'s energy and power (on a Jetson: use ina3221 or jtop)"
+                )
                 raise MeterError(text) from None
-            return Channel(f"gpu-{number}", "power", f"GPU {number} alone", True), lambda: nvml.nvmlDeviceGetPowerUsage(handle) * 1e-3
+            return Channel(
+                f"gpu-{number}", "power", f"GPU {number} alone", True
+            ), lambda: nvml.nvmlDeviceGetPowerUsage(handle) * 1e-3
         channel = Channel(f"gpu-{number}", "counter", f"GPU {number} alone", True)
         return channel, lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * 1e-3
 

@@ -25,7 +25,9 @@ class Rapl(Meter):
         root = Path(self.argument or "/sys")
         zones = dict(_zones(root / "class/powercap"))
         if not zones:
-            raise MeterError(f"no intel-rapl zones under {root}/class/powercap: not supported here, or hidden by a virtual machine")
+            raise MeterError(
+                f"no intel-rapl zones under {root}/class/powercap: not supported here, or hidden by a virtual machine"
+            )
         self._files, channels = [], []
         for name, zone in zones.items():
             path = zone / "energy_uj"
@@ -58,5 +60,10 @@ def _zones(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _covers(kind: str) -> str:
-    known = {"dram": "memory", "core": "cores, inside the package", "uncore": "graphics, inside the package", "psys": "platform"}
+    known = {
+        "dram": "memory",
+        "core": "cores, inside the package",
+        "uncore": "graphics, inside the package",
+        "psys": "platform",
+    }
     return "processor package" if kind.startswith("package") else known.get(kind, kind)

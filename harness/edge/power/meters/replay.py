@@ -34,7 +34,9 @@ class Replay(Meter):
             raise MeterError(f"{self.argument} can't be read as a trace: {error}") from error
         rising = all(one < next_ for one, next_ in zip(self._times, self._times[1:], strict=False))
         if head[0] != "seconds" or len(rows) < 2 or not rising or not self._columns:
-            raise MeterError(f"{self.argument} is no trace: a column seconds, rising, two rows at least, and a column NAME_watts")
+            raise MeterError(
+                f"{self.argument} is no trace: a column seconds, rising, two rows at least, and a column NAME_watts"
+            )
         names = [name.rpartition("_") for name in head[1:]]
         if odd := [name for name in names if name[2] not in ("watts", "joules")]:
             raise MeterError(f"{self.argument}: column {''.join(odd[0])} ends neither in _watts nor in _joules")
@@ -57,4 +59,6 @@ class Replay(Meter):
         share = (at - before) / (after - before)
         values = [column[index - 1] + share * (column[index] - column[index - 1]) for column in self._columns]
         again = [rounds * (column[-1] - column[0]) for column in self._columns]
-        return [value + more * (kind == "counter") for value, more, kind in zip(values, again, self._kinds, strict=True)]
+        return [
+            value + more * (kind == "counter") for value, more, kind in zip(values, again, self._kinds, strict=True)
+        ]

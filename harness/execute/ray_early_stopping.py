@@ -16,7 +16,7 @@ from harness.ledger import Ledger
 ACCURACY = "progress/validation_accuracy"  # as Tune flattens what a worker reports
 
 
-class Halving(FIFOScheduler):
+class EarlyStoppingScheduler(FIFOScheduler):
     """One ASHA for each search: its trials are compared with each other, and all other jobs run to their end.
 
     What earlier runs have left of a search takes part, so that a run that goes on compares as if it had not been interrupted.
@@ -26,7 +26,9 @@ class Halving(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self.looks: dict[str, list[tuple[int, float]]] = {}  # of each job: epoch, accuracy
         self.stopped: set[str] = set()
-        self._asha: dict[str, Any] = {}  # of each job that competes: Tune's scheduler, which reads no more of a trial than its id
+        self._asha: dict[
+            str, Any
+        ] = {}  # of each job that competes: Tune's scheduler, which reads no more of a trial than its id
         epochs = {job.key: job.epochs for job in jobs}
         for rivals in asked.rivals:
             if longest := max((epochs[key] for key in rivals if key in epochs), default=0):
@@ -43,7 +45,9 @@ class Halving(FIFOScheduler):
             record = ledger.record(key)
             if record and record["status"] in ("done", "stopped"):
                 for epoch, accuracy in zip(
-                    record["result"]["epochs_evaluated"], record["result"]["curves"]["validation"]["accuracy"], strict=True
+                    record["result"]["epochs_evaluated"],
+                    record["result"]["curves"]["validation"]["accuracy"],
+                    strict=True,
                 ):
                     self._goes_on(key, epoch, accuracy)
 
@@ -61,7 +65,9 @@ class Halving(FIFOScheduler):
             return self.CONTINUE
         self.looks[key].append((result["progress/epoch"], accuracy))
         goes_on = self._goes_on(key, *self.looks[key][-1])
-        if goes_on or result["progress/epoch"] == result["progress/epochs"]:  # after its last epoch there is nothing to stop
+        if (
+            goes_on or result["progress/epoch"] == result["progress/epochs"]
+        ):  # after its last epoch there is nothing to stop
             return self.CONTINUE
         self.stopped.add(key)
         return self.STOP

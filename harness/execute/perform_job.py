@@ -1,4 +1,4 @@
-"""Doing one job, the same way wherever it runs. Knows no executor and imports no Ray."""
+"""JobGenerator one job, the same way wherever it runs. Knows no executor and imports no Ray."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from harness.training.job import environment, material_of, npz_bytes, pretrained
 from harness.training.metrics import metrics
 from harness.training.workers import Workers
 
-Doing = Generator[Progress, None, Outcome]
-Left = tuple[dict[str, Any], dict[str, bytes]]  # result, artefacts
+JobGenerator = Generator[Progress, None, Outcome]
+ResultAndArtefacts = tuple[dict[str, Any], dict[str, bytes]]  # result, artefacts
 
 
-def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
+def perform(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
     """Do a job: a generator that yields after each epoch and returns the outcome.
 
     Raises whatever goes wrong; `Failure.of` makes a record's error of it.
@@ -51,12 +51,16 @@ def perform(job: Job, recordings: Recordings, inputs: Inputs) -> Doing:
     )
 
 
-def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Left]:
+def _pretrain(
+    method: Method, job: Job, recordings: Recordings, inputs: Inputs
+) -> Generator[Progress, None, ResultAndArtefacts]:
     assert method.Stage1 is not None
     options = method.Stage1.from_plain(job.content["options"])
     settings = Stage1.from_plain(job.content["settings"])
     checkpoint, workers = inputs.get(job.key, {}).get(CHECKPOINT), Workers.here(job.workers)
-    done = yield from pretrain(method, options, settings, material_of(job, recordings), job.indices["unlabelled"], workers, checkpoint)
+    done = yield from pretrain(
+        method, options, settings, material_of(job, recordings), job.indices["unlabelled"], workers, checkpoint
+    )
     result = {
         "loss": done.loss,
         "loss_floor": done.loss_floor,
@@ -66,16 +70,23 @@ def _pretrain(method: Method, job: Job, recordings: Recordings, inputs: Inputs) 
         "n_parameters": done.n_parameters,
         "modal_distance": done.modal_distance,
         "modal_plane_variance": done.plane_variance,
-        "absent": {} if done.modal_distance is not None else {"modal_distance": "stage 1 has no finite projections by modality"},
+        "absent": {}
+        if done.modal_distance is not None
+        else {"modal_distance": "stage 1 has no finite projections by modality"},
     }
     artefacts = {
         "encoders.safetensors": pretrained_to_bytes(done.pretrained),
         "findings.json": json.dumps(result["findings"], sort_keys=True).encode(),
     }
-    return result, artefacts if done.modal_plane is None else {**artefacts, "plane.npz": npz_bytes({"modal_plane": done.modal_plane})}
+    return result, artefacts if done.modal_plane is None else {
+        **artefacts,
+        "plane.npz": npz_bytes({"modal_plane": done.modal_plane}),
+    }
 
 
-def _train(method: Method, job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Left]:
+def _train(
+    method: Method, job: Job, recordings: Recordings, inputs: Inputs
+) -> Generator[Progress, None, ResultAndArtefacts]:
     done = yield from train(
         method,
         method.Stage2.from_plain(job.content["options"]),

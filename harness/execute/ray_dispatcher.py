@@ -22,17 +22,17 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harness.data.base import Recordings
-from harness.execute.base import Perform, Watch
+from harness.execute.base import Perform, ProgressObserver
 from harness.execute.cluster import living
-from harness.execute.course import Course
+from harness.execute.job_queue import JobQueue
 from harness.execute.preflight import Node, missing, needs_of
-from harness.execute.ray_courier import Courier
-from harness.execute.ray_halving import Halving
+from harness.execute.ray_early_stopping import EarlyStoppingScheduler
+from harness.execute.ray_relay import ArtefactRelay
 from harness.execute.ray_worker import Worker
 from harness.jobs import Failure, Job, Outcome
 from harness.method import Progress
 
-LOOK_SECONDS = 1.0  # how often the nodes are looked at
+POLL_NODES_SECONDS = 1.0  # how often the nodes are looked at
 
 
 class Stop(tune.Stopper):
@@ -48,29 +48,35 @@ class Stop(tune.Stopper):
         return self.asked
 
 
-class Desk:
-    """The driver's end: gives jobs to the courier, collects what workers left, and writes it down."""
+class Dispatcher:
+    """The driver's end: gives jobs to the relay, collects what workers left, and writes it down."""
 
     def __init__(
-        self, course: Course, data: Mapping[str, ray.ObjectRef[Any]], perform: Perform, watch: Watch, stop: Stop, retries: int,
-        halving: Halving | None,
-    ):  # fmt: skip
-        self.course, self.watch, self._stop = course, watch, stop
+        self,
+        queue: JobQueue,
+        data: Mapping[str, ray.ObjectRef[Any]],
+        perform: Perform,
+        observer: ProgressObserver,
+        stop: Stop,
+        retries: int,
+        scheduler: EarlyStoppingScheduler | None,
+    ):
+        self.queue, self.observer, self._stop = queue, observer, stop
         self.error: Exception | None = None
         self.jobs: dict[str, Job] = {}  # those handed out that have not ended
-        self._data, self._perform, self.retries, self.halving = data, perform, retries, halving
+        self._data, self._perform, self.retries, self.scheduler = data, perform, retries, scheduler
         self._deaths: dict[str, int] = {}
         self.nodes: dict[str, Node] = {}
-        self._looked_at = -LOOK_SECONDS
+        self._polled_at = -POLL_NODES_SECONDS
         self._lost: set[str] = set()  # resources of devices that have gone
-        self.courier_name = f"harness-courier-{uuid4().hex}"
+        self.relay_name = f"harness-relay-{uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.courier = Courier.options(  # type: ignore[attr-defined]
-            name=self.courier_name, scheduling_strategy=here
+        self.relay = ArtefactRelay.options(  # type: ignore[attr-defined]
+            name=self.relay_name, scheduling_strategy=here
         ).remote()
 
     @contextmanager
-    def open(self) -> Iterator[None]:
+    def capturing_errors(self) -> Iterator[None]:
         """The first error of our own (a full disk) ends the experiment and is kept: Tune would take it for a trial's."""
         try:
             yield
@@ -80,7 +86,7 @@ class Desk:
 
     def hand_out(self) -> Job | None:
         """Offer the next job to the workers; None while none is ready. A job whose device has left the cluster fails."""
-        while (task := self.course.next()) is not None and not self._has_device(task[0]):
+        while (task := self.queue.next_ready()) is not None and not self._has_device(task[0]):
             self._lose_device(task[0], "")
         if task is None:
             return None
@@ -88,33 +94,33 @@ class Desk:
         try:
             task_ref = ray.put((self._perform, job, inputs, self._data[job.data]))
         except (ObjectStoreFullError, OutOfDiskError) as error:
-            self.course.failed(job, Failure.of(error))
+            self.queue.failed(job, Failure.of(error))
             return self.hand_out()
-        ray.get(self.courier.offer.remote(job.key, [task_ref]))  # before any worker is told of it
+        ray.get(self.relay.offer.remote(job.key, [task_ref]))  # before any worker is told of it
         self.jobs[job.key] = job
-        if self.halving:
-            self.halving.begun(job)
+        if self.scheduler:
+            self.scheduler.begun(job)
         return job
 
     def progressed(self, job: Job, progress: Progress, checkpoint: bool) -> None:
-        """A worker has ended an epoch; ``checkpoint``: and has left one with the courier."""
-        self.course.progressed(job, progress, ray.get(self.courier.checkpoint.remote(job.key)) if checkpoint else None)
+        """A worker has ended an epoch; ``checkpoint``: and has left one with the relay."""
+        self.queue.progressed(job, progress, ray.get(self.relay.checkpoint.remote(job.key)) if checkpoint else None)
 
-    def look_around(self) -> None:
-        """Tell the watch of nodes that have joined or died, and say so when the job ahead fits none of those left."""
-        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+    def poll_nodes(self) -> None:
+        """Tell the observer of nodes that have joined or died, and say so when the job head fits none of those left."""
+        if time.monotonic() - self._polled_at < POLL_NODES_SECONDS:
             return
-        self._looked_at, nodes = time.monotonic(), living()
+        self._polled_at, nodes = time.monotonic(), living()
         if nodes == self.nodes:
             return
         for node_id in self.nodes.keys() - nodes.keys():
-            self.watch.note(f"node {self.nodes[node_id].name} is gone; its jobs are tried again on the others")
+            self.observer.note(f"node {self.nodes[node_id].name} is gone; its jobs are tried again on the others")
         for node_id in nodes.keys() - self.nodes.keys() if self.nodes else ():
-            self.watch.note(f"node {nodes[node_id].name} has joined")
+            self.observer.note(f"node {nodes[node_id].name} has joined")
         self.nodes = nodes
-        self.watch.nodes(list(nodes.values()))
-        for problem in missing(needs_of(self.course.open), list(nodes.values())):
-            self.watch.note(f"waiting for a node: {problem}")
+        self.observer.nodes(list(nodes.values()))
+        for problem in missing(needs_of(self.queue.open), list(nodes.values())):
+            self.observer.note(f"waiting for a node: {problem}")
 
     def amount(self, resource: str) -> float:
         """How much of a resource the living nodes have, used or not."""
@@ -128,28 +134,28 @@ class Desk:
     def ended(self, job: Job, died: str = "") -> None:
         """A worker has ended: write what it left; if that is nothing, offer the job again or write that it failed."""
         del self.jobs[job.key]
-        left = ray.get(self.courier.collect.remote(job.key))
+        left = ray.get(self.relay.collect.remote(job.key))
         if left is not None:
             what: Outcome | Failure = pickle.loads(left)
             if isinstance(what, Failure):
-                self.course.failed(job, what)
+                self.queue.failed(job, what)
             else:
-                self.course.done(job, what)
+                self.queue.done(job, what)
             return
-        if self.halving and job.key in self.halving.stopped:
-            self.course.stopped(job, self.halving.looks[job.key])
+        if self.scheduler and job.key in self.scheduler.stopped:
+            self.queue.stopped(job, self.scheduler.looks[job.key])
             return
         if job.resource:
             self._lose_device(job, died)
             return
         self._deaths[job.key] = deaths = self._deaths.get(job.key, 0) + 1
         if deaths <= self.retries:
-            self.watch.note(f"a worker died in {job.title}; it is tried again")
-            self.course.again(job)
+            self.observer.note(f"a worker died in {job.title}; it is tried again")
+            self.queue.requeue(job)
         else:
             times = "once" if deaths == 1 else f"{deaths} times"
             why = "the node ran out of memory" if "OutOfMemoryError" in died else "killed, or out of memory?"
-            self.course.failed(job, Failure("WorkerDied", f"its worker process died {times} ({why})", died))
+            self.queue.failed(job, Failure("WorkerDied", f"its worker process died {times} ({why})", died))
 
     def _has_device(self, job: Job) -> bool:
         """Whether the cluster has the device that a job is for; Ray would wait for it in silence."""
@@ -160,50 +166,52 @@ class Desk:
     def _lose_device(self, job: Job, died: str) -> None:
         """A job's device is gone, and with it for this run all jobs for it: Ray itself takes a while to notice."""
         self._lost.add(str(job.resource))
-        self.course.failed(job, Failure("DeviceLost", f"the device {job.about['device']['name']} has left the cluster", died))
+        self.queue.failed(
+            job, Failure("DeviceLost", f"the device {job.about['device']['name']} has left the cluster", died)
+        )
 
 
-class Handout(Searcher):
+class JobSearcher(Searcher):
     """What Tune asks for the next trial: never more at a time than the cluster can run.
 
     A trial that waits for room would get the actor of the next job that ends, and the actor being started for it would
     be thrown away: short jobs would all end up on one core.
     """
 
-    def __init__(self, desk: Desk, max_concurrent: int | None):
+    def __init__(self, dispatcher: Dispatcher, max_concurrent: int | None):
         super().__init__()
-        self._desk, self._max_concurrent = desk, max_concurrent
+        self._dispatcher, self._max_concurrent = dispatcher, max_concurrent
 
     def suggest(self, trial_id: str) -> Any:
         job = None
-        with self._desk.open():
+        with self._dispatcher.capturing_errors():
             if self._has_room():
-                job = self._desk.hand_out()
+                job = self._dispatcher.hand_out()
         if job is None:
-            return Searcher.FINISHED if self._desk.course.over or self._desk.error else None
+            return Searcher.FINISHED if self._dispatcher.queue.is_finished or self._dispatcher.error else None
         return {
-            "job": job.key, "courier": self._desk.courier_name, "retries": self._desk.retries,
+            "job": job.key, "relay": self._dispatcher.relay_name, "retries": self._dispatcher.retries,
             "workers": job.workers, "cpus": job.threads, "gpus": job.gpus, "resource": job.resource,
-            "each_look": self._desk.halving is not None and self._desk.halving.concerns(job),
+            "each_look": self._dispatcher.scheduler is not None and self._dispatcher.scheduler.concerns(job),
         }  # fmt: skip
 
     def _has_room(self) -> bool:
         """Whether the nodes that there are now have room for one job more; nodes join and die while a run is on."""
-        ahead, running = self._desk.course.ahead, list(self._desk.jobs.values())
-        self._desk.look_around()
-        if ahead is None or not running:
+        head, running = self._dispatcher.queue.head, list(self._dispatcher.jobs.values())
+        self._dispatcher.poll_nodes()
+        if head is None or not running:
             return True
-        if ahead.resource:  # one at a time on each device
-            return all(job.resource != ahead.resource for job in running)
+        if head.resource:  # one at a time on each device
+            return all(job.resource != head.resource for job in running)
         running = [job for job in running if not job.resource]
         return (
             (self._max_concurrent is None or len(running) < self._max_concurrent)
-            and sum(job.workers * job.threads for job in [*running, ahead]) <= self._desk.amount("CPU")
-            and sum(job.workers * job.gpus for job in [*running, ahead]) <= self._desk.amount("GPU")
+            and sum(job.workers * job.threads for job in [*running, head]) <= self._dispatcher.amount("CPU")
+            and sum(job.workers * job.gpus for job in [*running, head]) <= self._dispatcher.amount("GPU")
         )
 
     def on_trial_complete(self, *_: Any, **__: Any) -> None:
-        pass  # `Told` does it: only a callback is given the trial, with its error
+        pass  # `TuneEvents` does it: only a callback is given the trial, with its error
 
     def save(self, checkpoint_path: str) -> None:
         pass  # the ledger is what lasts
@@ -212,20 +220,22 @@ class Handout(Searcher):
         pass
 
 
-class Told(tune.Callback):
+class TuneEvents(tune.Callback):
     """What Tune tells of its trials."""
 
-    def __init__(self, desk: Desk, stop: Stop):
-        self._desk, self._stop = desk, stop
+    def __init__(self, dispatcher: Dispatcher, stop: Stop):
+        self._dispatcher, self._stop = dispatcher, stop
 
-    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
-        if (job := self._desk.jobs.get(trial.config["job"])) is None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if (job := self._dispatcher.jobs.get(trial.config["job"])) is None:
             return
-        with self._desk.open():
+        with self._dispatcher.capturing_errors():
             if "where" in result:
-                self._desk.watch.started(job, self._desk.node_name(result["where"]))
+                self._dispatcher.observer.started(job, self._dispatcher.node_name(result["where"]))
             elif "progress" in result:
-                self._desk.progressed(job, Progress(**result["progress"]), result["checkpoint"])
+                self._dispatcher.progressed(job, Progress(**result["progress"]), result["checkpoint"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._ended(trial)
@@ -236,38 +246,46 @@ class Told(tune.Callback):
 
     def _ended(self, trial: Trial, died: str = "") -> None:
         if not self._stop.asked:
-            with self._desk.open():
-                self._desk.ended(self._desk.jobs[trial.config["job"]], died)
+            with self._dispatcher.capturing_errors():
+                self._dispatcher.ended(self._dispatcher.jobs[trial.config["job"]], died)
 
 
 def run_trials(
-    course: Course,
+    queue: JobQueue,
     data: Mapping[str, Recordings],
     perform: Perform,
-    watch: Watch,
+    observer: ProgressObserver,
     stop: Stop,
     retries: int,
     max_concurrent: int | None,
-    halving: Halving | None,
+    scheduler: EarlyStoppingScheduler | None,
 ) -> None:
-    """Run a course to its end, or until ``stop`` is asked. data: fingerprint → recordings. halving: what stops jobs early."""
-    desk = Desk(course, {name: ray.put(recordings) for name, recordings in data.items()}, perform, watch, stop, retries, halving)
+    """Run a queue to its end, or until ``stop`` is asked. data: fingerprint → recordings. scheduler: what stops jobs early."""
+    dispatcher = Dispatcher(
+        queue,
+        {name: ray.put(recordings) for name, recordings in data.items()},
+        perform,
+        observer,
+        stop,
+        retries,
+        scheduler,
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
             tune.run(
                 Worker,
                 name="jobs",
-                search_alg=Handout(desk, max_concurrent),
-                scheduler=halving,
+                search_alg=JobSearcher(dispatcher, max_concurrent),
+                scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
                 stop=stop,
-                callbacks=[Told(desk, stop)],
+                callbacks=[TuneEvents(dispatcher, stop)],
                 storage_path=scratch,  # Tune's own state: read by no worker
                 raise_on_failed_trial=False,
                 verbose=0,
             )
     finally:
-        ray.kill(desk.courier)
-    if desk.error is not None:
-        raise desk.error
+        ray.kill(dispatcher.relay)
+    if dispatcher.error is not None:
+        raise dispatcher.error

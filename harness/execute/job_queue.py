@@ -1,24 +1,24 @@
-"""The course of a run: which jobs can begin, and what those that have ended leave. The same for every executor."""
+"""The queue of a run: which jobs can begin, and what those that have ended leave. The same for every executor."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from harness.execute.base import Watch
+from harness.execute.base import ProgressObserver
 from harness.jobs import CHECKPOINT, Failure, Inputs, Job, Outcome
 from harness.ledger import Ledger
 from harness.method import Progress
 
 
-class Course:
+class JobQueue:
     """Hands out jobs whose inputs are there and writes each record as its job ends, the driver's thread only.
 
     Jobs come in the order in which they were given, as far as their needs allow.
     """
 
-    def __init__(self, jobs: Sequence[Job], ledger: Ledger, watch: Watch):
-        self._ledger, self._watch = ledger, watch
+    def __init__(self, jobs: Sequence[Job], ledger: Ledger, observer: ProgressObserver):
+        self._ledger, self._observer = ledger, observer
         self._open = {job.key: job for job in jobs}
         self._missing = {key: {need for need in job.needs if need in self._open} for key, job in self._open.items()}
         self._dependants: dict[str, list[Job]] = {key: [] for key in self._open}
@@ -28,7 +28,7 @@ class Course:
         self._ready = deque(job for key, job in self._open.items() if not self._missing[key])
 
     @property
-    def over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether every job has left its record."""
         return not self._open
 
@@ -38,11 +38,11 @@ class Course:
         return self._open.values()
 
     @property
-    def ahead(self) -> Job | None:
+    def head(self) -> Job | None:
         """The job that `next` will look at first."""
         return self._ready[0] if self._ready else None
 
-    def next(self) -> tuple[Job, Inputs] | None:
+    def next_ready(self) -> tuple[Job, Inputs] | None:
         """A job that can begin, with its inputs; None while there is none. A job whose inputs can't be read fails."""
         while self._ready:
             job = self._ready.popleft()
@@ -59,15 +59,15 @@ class Course:
         """A job has ended an epoch, and may have left where it can go on."""
         if checkpoint is not None:
             self._ledger.keep_checkpoint(job.key, checkpoint)
-        self._watch.progressed(job, progress)
+        self._observer.progressed(job, progress)
 
-    def again(self, job: Job) -> None:
+    def requeue(self, job: Job) -> None:
         """A job that was handed out left nothing: it is the next to be handed out."""
         self._ready.appendleft(job)
 
     def done(self, job: Job, outcome: Outcome) -> None:
         """A job is done: write its record, and let those begin that waited for it alone."""
-        self._watch.finished(job, self._ledger.write_done(job, outcome))
+        self._observer.finished(job, self._ledger.write_done(job, outcome))
         del self._open[job.key]
         for dependant in self._dependants[job.key]:
             self._missing[dependant.key].remove(job.key)
@@ -76,12 +76,12 @@ class Course:
 
     def stopped(self, job: Job, looks: Sequence[tuple[int, float]]) -> None:
         """A search has stopped a job early: write how far it came."""
-        self._watch.finished(job, self._ledger.write_stopped(job, looks))
+        self._observer.finished(job, self._ledger.write_stopped(job, looks))
         self._dropped(job, "was stopped early")
 
     def failed(self, job: Job, failure: Failure) -> None:
         """A job has failed: write that, and that those that need it have failed with it."""
-        self._watch.finished(job, self._ledger.write_failed(job, failure))
+        self._observer.finished(job, self._ledger.write_failed(job, failure))
         self._dropped(job, f"failed: {failure.message}")
 
     def _dropped(self, job: Job, why: str) -> None:
