@@ -13,21 +13,23 @@ from harness.execute.base import EarlyStopping, Executor
 from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
+from harness.results.run import RunResults
 from harness.study import Study, find_study, read_study
 
 
 @dataclass
 class Driver:
-    """A planned run and its ledger."""
+    """A planned run: its ledger, and what of it is there already."""
 
-    planned: Plan
+    plan: Plan
     ledger: Ledger
+    results: RunResults
     command: str
     console: Console
     data: Path | None
 
     @classmethod
-    def plan(
+    def from_file(
         cls,
         study: Path,
         folder: Path | None,
@@ -40,18 +42,18 @@ class Driver:
         checked = read_study(find_study(study), overrides)
         if data is not None and not data.is_dir():
             raise InputError(f"the data folder {data} does not exist; give another with --data or HARNESS_DATA")
-        return cls.of(checked, folder, data, command, console)
+        return cls.from_study(checked, folder, data, command, console)
 
     @classmethod
-    def of(cls, checked: Study, folder: Path | None, data: Path | None, command: str, console: Console) -> Driver:
-        """As `plan`, of a study that is read already."""
-        names = ", ".join(entry.name for entry in checked.file.datasets)
-        ledger = Ledger(folder or Path("runs") / checked.file.study)
+    def from_study(cls, study: Study, folder: Path | None, data: Path | None, command: str, console: Console) -> Driver:
+        """Plan a study that has been read already."""
+        names = ", ".join(entry.name for entry in study.file.datasets)
+        results = RunResults(folder or Path("runs") / study.file.study)
         with console.status(f"reading {names}"):
-            planned = make_plan(checked, data, ledger.record)
-        for caution in planned.cautions:
+            plan = make_plan(study, data, results.record)
+        for caution in plan.cautions:
             console.print(f"note: {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-        return cls(planned, ledger, command, console, data)
+        return cls(plan, Ledger(results.folder), results, command, console, data)
 
     @property
     def todo(self) -> list[Job]:
@@ -65,23 +67,20 @@ class Driver:
 
     @property
     def _open(self) -> list[Job]:
-        return [
-            job for key, job in self.planned.jobs.items() if not self.planned.is_settled(key, self.ledger.record(key))
-        ]
+        return [job for key, job in self.plan.jobs.items() if not self.plan.is_settled(key, self.results.record(key))]
 
     def show_plan(self) -> None:
         """The plan in words and a table; what `--dry-run` prints."""
         from harness.show.tables import show_plan
 
-        show_plan(self.planned, self.todo, self.console)
+        show_plan(self.plan, self.todo, self.console)
 
     def run(self, inline: bool, address: str | None, wait_seconds: float = 0.0) -> int:
         """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
         from harness.results.gather import write_reports
-        from harness.results.run import RunResults
         from harness.show.tables import show_result
 
-        search = self.planned.study.file.search
+        search = self.plan.study.file.search
         if inline and search and search.scheduler != "none":
             raise InputError(
                 f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: leave --inline out, "
@@ -89,12 +88,11 @@ class Driver:
             )
         with self.ledger.locked():
             self._run_all(inline, address, wait_seconds)
-            results = RunResults.open(self.ledger.root)
-            failed = show_result(results, self.console)
+            failed = show_result(self.results, self.console)
             if self.offline:
                 text = f"{len(self.offline)} jobs wait for an offline device: harness edge export {self.ledger.root} BUNDLE.zip"
                 self.console.print(text, highlight=False, soft_wrap=True)
-            self.console.print(f"report: {write_reports([results])[0]}", highlight=False, soft_wrap=True)
+            self.console.print(f"report: {write_reports([self.results])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
     def _run_all(self, inline: bool, address: str | None, wait_seconds: float) -> None:
@@ -104,17 +102,18 @@ class Driver:
         tried: set[str] = set()
         known = {"command": self.command, "provenance": provenance()}
         while True:
-            self.ledger.write_plan({**self.planned.study_json(), **known}, self.planned.to_json())
+            self.ledger.write_plan({**self.plan.study_json(), **known}, self.plan.to_json())
             todo = [job for job in self.todo if job.key not in tried]
             if not todo:
                 break
             self._execute(todo, inline, address, wait_seconds)
             tried |= {job.key for job in todo}
-            if not self.planned.tunings:
+            self.results = self.results.newer()
+            if not self.plan.tunings:
                 return
-            self.planned = make_plan(self.planned.study, self.data, self.ledger.record)
+            self.plan = make_plan(self.plan.study, self.data, self.results.record)
         if not tried:
-            done = len(self.planned.jobs) - len(self.offline)
+            done = len(self.plan.jobs) - len(self.offline)
             self.console.print(f"all {done} jobs are done already: nothing to run", highlight=False)
 
     def _execute(self, todo: list[Job], inline: bool, address: str | None, wait_seconds: float) -> None:
@@ -136,37 +135,37 @@ class Driver:
         if not inline:
             from harness.execute.ray_tune import RayExecutor
 
-            retries = self.planned.study.file.retries
+            retries = self.plan.study.file.retries
             executor = RayExecutor(address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds)
             first, apart = ([job for job in todo if (job.way in ("here", "ssh")) == which] for which in (False, True))
         before = self._seconds_before()
         shown, told = (
-            RunProgress(todo, len(self.planned.jobs) - len(todo), n, before=before) for n in (self.planned.shared, 0)
+            RunProgress(todo, len(self.plan.jobs) - len(todo), n, before=before) for n in (self.plan.shared, 0)
         )
         with progress_for(self.console, shown) as observer, Heartbeat(observer, self.ledger, told) as heartbeat:
             try:
-                executor.run(first, self.planned.data, self.ledger, heartbeat)
-                InlineExecutor().run(
-                    apart, self.planned.data, self.ledger, heartbeat
-                )  # measured when nothing else runs
+                executor.run(first, self.plan.data, self.ledger, heartbeat)
+                InlineExecutor().run(apart, self.plan.data, self.ledger, heartbeat)  # measured when nothing else runs
             except KeyboardInterrupt:
+                self.results = self.results.newer()
                 left = len(self.todo)
-                observer.note(f"interrupted: {len(self.planned.jobs) - left} jobs are done and kept, {left} are left")
+                observer.note(f"interrupted: {len(self.plan.jobs) - left} jobs are done and kept, {left} are left")
                 observer.note(f"go on with: {self.command}")
                 raise
 
     def _seconds_before(self) -> dict[str, list[float]]:
         """Kind → how long the plan's jobs took that are done already."""
         found: dict[str, list[float]] = {}
-        for key in self.planned.jobs:
-            if (record := self.ledger.record(key)) and record["status"] == "done":
-                found.setdefault(record["kind"], []).append(record["seconds"])
+        for key in self.plan.jobs:
+            record = self.results.record(key)
+            if record is not None and record.status == "done":
+                found.setdefault(record.kind, []).append(record.seconds)
         return found
 
     def _stopping(self) -> EarlyStopping | None:
         """Which of the jobs compete in a search, if the study has losers stopped early."""
-        search = self.planned.study.file.search
+        search = self.plan.study.file.search
         if search is None or search.scheduler == "none":
             return None
-        rivals = tuple(tuple(candidate.key for candidate in tuning.candidates) for tuning in self.planned.tunings)
+        rivals = tuple(tuple(candidate.key for candidate in tuning.candidates) for tuning in self.plan.tunings)
         return EarlyStopping(rivals, search.grace_period, search.reduction_factor)

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from typing_extensions import Self
 
 from harness.errors import InputError
 from harness.jobs import Failure, Job, Outcome
@@ -77,9 +76,10 @@ class Ledger:
 
     def __init__(self, root: Path):
         self.root = root
+        self._hashes: dict[str, dict[str, str]] = {}  # key of a finished job → file name → SHA-256 of the artefact
 
     @classmethod
-    def open(cls, root: Path) -> Self:
+    def open(cls, root: Path) -> Ledger:
         """The ledger of an existing run. Raises `InputError` if the folder holds none."""
         if not (root / "plan.json").is_file():
             raise InputError(
@@ -135,17 +135,11 @@ class Ledger:
         path = self.root / "live.json"
         return self._read(path) if path.is_file() else None
 
-    def study(self) -> Record:
-        return self._read(self.root / "study.json")
-
-    def plan(self) -> Record:
-        return self._read(self.root / "plan.json")
-
     # -- records ----------------------------------------------------------------------------------------------------
 
     def write_done(self, job: Job, outcome: Outcome) -> Record:
         """Write a finished job: its artefacts first, then the record that vouches for them."""
-        artefacts = {}
+        artefacts: dict[str, dict[str, Any]] = {}
         for name, data in outcome.artefacts.items():
             write_whole(self._artefact_path(job.key, name), data)
             artefacts[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -159,6 +153,7 @@ class Ledger:
             seconds=outcome.seconds,
         )
         self._checkpoint_path(job.key).unlink(missing_ok=True)
+        self._hashes[job.key] = {name: artefact["sha256"] for name, artefact in artefacts.items()}
         return record
 
     def write_failed(self, job: Job, failure: Failure) -> Record:
@@ -188,12 +183,12 @@ class Ledger:
             "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             **what,
         }
-        write_whole(self._record_path(job.key), to_bytes(record))
+        write_whole(self.record_path(job.key), to_bytes(record))
         return record
 
     def record(self, key: str) -> Record | None:
         """A job's record; None if it left none yet. Raises `InputError` that names a damaged file."""
-        path = self._record_path(key)
+        path = self.record_path(key)
         return self._read(path) if path.is_file() else None
 
     def is_done(self, key: str) -> bool:
@@ -205,28 +200,27 @@ class Ledger:
         for path in sorted((self.root / "records").glob("*.json")):
             yield self._read(path)
 
-    def artefact(self, key: str, name: str, record: Record | None = None) -> bytes:
-        """One artefact of a finished job. Raises `InputError` if it isn't what its record (read already, or now) says."""
-        record = record or self.record(key)
+    def artefacts(self, key: str) -> dict[str, bytes]:
+        """All artefacts of a finished job, by file name: the inputs of the jobs that need it.
+
+        Raises `InputError` for a job that is not finished, or an artefact that isn't what its record says.
+        """
+        if key not in self._hashes:
+            record = self.record(key)
+            if record is None or record["status"] != "done":
+                raise InputError(f"needs job {key}, which is not done")
+            self._hashes[key] = {name: artefact["sha256"] for name, artefact in record["artefacts"].items()}
+        return {name: self.artefact(key, name, sha256) for name, sha256 in self._hashes[key].items()}
+
+    def artefact(self, key: str, name: str, sha256: str) -> bytes:
+        """One artefact of a finished job. sha256: from its record. Raises `InputError` if it isn't that, or is missing."""
         path = self._artefact_path(key, name)
-        if record is None or name not in record.get("artefacts", {}):
-            raise InputError(f"job {key} has no artefact {name!r}")
         data = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(data).hexdigest() != record["artefacts"][name]["sha256"]:
+        if hashlib.sha256(data).hexdigest() != sha256:
             raise InputError(
-                f"{path} is damaged or missing; delete {self._record_path(key)} and run again to make it anew"
+                f"{path} is damaged or missing; delete {self.record_path(key)} and run again to make it anew"
             )
         return data
-
-    def artefacts(self, key: str) -> dict[str, bytes]:
-        """All artefacts of a finished job, by file name: what the jobs that need it get as inputs.
-
-        Raises `InputError` for a job that isn't finished.
-        """
-        record = self.record(key)
-        if record is None or record["status"] != "done":
-            raise InputError(f"needs job {key}, which is not done")
-        return {name: self.artefact(key, name) for name in record["artefacts"]}
 
     # -- checkpoints ------------------------------------------------------------------------------------------------
 
@@ -241,7 +235,7 @@ class Ledger:
 
     # -- files ------------------------------------------------------------------------------------------------------
 
-    def _record_path(self, key: str) -> Path:
+    def record_path(self, key: str) -> Path:
         return self.root / "records" / f"{_checked(_KEY, key)}.json"
 
     def _artefact_path(self, key: str, name: str) -> Path:

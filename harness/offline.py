@@ -12,6 +12,8 @@ from harness.jobs import Failure, Job
 from harness.keys import content_key
 from harness.ledger import Ledger
 from harness.plan import make_plan
+from harness.results.records import PlanRecord
+from harness.results.run import RunResults
 from harness.study import parse_study
 
 
@@ -21,9 +23,9 @@ def export(ledger: Ledger, path: Path, data: Path | None, device: str | None = N
     data: the data sets' folder. Raises `InputError` if there are none, if what they need isn't done, or if study, data or code
     are no longer those of the run.
     """
-    study = ledger.study()
-    plan = make_plan(parse_study(study["text"], Path(study["file"]), study["overrides"]), data)
-    known = ledger.plan()["jobs"]
+    results = RunResults.open(ledger.root)
+    study, known = results.study, results.plan.jobs
+    plan = make_plan(parse_study(study.text, Path(study.file), study.overrides), data)
     profiles = [job for job in plan.jobs.values() if job.kind == "profile"]
     if changed := [job for job in profiles if job.key not in known]:
         raise InputError(
@@ -49,7 +51,7 @@ def import_(ledger: Ledger, path: Path) -> tuple[list[str], list[str]]:
 
     Nothing is taken unless all of it is the run's: raises `InputError` for a job, data or code that isn't.
     """
-    plan = ledger.plan()
+    plan = RunResults.open(ledger.root).plan
     found = read_result(path)
     jobs = [_job(plan, record, path) for record, _ in found]
     done, failed = [], []
@@ -66,19 +68,17 @@ def import_(ledger: Ledger, path: Path) -> tuple[list[str], list[str]]:
     return done, failed
 
 
-def _job(plan: dict[str, Any], record: dict[str, Any], path: Path) -> Job:
+def _job(plan: PlanRecord, record: dict[str, Any], path: Path) -> Job:
     """The run's job that a record is of."""
     key, content = record["key"], record["content"]
     title = record.get("title", key)
     if content_key(content) != key:
         raise InputError(f"{path}: the record of {title} is not what its key says: it was changed")
-    if plan["jobs"].get(key, {}).get("kind") != "profile":
+    if key not in plan.jobs or plan.jobs[key].kind != "profile":
         raise InputError(f"{path}: {title} ({key}) is no measurement of this run")
     if record["data"] != content["data"]:
         raise InputError(f"{path}: {title} was measured on data {record['data']}, the run's are {content['data']}")
-    trial = next(trial for trial in plan["trials"] if key in trial["profile_keys"].values())
-    about = {"study": plan["study"], **{name: trial[name] for name in ("dataset", "method", "seed", "point")}}
+    trial = next(trial for trial in plan.trials if key in trial.profile_keys.values())
+    about = {"study": plan.study, **trial.model_dump(include={"dataset", "method", "seed", "point"})}
     device = {"name": content["on"], "way": "offline"}
-    return Job(
-        key, "profile", content, {**about, "device": device}, content["data"], {}, tuple(plan["jobs"][key]["needs"])
-    )
+    return Job(key, "profile", content, {**about, "device": device}, content["data"], {}, tuple(plan.jobs[key].needs))

@@ -24,8 +24,8 @@ from harness.data.splits import draw_labelled, draw_unlabelled, labelled_from_li
 from harness.errors import InputError, Problem, StudyError
 from harness.jobs import Job
 from harness.keys import array_key, content_key
-from harness.ledger import Record
 from harness.method import Method, Task
+from harness.results.records import PlannedTrial, Record
 from harness.search import Candidate, Tuning, draw
 from harness.study import DatasetEntry, Settings, Study
 from harness.study.edge import VERSION as PROFILE_VERSION
@@ -36,34 +36,12 @@ from harness.training import VERSION as TRAINING_VERSION
 Point = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One (data set, method's row, point of the sweep, seed), and the keys of its jobs. Several trials may share a job.
-
-    chosen: option → value, by the study's search. key: None until that has chosen; error: why it never will.
-    """
-
-    dataset: str
-    method: str
-    seed: int
-    point: Point
-    key: str | None
-    stage1_key: str | None
-    counts: Mapping[str, int]  # samples by part: train, validation, test, labelled, unlabelled
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-    error: str | None = None
-    profile_keys: Mapping[str, str] = field(default_factory=dict)  # device → the key of its profile job
-
-    def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "counts": dict(self.counts), "profile_keys": dict(self.profile_keys)}
-
-
 @dataclass
 class Plan:
     """The trials of a study and the jobs that they need, each job once and after those it needs."""
 
     study: Study
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[PlannedTrial] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     tunings: list[Tuning] = field(default_factory=list)
     asked: int = 0  # how many jobs it would take without sharing
@@ -85,8 +63,8 @@ class Plan:
 
     def is_settled(self, key: str, record: Record | None) -> bool:
         """Whether a job need not run: it is done, or was stopped early and only a search wanted it."""
-        if record is None or record["status"] != "stopped":
-            return record is not None and record["status"] == "done"
+        if record is None or record.status != "stopped":
+            return record is not None and record.status == "done"
         return any(c.key == key and c.status == "stopped" for t in self.tunings for c in t.candidates) and all(
             trial.key != key for trial in self.trials
         )
@@ -102,7 +80,7 @@ class Plan:
             "titles": self.titles,
             "seeds": file.seeds,
             "data": self.about_data,
-            "trials": [trial.to_json() for trial in self.trials],
+            "trials": [trial.model_dump() for trial in self.trials],
             "jobs": {
                 key: {
                     "kind": "search" if "search" in job.about else job.kind,
@@ -280,7 +258,18 @@ class _DatasetPlanner:
             counts = {part: len(rows) for part, rows in self._samples(method, settings, material, seed).items()}
             profiles = self._profiles(self.plan.jobs[key], settings.general.label_rate, material) if key else {}
             self.plan.trials.append(
-                Trial(self.entry.name, shown, seed, point, key, stage1, counts, chosen, error, profiles)
+                PlannedTrial(
+                    dataset=self.entry.name,
+                    method=shown,
+                    seed=seed,
+                    point=point,
+                    key=key,
+                    stage1_key=stage1,
+                    counts=counts,
+                    chosen=chosen,
+                    error=error,
+                    profile_keys=profiles,
+                )
             )
 
     def _tune(
@@ -296,7 +285,7 @@ class _DatasetPlanner:
             about = {"point": point, "search": {"number": number, "values": values}}
             key, _ = self._jobs(method, row, seed, settings, material, about)
             record = self.record(key)
-            if record and record["status"] == "stopped" and search.scheduler == "none":
+            if record and record.status == "stopped" and search.scheduler == "none":
                 record = None  # an earlier search had a scheduler: this one wants the job whole
             candidates.append(Candidate(number, values, key).judged(record, self.file.select))
         return Tuning(self.entry.name, _shown(method, row), point, tuple(candidates))

@@ -6,11 +6,11 @@ Pure functions of the study and of the search's records. Nothing here looks at a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from harness.keys import rng_of
-from harness.ledger import Record
+from harness.results.records import Record, StoppedRecord, TrainRecord
 from harness.results.selection import selected_index
 from harness.study.space import Dimension
 
@@ -33,13 +33,13 @@ class Candidate:
     epoch: int | None = None
 
     def judged(self, record: Record | None, select: str) -> Candidate:
-        """The same with what its record says: the accuracy at the last look, or at the best if the study selects by validation."""
-        if record is None or record["status"] == "failed":
-            return Candidate(self.number, self.values, self.key, "failed" if record else "pending")
-        result = record["result"]
+        """The candidate with what its record says: the accuracy at the last evaluation, or the best by validation."""
+        if not isinstance(record, TrainRecord | StoppedRecord):
+            return replace(self, status="failed" if record else "pending")
+        result = record.result
         index = selected_index(result, "validation" if select == "validation" else "last")  # never by the test samples
-        accuracy, epoch = result["curves"]["validation"]["accuracy"][index], result["epochs_evaluated"][index]
-        return Candidate(self.number, self.values, self.key, record["status"], accuracy, epoch)
+        accuracy = result.curves["validation"].accuracy[index]
+        return replace(self, status=record.status, accuracy=accuracy, epoch=result.epochs_evaluated[index])
 
 
 @dataclass(frozen=True)

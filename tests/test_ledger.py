@@ -66,7 +66,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     ledger.write_done(job(), outcome(a_bin=b"123"))
     (tmp_path / "artefacts" / job().key / "a.bin").write_bytes(b"124")
     with pytest.raises(InputError, match=r"a\.bin is damaged"):
-        ledger.artefact(job().key, "a.bin")
+        ledger.artefacts(job().key)["a.bin"]
     path = tmp_path / "records" / f"{job().key}.json"
     path.write_text("{")
     with pytest.raises(InputError, match=f"{job().key}.json is damaged"):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,8 @@ from harness.errors import InputError, StudyError
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
 from harness.results.gather import write_reports
+from harness.results.records import RECORD, Record, TrainRecord
+from harness.results.run import RunResults
 from harness.results.table import trial_table
 from harness.search import Candidate, Tuning
 from harness.show.status import show_status
@@ -50,16 +51,22 @@ search:
 # -- the choice --------------------------------------------------------------------------------------------------------------
 
 
-def record(status: str, curve: list[float]) -> dict[str, Any]:
-    if status == "failed":
-        return {"status": status, "error": {}}
-    return {
-        "status": status,
-        "result": {"epochs_evaluated": list(range(1, len(curve) + 1)), "curves": {"validation": {"accuracy": curve}}},
-    }
+def record(status: str, curve: list[float]) -> Record:
+    curves = {"epochs_evaluated": list(range(1, len(curve) + 1)), "curves": {"validation": {"accuracy": curve}}}
+    what = {
+        "done": {"result": {**curves, "train_seconds": 1.0}},
+        "stopped": {"result": curves},
+        "failed": {"error": {"type": "RuntimeError", "message": "the loss is nan"}},
+    }[status]
+    name = {"name": "name", "version": "1"}
+    content = {"method": name, "dataset": name, "data": "f", "samples": {}, "seeds": [], "threads": 1, "device": "cpu"}
+    about = {"dataset": "data", "method": "method", "seed": 0}
+    return RECORD.validate_python(
+        {"schema": 1, "key": "1", "kind": "train", "status": status, "content": content, "about": about, **what}
+    )
 
 
-def tuning(records: list[dict[str, Any] | None], select: str = "last") -> Tuning:
+def tuning(records: list[Record | None], select: str = "last") -> Tuning:
     candidates = [
         Candidate(number, {"x": number}, f"{number:08x}").judged(one, select) for number, one in enumerate(records, 1)
     ]
@@ -71,12 +78,10 @@ RECORDS = st.builds(record, st.sampled_from(["done", "stopped", "failed"]), CURV
 
 
 @given(st.lists(RECORDS, min_size=1, max_size=8), st.sampled_from(["last", "validation"]))
-def test_the_first_of_the_most_accurate_that_were_trained_to_their_end(
-    records: list[dict[str, Any]], select: str
-) -> None:
+def test_the_first_of_the_most_accurate_that_were_trained_to_their_end(records: list[Record], select: str) -> None:
     made = tuning(list(records), select)
-    accuracy = {number: (max if select == "validation" else lambda curve: curve[-1])(one["result"]["curves"]["validation"]["accuracy"])
-                for number, one in enumerate(records, 1) if one["status"] == "done"}  # fmt: skip
+    accuracy = {number: (max if select == "validation" else lambda curve: curve[-1])(one.result.curves["validation"].accuracy)
+                for number, one in enumerate(records, 1) if isinstance(one, TrainRecord)}  # fmt: skip
     if not accuracy:
         assert made.chosen is None
         assert (
@@ -91,7 +96,7 @@ def test_the_first_of_the_most_accurate_that_were_trained_to_their_end(
 
 
 @given(st.lists(RECORDS, max_size=4), st.lists(RECORDS, max_size=4))
-def test_nothing_is_chosen_before_all_are_settled(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+def test_nothing_is_chosen_before_all_are_settled(before: list[Record], after: list[Record]) -> None:
     made = tuning([*before, None, *after])
     assert (made.chosen, made.settled, made.error) == (None, False, None)
 
@@ -155,7 +160,9 @@ def run(
     folder.mkdir(exist_ok=True)
     (folder / "study.yaml").write_text(text)
     console = Console(file=(folder / "out.txt").open("w"), width=200)
-    driver = Driver.plan(folder / "study.yaml", folder / out, data, list(overrides), "harness run study.yaml", console)
+    driver = Driver.from_file(
+        folder / "study.yaml", folder / out, data, list(overrides), "harness run study.yaml", console
+    )
     return driver.ledger, driver.run(inline=True, address=None)
 
 
@@ -167,9 +174,9 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 
 
 def test_the_choice_is_kept_and_the_trials_run_with_it(ledger: Ledger) -> None:
-    search = ledger.plan()["search"]
+    search = RunResults(ledger.root).plan.search
     assert (search["trials"], search["seed"], search["scheduler"], search["sampler"]) == (3, 0, "none", "random")
-    table = trial_table(ledger)
+    table = trial_table(RunResults(ledger.root))
     assert len(table) == 4
     assert (table["status"] == "done").all()
     for made in search["tunings"]:
@@ -202,18 +209,18 @@ def test_the_search_is_told_and_its_trials_are_no_results(ledger: Ledger) -> Non
 def test_a_second_run_does_nothing_and_a_longer_search_runs_what_is_new(ledger: Ledger) -> None:
     before = {path: path.stat().st_mtime_ns for path in (ledger.root / "records").iterdir()}
     console = Console(file=(ledger.root / "again.txt").open("w"), width=200)
-    driver = Driver.plan(ledger.root.parent / "study.yaml", ledger.root, None, [], "", console)
+    driver = Driver.from_file(ledger.root.parent / "study.yaml", ledger.root, None, [], "", console)
     assert driver.run(inline=True, address=None) == 0
     assert before == {path: path.stat().st_mtime_ns for path in (ledger.root / "records").iterdir()}
-    longer = Driver.plan(ledger.root.parent / "study.yaml", ledger.root, None, ["search.trials=4"], "", console)
+    longer = Driver.from_file(ledger.root.parent / "study.yaml", ledger.root, None, ["search.trials=4"], "", console)
     assert [job.about["search"]["number"] for job in longer.todo] == [4, 4]
-    assert longer.planned.searching
+    assert longer.plan.searching
 
 
 def test_a_search_that_failed_altogether_fails_its_trials_alone(tmp_path: Path) -> None:
     ledger, status = run(tmp_path, "search.space={cosmo.stage2.lr: {choice: [1e30]}}", "seeds=1", "search.trials=1")
     assert status == 1
-    table = trial_table(ledger).set_index("method")
+    table = trial_table(RunResults(ledger.root)).set_index("method")
     assert table["status"].to_dict() == {"deepsense": "done", "cosmo": "failed"}
     assert table.loc["cosmo", "error"].startswith("the search has nothing to choose from")
     assert "a smaller lr may help" in (tmp_path / "out.txt").read_text()
@@ -240,8 +247,8 @@ def test_test_labels_have_no_part_in_the_choice(tmp_path: Path) -> None:
         (folder / "own.json").write_text(json.dumps({"modalities": ["imu", "gyro"], "activities": ["a", "b", "c"]}))
         ledger, status = run(folder, text=text, data=folder)
         assert status == 0
-        accuracy = trial_table(ledger)["accuracy"].tolist()
-        tunings = ledger.plan()["search"]["tunings"]
+        accuracy = trial_table(RunResults(ledger.root))["accuracy"].tolist()
+        tunings = RunResults(ledger.root).plan.search["tunings"]
         told.append(
             ([(one["method"], one["chosen"], [c["accuracy"] for c in one["candidates"]]) for one in tunings], accuracy)
         )
@@ -263,13 +270,17 @@ def test_a_search_killed_in_the_middle_goes_on_where_it_was(ledger: Ledger, tmp_
     killed = Ledger(tmp_path / "killed")
     before = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
     assert 3 <= len(before) < 7
-    assert trial_table(killed)["status"].tolist() == ["pending"] * 4  # `harness status` and `records` work meanwhile
-    assert trial_table(killed)["key"].isna().all()
-    show_status(killed, Console(file=(tmp_path / "status.txt").open("w"), width=200))
-    write_reports([killed])
+    assert (
+        trial_table(RunResults(killed.root))["status"].tolist() == ["pending"] * 4
+    )  # `harness status` and `records` work meanwhile
+    assert trial_table(RunResults(killed.root))["key"].isna().all()
+    show_status(RunResults(killed.root), Console(file=(tmp_path / "status.txt").open("w"), width=200))
+    write_reports([RunResults(killed.root)])
     assert run(tmp_path, out="killed")[1] == 0
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert killed.plan()["search"] == ledger.plan()["search"]  # the same bits, so the same choice
+    assert (
+        RunResults(killed.root).plan.search == RunResults(ledger.root).plan.search
+    )  # the same bits, so the same choice
     assert {one["key"] for one in killed.records()} == {one["key"] for one in ledger.records()}
 
 

@@ -74,12 +74,13 @@ def import_(
     """Take what was measured into the run; refuse what is not the run's."""
     from harness.ledger import Ledger
     from harness.offline import import_ as take
+    from harness.results.run import RunResults
     from harness.show.tables import show_edge
 
     ledger = Ledger.open(run_folder)
     done, failed = take(ledger, result)
     out.print(f"{len(done)} measurements taken, {len(failed)} failed ones")
-    show_edge(ledger, out)
+    show_edge(RunResults.open(run_folder), out)
     raise typer.Exit(1 if failed else 0)
 
 

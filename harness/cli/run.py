@@ -52,7 +52,7 @@ def run(
         raise InputError("--inline runs in this process, --address on a cluster: give one of them")
     if inline and wait is not None:
         raise InputError("--inline runs in this process: there are no nodes for --wait-for-nodes to wait for")
-    driver = Driver.plan(study, out_folder, data, set_ or [], command_line(), out)
+    driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out)
     if dry_run:
         driver.show_plan()
         return

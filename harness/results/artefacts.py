@@ -1,61 +1,55 @@
-"""What the artefacts of a trial hold beyond its row in the table: pure functions of the ledger."""
+"""What the artefacts of a trial hold beyond its line in the table."""
 
 from __future__ import annotations
-
-import io
-from typing import Literal
 
 import numpy as np
 
 from harness.errors import InputError
-from harness.ledger import Ledger
+from harness.results.records import Part, TrainRecord
+from harness.results.run import RunResults
 from harness.results.selection import selected_index
 from harness.training.metrics import Metrics, metrics
 
-Part = Literal["test", "validation"]
 
+def evaluated(results: RunResults, key: str, select: str | None = None, part: Part = "test") -> Metrics:
+    """All metrics of the train job ``key`` at one evaluation.
 
-def measured(ledger: Ledger, key: str, select: str | None = None, part: Part = "test") -> Metrics:
-    """All metrics of the train job ``key`` at the evaluation that ``select`` chooses; None: as the study says.
-
-    Raises InputError for a job that isn't done, or a part that was not evaluated.
+    select: which evaluation, "last", "validation" or "oracle"; None: the one that the study selects. Raises InputError for
+    a job that isn't done, or a part of the data that was not evaluated.
     """
-    truth, predicted = predictions(ledger, key, select, part)
-    record, plan = ledger.record(key), ledger.plan()
-    assert record is not None
-    return metrics(truth, predicted, plan["data"][record["about"]["dataset"]]["n_classes"])
+    truth, predicted = predictions(results, key, select, part)
+    return metrics(truth, predicted, results.plan.data[_trained(results, key).about.dataset].n_classes)
 
 
-def per_class(ledger: Ledger, key: str, select: str | None = None, part: Part = "test") -> np.ndarray:
-    """Accuracy of each class (n_classes,), in the data set's order; NaN where the part has no sample of it. Else as `measured`."""
-    return np.array(measured(ledger, key, select, part).per_class, dtype=np.float64)
+def per_class(results: RunResults, key: str, select: str | None = None, part: Part = "test") -> np.ndarray:
+    """Recall of each class, shape (n_classes,); NaN for a class without samples. See `evaluated`."""
+    return np.array(evaluated(results, key, select, part).per_class, dtype=np.float64)
 
 
-def confusion(ledger: Ledger, key: str, select: str | None = None, part: Part = "test") -> np.ndarray:
-    """Counts (n_classes, n_classes), rows the truth, columns the prediction. Else as `measured`."""
-    return measured(ledger, key, select, part).confusion
+def confusion(results: RunResults, key: str, select: str | None = None, part: Part = "test") -> np.ndarray:
+    """Counts, shape (n_classes, n_classes): rows are the truth, columns the prediction. See `evaluated`."""
+    return evaluated(results, key, select, part).confusion
 
 
 def predictions(
-    ledger: Ledger, key: str, select: str | None = None, part: Part = "test"
+    results: RunResults, key: str, select: str | None = None, part: Part = "test"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and predictions, both (n,) class numbers. Else as `measured`."""
-    record = ledger.record(key)
-    if record is None or record["status"] != "done" or record["kind"] != "train":
-        raise InputError(f"job {key} is no finished train job")
-    arrays = _arrays(ledger, key)
+    """Truth and predictions, both class numbers of shape (n,). See `evaluated`."""
+    record = _trained(results, key)
+    arrays = results.arrays(record, "predictions.npz")
     if f"{part}_true" not in arrays:
         raise InputError(f"job {key} has no {part} samples")
-    index = selected_index(record["result"], select or ledger.plan()["select"])
+    index = selected_index(record.result, select or results.plan.select)
     return arrays[f"{part}_true"], arrays[f"{part}_predicted"][index]
 
 
-def explained(ledger: Ledger, key: str) -> dict[str, np.ndarray]:
-    """What the classifier said of each test sample after the last epoch, first axis the sample: ``attention``, …"""
-    prefix = "explained_"
-    return {name.removeprefix(prefix): array for name, array in _arrays(ledger, key).items() if name.startswith(prefix)}
+def explained(results: RunResults, key: str) -> dict[str, np.ndarray]:
+    """What the classifier reports of each test sample after the last epoch, first axis the sample: ``attention``, …"""
+    prefix, arrays = "explained_", results.arrays(_trained(results, key), "predictions.npz")
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _arrays(ledger: Ledger, key: str) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(ledger.artefact(key, "predictions.npz")), allow_pickle=False) as file:
-        return dict(file)
+def _trained(results: RunResults, key: str) -> TrainRecord:
+    if record := results.trained(key):
+        return record
+    raise InputError(f"job {key} is no finished train job")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import InputError
-from harness.ledger import Ledger, Record, write_whole
+from harness.ledger import write_whole
 from harness.results.profiles import edge_tables, latency_curves
+from harness.results.records import PretrainRecord, Scores, TrainRecord
+from harness.results.run import RunResults
 from harness.results.selection import selected_index
 from harness.results.table import trial_table
 
@@ -22,119 +23,101 @@ if TYPE_CHECKING:
     from reports.document import Document
     from reports.run import Run
 
-PLACE = ("host", "machine", "processor", "device")
+HOST = ("host", "machine", "processor", "device")
+IN_DETAIL = {
+    "loss", "attention", "modal_distance", "modal_plane_variance", "absent", "evaluation_seconds", "n_parameters", "flops",
+}  # fmt: skip
+IN_PRETRAINED = {
+    "loss", "loss_floor", "modal_distance", "modal_plane_variance", "absent", "train_seconds", "findings_seconds",
+    "n_parameters",
+}  # fmt: skip
 
 
-def gather(ledger: Ledger, arrays: bool = True) -> Run:
-    """The run as the reports know it: its table, its study, and what records and artefacts hold beyond the rows.
+def gather(results: RunResults, arrays: bool = True) -> Run:
+    """The run as the reports know it: its table, its study, and what records and artefacts hold beyond the table.
 
     arrays: whether artefacts are read; what a terminal shows needs none.
     """
     from reports.run import Run
 
-    plan, study = ledger.plan(), ledger.study()
-    records = {key: record for key in plan["jobs"] if (record := ledger.record(key))}
-    done = {key: record for key, record in records.items() if record["status"] == "done"}
-    places = Counter(tuple(str(record["environment"].get(name, "–")) for name in PLACE) for record in done.values())
-    known = study.get("provenance") or {}
-    versions = {**known.get("packages", {}), **{name: known[name] for name in ("python", "platform") if name in known}}
-    environments = [
-        {k: v for k, v in record["environment"].items() if k not in (*PLACE, "attached_by")} for record in done.values()
-    ]
+    plan, done = results.plan, results.done()
     return Run(
-        trials=trial_table(ledger, records),
-        study={
-            **{name: study.get(name, "") for name in ("study", "title", "question", "command", "text", "provenance")},
-            **{name: plan[name] for name in ("select", "sweep", "methods", "titles", "seeds", "data")},
-            "chance": {name: 1 / about["n_classes"] for name, about in plan["data"].items()},
-            "search": plan.get("search"),
-            "edge": [asdict(table) for table in edge_tables(ledger)],
-            "latency": latency_curves(ledger) if arrays else [],
-            "options": changed_options(study["in_force"], study["file"]),
-            "in_force": study["in_force"],
-            "versions": versions | _versions(environments),
-            "hosts": [{**dict(zip(PLACE, place, strict=True)), "jobs": n} for place, n in sorted(places.items())],
-            "others": sum(1 for _ in (ledger.root / "records").glob("*.json")) - len(records),
-            "folder": ledger.root.name,
-        },
+        trials=trial_table(results),
+        study=_study(results, arrays),
         details={
-            trial["key"]: _detail(ledger, done[trial["key"]], plan, arrays)
-            for trial in plan["trials"]
-            if trial["key"] in done
+            trial.key: _detail(results, record, arrays)
+            for trial in plan.trials
+            if trial.key and (record := results.trained(trial.key))
         },
         pretrained={
-            key: _pretrained(ledger, record, arrays) for key, record in done.items() if record["kind"] == "pretrain"
+            key: _pretrained(results, record, arrays)
+            for key, record in done.items()
+            if isinstance(record, PretrainRecord)
         },
     )
+
+
+def _study(results: RunResults, arrays: bool) -> dict[str, Any]:
+    """What the reports are told of a run as a whole; see `reports.run.Run`."""
+    plan, study = results.plan, results.study
+    environments = [record.environment for record in results.done().values()]
+    hosts = Counter(tuple(environment.get(name, "–") for name in HOST) for environment in environments)
+    state = study.provenance
+    versions = {**state.get("packages", {}), **{name: state[name] for name in ("python", "platform") if name in state}}
+    return {
+        **study.model_dump(include={"study", "title", "question", "command", "text", "provenance"}),
+        **plan.model_dump(include={"select", "sweep", "methods", "titles", "seeds", "data", "search"}),
+        "chance": {name: 1 / data.n_classes for name, data in plan.data.items()},
+        "edge": [asdict(table) for table in edge_tables(results)],
+        "latency": latency_curves(results) if arrays else [],
+        "options": changed_options(study.in_force, study.file),
+        "in_force": study.in_force,
+        "versions": versions | _versions(environments),
+        "hosts": [{**dict(zip(HOST, host, strict=True)), "jobs": n} for host, n in sorted(hosts.items())],
+        "others": results.records_of_other_plans(),
+        "folder": results.folder.name,
+    }
 
 
 def _versions(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """What the jobs ran with; several versions of one thing are all named."""
+    """What the jobs ran with; several versions of one package are all named."""
     found: dict[str, list[str]] = {}
     for name, version in dict.fromkeys(item for environment in environments for item in environment.items()):
-        found.setdefault(name, []).append(str(version))
+        if name not in (*HOST, "attached_by"):
+            found.setdefault(name, []).append(version)
     return {name: " and ".join(sorted(some)) for name, some in found.items()}
 
 
-def _detail(ledger: Ledger, record: Record, plan: Record, arrays: bool) -> dict[str, Any]:
-    result, part = record["result"], record["result"]["curves"].get("test", {})
-    kept = (
-        "loss",
-        "attention",
-        "modal_distance",
-        "modal_plane_variance",
-        "absent",
-        "evaluation_seconds",
-        "n_parameters",
-        "flops",
-    )
-    detail = {name: result.get(name) for name in kept if result.get(name) is not None}
-    detail |= {
-        "epochs": result["epochs_evaluated"],
-        "accuracy": part.get("accuracy", []),
-        "macro_f1": part.get("macro_f1", []),
-    }
-    detail |= {"host": record["environment"].get("host"), "samples": record["content"].get("samples", {})}
-    if arrays and "predictions.npz" in record["artefacts"]:
-        n_classes = plan["data"][record["about"]["dataset"]]["n_classes"]
-        with np.load(io.BytesIO(ledger.artefact(record["key"], "predictions.npz", record)), allow_pickle=False) as file:
-            detail["confusion"] = _confusion(file, selected_index(result, plan["select"]), n_classes)
-            if "explained_modal_plane" in file:
-                detail["modal_plane"] = file["explained_modal_plane"]
+def _detail(results: RunResults, record: TrainRecord, arrays: bool) -> dict[str, Any]:
+    result, scores = record.result, record.result.curves.get("test", Scores())
+    detail = result.model_dump(include=IN_DETAIL, exclude_none=True)
+    detail |= {"epochs": result.epochs_evaluated, "accuracy": scores.accuracy, "macro_f1": scores.macro_f1}
+    detail |= {"host": record.environment.get("host"), "samples": record.content.samples}
+    if arrays and "predictions.npz" in record.artefacts:
+        found = results.arrays(record, "predictions.npz")
+        n_classes = results.plan.data[record.about.dataset].n_classes
+        detail["confusion"] = _confusion(found, selected_index(result, results.plan.select), n_classes)
+        if "explained_modal_plane" in found:
+            detail["modal_plane"] = found["explained_modal_plane"]
     return detail
 
 
-def _confusion(file: Mapping[str, np.ndarray], look: int, n_classes: int) -> np.ndarray | None:
-    """Counts (n_classes, n_classes), rows the truth; read here rather than by `harness.results.artefacts`, whose metrics wait for torch."""
-    if "test_true" not in file:
+def _confusion(arrays: Mapping[str, np.ndarray], index: int, n_classes: int) -> np.ndarray | None:
+    """Counts (n_classes, n_classes), rows the truth; done here since `harness.results.artefacts` imports torch."""
+    if "test_true" not in arrays:
         return None
-    truth, predicted = file["test_true"].astype(np.int64), file["test_predicted"][look].astype(np.int64)
+    truth, predicted = arrays["test_true"].astype(np.int64), arrays["test_predicted"][index].astype(np.int64)
     return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def _pretrained(ledger: Ledger, record: Record, arrays: bool) -> dict[str, Any]:
-    result, about = record["result"], record["about"]
-    kept = (
-        "loss",
-        "loss_floor",
-        "modal_distance",
-        "modal_plane_variance",
-        "absent",
-        "train_seconds",
-        "findings_seconds",
-        "n_parameters",
+def _pretrained(results: RunResults, record: PretrainRecord, arrays: bool) -> dict[str, Any]:
+    found = record.result.model_dump(include=IN_PRETRAINED) | record.about.model_dump(
+        include={"method", "dataset", "seed"}
     )
-    found = {name: result.get(name) for name in kept}
-    places = {
-        "method": about["method"],
-        "dataset": about["dataset"],
-        "seed": about["seed"],
-        "host": record["environment"].get("host"),
-    }
-    if arrays and "plane.npz" in record["artefacts"]:
-        with np.load(io.BytesIO(ledger.artefact(record["key"], "plane.npz", record)), allow_pickle=False) as file:
-            found["modal_plane"] = file["modal_plane"]
-    return {**found, **places, "quality": (result.get("findings") or {}).get("quality")}
+    found |= {"host": record.environment.get("host"), "quality": record.result.findings.get("quality")}
+    if arrays and "plane.npz" in record.artefacts:
+        found["modal_plane"] = results.arrays(record, "plane.npz")["modal_plane"]
+    return found
 
 
 def changed_options(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -> list[dict[str, Any]]:
@@ -170,34 +153,28 @@ def formats_of(text: str) -> list[str]:
 
 
 def write_reports(
-    ledgers: Sequence[Ledger], formats: Sequence[str] = ("html",), folder: Path | None = None
+    runs: Sequence[RunResults], formats: Sequence[str] = ("html",), folder: Path | None = None
 ) -> list[Path]:
     """Write the report of a run, or of several as one, in each format. Returns the file of each to open.
 
     folder: where to; None: the run's own folder, of several runs the one that all lie in.
     """
+    from reports.overview import document_of_several
     from reports.sections import document
 
-    runs = [gather(ledger) for ledger in ledgers]
-    if len(runs) > 1:
-        from reports.overview import document_of_several
-
-        return write_document(
-            document_of_several(runs), formats, folder or _common([ledger.root for ledger in ledgers])
-        )
-    return write_document(document(runs[0]), formats, folder or ledgers[0].root)
+    gathered = [gather(run) for run in runs]
+    made = document(gathered[0]) if len(runs) == 1 else document_of_several(gathered)
+    return write_document(made, formats, folder or _folder_for(runs))
 
 
-def write_comparison(one: Ledger, two: Ledger, formats: Sequence[str], folder: Path | None = None) -> list[Path]:
+def write_comparison(
+    one: RunResults, two: RunResults, formats: Sequence[str], folder: Path | None = None
+) -> list[Path]:
     """Write the comparison of two runs in each format, as `write_reports`."""
     from reports.compare import comparison
 
-    return write_document(
-        comparison(gather(one, False), gather(two, False)),
-        formats,
-        folder or _common([one.root, two.root]),
-        "comparison",
-    )
+    made = comparison(gather(one, False), gather(two, False))
+    return write_document(made, formats, folder or _folder_for([one, two]), "comparison")
 
 
 def write_document(document: Document, formats: Sequence[str], folder: Path, name: str = "report") -> list[Path]:
@@ -215,9 +192,12 @@ def write_document(document: Document, formats: Sequence[str], folder: Path, nam
     return written
 
 
-def _common(roots: Sequence[Path]) -> Path:
-    resolved = [root.resolve().parent for root in roots]
+def _folder_for(runs: Sequence[RunResults]) -> Path:
+    """A run's own folder; of several runs the one that they all lie in."""
+    if len(runs) == 1:
+        return runs[0].folder
+    parents = [run.folder.resolve().parent for run in runs]
     try:
-        return Path(os.path.commonpath(resolved))
+        return Path(os.path.commonpath(parents))
     except ValueError:  # on different drives
-        return resolved[0]
+        return parents[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from harness.edge.latency import needed
-from harness.ledger import Ledger, Record
+from harness.results.records import (
+    FailedRecord,
+    InferenceCost,
+    PlannedTrial,
+    PretrainRecord,
+    ProfileRecord,
+    ProfileResult,
+)
+from harness.results.run import RunResults
 
 TRAINING = ("epochs", "seconds", "energy_joules", "above_idle_joules", "mean_watts", "peak_watts")
 INFERENCE = (
@@ -23,14 +30,7 @@ INFERENCE = (
     "joules_per_sample",
     "peak_rss_bytes",
 )
-SHARES = (
-    0.0,
-    0.01,
-    0.05,
-    *(0.1 * i for i in range(1, 10)),
-    0.95,
-    0.99,
-)  # of the queries, at which a distribution is told
+SHARES = (0.0, 0.01, 0.05, *(0.1 * i for i in range(1, 10)), 0.95, 0.99)  # of the queries: where a curve has points
 
 
 @dataclass(frozen=True)
@@ -43,195 +43,168 @@ class TextTable:
     notes: tuple[str, ...] = ()
 
 
-def profile_columns(trial: Mapping[str, Any], records: Mapping[str, Record | None]) -> dict[str, Any]:
+def profile_columns(trial: PlannedTrial, results: RunResults) -> dict[str, Any]:
     """What was measured of a trial, by column: ``cpu.stage2_seconds``, ``cpu.eager_fp32_batch8.p50_seconds`` …
 
     A figure that is absent is None; ``cpu.energy_absent`` has the reason.
     """
     found: dict[str, Any] = {}
-    for device, key in trial.get("profile_keys", {}).items():
-        record = records.get(key)
-        found |= {f"{device}.profile_key": key, f"{device}.status": record["status"] if record else "pending"}
-        error = record["error"] if record and record["status"] == "failed" else None
-        found[f"{device}.error"] = f"{error['type']}: {error['message']}" if error else None
-        result = _result(record)
-        training = result.get("training") or {}
-        found[f"{device}.meter"] = result.get("meter")
-        found |= {f"{device}.stage2_{name}": training.get(name) for name in TRAINING}
-        found[f"{device}.energy_absent"] = training.get("energy_absent")
-        for name in ("seconds", "energy_joules") if training.get("extrapolated") else ():
-            found[f"{device}.stage2_extrapolated_{name}"] = training["extrapolated"][name]
-        for row in result.get("inference") or ():
-            prefix = f"{device}.{row['runtime']}_{row['precision']}_batch{row['batch_size']}"
-            found |= {f"{prefix}.{name}": row.get(name) for name in INFERENCE}
+    for device, key in trial.profile_keys.items():
+        record, profile = results.record(key), _profile(results, key)
+        found |= {f"{device}.profile_key": key, f"{device}.status": record.status if record else "pending"}
+        found[f"{device}.error"] = str(record.error) if isinstance(record, FailedRecord) else None
+        training = profile.training
+        found[f"{device}.meter"] = profile.meter
+        found |= {f"{device}.stage2_{name}": getattr(training, name, None) for name in TRAINING}
+        found[f"{device}.energy_absent"] = training.energy_absent if training else None
+        if training and training.extrapolated:
+            found[f"{device}.stage2_extrapolated_seconds"] = training.extrapolated.seconds
+            found[f"{device}.stage2_extrapolated_energy_joules"] = training.extrapolated.energy_joules
+        for row in profile.inference:
+            prefix = f"{device}.{row.runtime}_{row.precision}_batch{row.batch_size}"
+            found |= {f"{prefix}.{name}": getattr(row, name) for name in INFERENCE}
     return found
 
 
-def edge_tables(ledger: Ledger) -> list[TextTable]:
-    """For each data set and device: stage 2's time and energy by method and point of the sweep, and the latency of inference."""
-    plan = ledger.plan()
-    records = {key: ledger.record(key) for key in plan["jobs"]}
-    places: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for trial in plan["trials"]:
-        for device, key in trial.get("profile_keys", {}).items():
-            places.setdefault((trial["dataset"], device), []).append(
-                {**trial, "record": records[key], "stage1": records.get(trial["stage1_key"])}
-            )
+def edge_tables(results: RunResults) -> list[TextTable]:
+    """For each data set and device: time and energy of stage 2 by method and point of the sweep, and inference latency."""
+    measured: dict[tuple[str, str], list[PlannedTrial]] = {}
+    for trial in results.plan.trials:
+        for device in trial.profile_keys:
+            measured.setdefault((trial.dataset, device), []).append(trial)
     tables = []
-    for (dataset, device), trials in places.items():
-        tables += [
-            _training_table(dataset, device, trials, plan["titles"]),
-            _latency_table(dataset, device, trials, plan["titles"]),
-        ]
+    for (dataset, device), trials in measured.items():
+        tables.append(_training_table(dataset, device, trials, results))
+        tables.append(_latency_table(dataset, device, trials, results))
     return [table for table in tables if table.rows]
 
 
-def latency_curves(ledger: Ledger) -> list[dict[str, Any]]:
-    """The latencies' distribution, for each data set, device and method: of the first point measured, runtime and batch size timed.
+def latency_curves(results: RunResults) -> list[dict[str, Any]]:
+    """The distribution of latencies, one for each data set, device and method.
 
-    shares: of the queries. seconds: the least that so many took at most; those shares that their number supports.
+    Of the first point measured, its first runtime, precision and batch size that was timed. shares: of the queries, those
+    that the number of queries supports. seconds: the least time within which that share was answered.
     """
-    plan, found = ledger.plan(), dict[tuple[str, str, str], dict[str, Any]]()
-    for trial in plan["trials"]:
-        for device, key in trial.get("profile_keys", {}).items():
-            place, record = (trial["dataset"], device, trial["method"]), ledger.record(key)
-            timed = next((row for row in _result(record).get("inference") or () if "mean_seconds" in row), None)
-            if place in found or timed is None or record is None or "latencies.npz" not in record["artefacts"]:
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for trial in results.plan.trials:
+        for device, key in trial.profile_keys.items():
+            which, record = (trial.dataset, device, trial.method), results.record(key)
+            timed = next((row for row in _profile(results, key).inference if row.mean_seconds is not None), None)
+            if which in found or timed is None or not isinstance(record, ProfileRecord):
                 continue
-            what = {name: timed[name] for name in ("runtime", "precision", "batch_size")}
-            with np.load(io.BytesIO(ledger.artefact(key, "latencies.npz", record)), allow_pickle=False) as file:
-                latencies = file["-".join(map(str, what.values()))]
-            shares = [share for share in SHARES if share < 0.5 or needed(100 * share) <= len(latencies)]
-            seconds = np.quantile(latencies, shares, method="inverted_cdf").tolist()
-            found[place] = {
-                **dict(zip(("dataset", "device", "method"), place, strict=True)),
-                **what,
-                "shares": shares,
-                "seconds": seconds,
-            }
-            found[place]["n"] = len(latencies)
+            if "latencies.npz" in record.artefacts:
+                names = dict(zip(("dataset", "device", "method"), which, strict=True))
+                found[which] = names | _latency_curve(timed, results.arrays(record, "latencies.npz"))
     return list(found.values())
 
 
-def _result(record: Record | None) -> dict[str, Any]:
-    """A profile job's figures, whole or what there is of them."""
-    if record is None:
-        return {}
-    found: dict[str, Any] = record["result"] if record["status"] == "done" else record.get("partial", {})
-    return found if isinstance(found.get("training"), dict) else {}
+def _latency_curve(timed: InferenceCost, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    what = timed.model_dump(include={"runtime", "precision", "batch_size"})
+    latencies = arrays["-".join(map(str, what.values()))]
+    shares = [share for share in SHARES if share < 0.5 or needed(100 * share) <= len(latencies)]
+    seconds = np.quantile(latencies, shares, method="inverted_cdf").tolist()
+    return {**what, "shares": shares, "seconds": seconds, "n": len(latencies)}
 
 
-def _training_table(dataset: str, device: str, trials: list[dict[str, Any]], titles: Mapping[str, str]) -> TextTable:
-    """The shape of the paper's Table 3: a row a point of the sweep, a column a method's stage."""
+def _profile(results: RunResults, key: str | None) -> ProfileResult:
+    """What a profile job measured: all of it, or what a failed job had until then."""
+    record = results.record(key)
+    if isinstance(record, ProfileRecord):
+        return record.result
+    return record.partial if isinstance(record, FailedRecord) and record.partial.training else ProfileResult()
+
+
+def _training_table(dataset: str, device: str, trials: list[PlannedTrial], results: RunResults) -> TextTable:
+    """The shape of the paper's Table 3: a row for each point of the sweep, a column for each method's stage."""
     rows: dict[str, dict[str, str]] = {}
     columns: dict[str, None] = {}
     notes: dict[str, None] = {}
     for trial in trials:
-        title = titles.get(trial["method"], trial["method"])
+        title = results.plan.titles.get(trial.method, trial.method)
         row = rows.setdefault(_point(trial), {})
-        if trial["stage1_key"]:
+        if trial.stage1_key:
             columns.setdefault(f"{title} stage 1")
-            row[f"{title} stage 1"] = _stage1(trial["stage1"])
+            row[f"{title} stage 1"] = _stage1(results.pretrained(trial.stage1_key))
         columns.setdefault(f"{title} stage 2")
-        row[f"{title} stage 2"] = _stage2(trial["record"])
-        for note in _notes(trial["record"], title):
+        row[f"{title} stage 2"] = _stage2(results, trial.profile_keys[device])
+        for note in _notes(results, trial.profile_keys[device], title):
             notes.setdefault(f"{note[0].upper()}{note[1:].rstrip('.')}.")
     lines = tuple((point, *(row.get(column, "") for column in columns)) for point, row in rows.items())
+    records = [results.record(trial.profile_keys[device]) for trial in trials]
     host = next(
-        (
-            trial["record"]["environment"]["processor"]
-            for trial in trials
-            if trial["record"] and "environment" in trial["record"]
-        ),
-        "",
+        (record.environment.get("processor", "") for record in records if isinstance(record, ProfileRecord)), ""
     )
-    first = (
-        f"Stage 2 on {device}"
-        + (f" ({host})" if host else "")
-        + ": time, gross energy. Stage 1 where it was trained, its energy not measured."
-    )
+    first = f"Stage 2 on {device}" + (f" ({host})" if host else "") + ": time and gross energy."
+    if any(trial.stage1_key for trial in trials):
+        first += " Stage 1 is timed where it was trained; its energy is not measured."
     return TextTable(f"Training cost on {dataset}, measured on {device}", ("trial", *columns), lines, (first, *notes))
 
 
-def _stage1(record: Record | None) -> str:
-    return (
-        f"{duration(record['result']['train_seconds'])}, {energy(None)}"
-        if record and record["status"] == "done"
-        else "–"
-    )
+def _stage1(record: PretrainRecord | None) -> str:
+    return f"{duration(record.result.train_seconds)}, {energy(None)}" if record else "–"
 
 
-def _stage2(record: Record | None) -> str:
-    training = _result(record).get("training")
+def _stage2(results: RunResults, key: str) -> str:
+    training = _profile(results, key).training
     if not training:
-        return "failed" if record else "pending"
-    joules, whole = training["energy_joules"], training["epochs"] >= training["epochs_of_the_trial"]
-    text = f"{duration(training['seconds'])}, {energy(joules)}"
-    if not whole:
-        text = f"{training['epochs']} of {training['epochs_of_the_trial']} epochs: {text}"
-    if more := training.get("extrapolated"):
-        seconds = more["seconds"]
-        text += "; extrapolated: " + (
-            f"{duration(seconds)}, {energy(more['energy_joules'])}" if seconds is not None else more["reason"]
-        )
+        return "failed" if results.record(key) else "pending"
+    text = f"{duration(training.seconds)}, {energy(training.energy_joules)}"
+    if training.epochs < training.epochs_of_the_trial:
+        text = f"{training.epochs} of {training.epochs_of_the_trial} epochs: {text}"
+    if more := training.extrapolated:
+        whole = f"{duration(more.seconds)}, {energy(more.energy_joules)}" if more.seconds is not None else more.reason
+        text += f"; extrapolated: {whole}"
     return text
 
 
-def _notes(record: Record | None, title: str) -> Iterator[str]:
+def _notes(results: RunResults, key: str, title: str) -> Iterator[str]:
     """What a reader must know of a cell: why a figure is absent, what the meter covers, what was odd."""
-    result = _result(record)
-    if record and record["status"] == "failed":
-        yield f"{title}: {record['error']['type']}: {record['error']['message'].splitlines()[0]}"
-    if not result:
+    record, profile = results.record(key), _profile(results, key)
+    if isinstance(record, FailedRecord):
+        yield f"{title}: {record.error.type}: {record.error.message.splitlines()[0]}"
+    if not profile.training:
         return
-    if reason := result["training"].get("energy_absent"):
+    if reason := profile.training.energy_absent:
         yield f"energy absent: {reason}"
-    if result["throttling"]:
-        yield f"{title}: throttled: {'; '.join(result['throttling'])}"
-    for repeat in result["training"]["repeats"]:
-        if window := repeat["energy"]:
-            yield f"meter {window['meter'].partition(':')[0]}, covers {window['covers']}, {window['asked_hertz']:g} readings a second"
-            yield from (f"{flag}" if "replayed" in flag else f"{title}: {flag}" for flag in window["flags"])
+    if profile.throttling:
+        yield f"{title}: throttled: {'; '.join(profile.throttling)}"
+    for window in (repeat.energy for repeat in profile.training.repeats if repeat.energy):
+        yield f"meter {window.meter.partition(':')[0]}, covers {window.covers}, {window.asked_hertz:g} readings a second"
+        yield from (flag if "replayed" in flag else f"{title}: {flag}" for flag in window.flags)
 
 
-def _latency_table(dataset: str, device: str, trials: list[dict[str, Any]], titles: Mapping[str, str]) -> TextTable:
-    """Inference, one row a method, runtime, precision and batch size; of each method the first point of the sweep."""
-    seen: dict[str, dict[str, Any]] = {}
+def _latency_table(dataset: str, device: str, trials: list[PlannedTrial], results: RunResults) -> TextTable:
+    """Inference: a row for each method, runtime, precision and batch size; of each method the first point measured."""
+    measured: dict[str, ProfileResult] = {}
     for trial in trials:
-        if _result(trial["record"]).get("inference"):
-            seen.setdefault(trial["method"], trial)
-    rows = []
-    for method, trial in seen.items():
-        for row in _result(trial["record"])["inference"]:
-            rows.append(
-                (
-                    titles.get(method, method),
-                    f"{row['runtime']} {row['precision']}",
-                    str(row["batch_size"]),
-                    *_latency_cells(row),
-                )
-            )
+        profile = _profile(results, trial.profile_keys[device])
+        if profile.inference:
+            measured.setdefault(results.plan.titles.get(trial.method, trial.method), profile)
+    rows = [
+        (title, f"{row.runtime} {row.precision}", str(row.batch_size), *_latency_cells(row))
+        for title, profile in measured.items()
+        for row in profile.inference
+    ]
     columns = ("method", "runtime", "batch", "queries", "mean", "p50", "p90", "p99", "samples/s", "J a sample")
     notes = ("Milliseconds a query, the model alone; – where there were too few queries for that percentile.",)
     return TextTable(f"Latency of inference on {dataset}, measured on {device}", columns, tuple(rows), notes)
 
 
-def _latency_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    if "mean_seconds" not in row:
-        return (f"not timed: {row['absent']['latency']}", *[""] * 6)
-    times = (row[f"{name}_seconds"] for name in ("mean", "p50", "p90", "p99"))
-    joules = row["joules_per_sample"]
+def _latency_cells(row: InferenceCost) -> tuple[str, ...]:
+    if row.mean_seconds is None:
+        return (f"not timed: {row.absent['latency']}", *[""] * 6)
+    times = (row.mean_seconds, row.p50_seconds, row.p90_seconds, row.p99_seconds)
     return (
-        str(row["n_queries"]),
+        str(row.n_queries),
         *("–" if seconds is None else f"{seconds * 1e3:.2f}" for seconds in times),
-        f"{row['throughput_per_second']:.4g}",
-        "–" if joules is None else f"{joules:.3g}",
+        f"{row.throughput_per_second:.4g}",
+        "–" if row.joules_per_sample is None else f"{row.joules_per_sample:.3g}",
     )
 
 
-def _point(trial: Mapping[str, Any]) -> str:
-    point = ", ".join(f"{name} {value}" for name, value in trial["point"].items())
-    return f"{point or 'all'}, seed {trial['seed']}"
+def _point(trial: PlannedTrial) -> str:
+    point = ", ".join(f"{name} {value}" for name, value in trial.point.items())
+    return f"{point or 'all'}, seed {trial.seed}"
 
 
 def duration(seconds: float) -> str:

@@ -1,34 +1,115 @@
-"""A run read back from its folder: every file once."""
+"""A run read back from its folder."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from harness.ledger import Ledger, Record
+import numpy as np
+
+from harness.errors import InputError
+from harness.ledger import Ledger
+from harness.results.records import (
+    FailedRecord,
+    PlannedJob,
+    PlanRecord,
+    PretrainRecord,
+    ProfileRecord,
+    Record,
+    StoppedRecord,
+    StudyRecord,
+    TrainRecord,
+    read_file,
+    read_record,
+)
 
 
-class RunResults(Ledger):
-    """The ledger of a run as it stood when it was opened: plan, study and each record are read once and kept.
+class RunResults:
+    """What a run's folder held when it was read: the plan, the study and the records, each file read once.
 
-    What a command shows is a view of this snapshot, so the parts of one table or report can't contradict each other while
-    the run goes on. To see newer records, open the run again.
+    Tables, reports and the status are views of one such snapshot, so their parts agree with each other even while the run
+    goes on. `newer` gives the run as it is now.
     """
 
-    def __init__(self, root: Path):
-        super().__init__(root)
-        self._files: dict[Path, Record] = {}
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._ledger = Ledger(folder)
+        self._records: dict[str, Record | None] = {}
 
-    def plan(self) -> Record:
-        return self._once(self.root / "plan.json")
+    @classmethod
+    def open(cls, folder: Path) -> RunResults:
+        """The results of an existing run. Raises `InputError` if the folder holds none."""
+        Ledger.open(folder)
+        return cls(folder)
 
-    def study(self) -> Record:
-        return self._once(self.root / "study.json")
+    @cached_property
+    def plan(self) -> PlanRecord:
+        return read_file(self.folder / "plan.json", PlanRecord)
 
-    def record(self, key: str) -> Record | None:
-        path = self._record_path(key)
-        return self._once(path) if path in self._files or path.is_file() else None
+    @cached_property
+    def study(self) -> StudyRecord:
+        return read_file(self.folder / "study.json", StudyRecord)
 
-    def _once(self, path: Path) -> Record:
-        if path not in self._files:
-            self._files[path] = self._read(path)
-        return self._files[path]
+    @cached_property
+    def live(self) -> dict[str, Any] | None:
+        """What the run was doing; None if it has not begun."""
+        return self._ledger.live()
+
+    def record(self, key: str | None) -> Record | None:
+        """A job's record; None if it has left none. Raises `InputError` that names a damaged file."""
+        if key is None:
+            return None
+        if key not in self._records:
+            path = self._ledger.record_path(key)
+            self._records[key] = read_record(path) if path.is_file() else None
+        return self._records[key]
+
+    def status(self, key: str) -> str | None:
+        """The status of a job's record; None if it has left none."""
+        record = self.record(key)
+        return record.status if record else None
+
+    def trained(self, key: str | None) -> TrainRecord | None:
+        """The record of a finished train job; None if the job is not done."""
+        record = self.record(key)
+        return record if isinstance(record, TrainRecord) else None
+
+    def pretrained(self, key: str | None) -> PretrainRecord | None:
+        """The record of a finished stage 1; None if the job is not done."""
+        record = self.record(key)
+        return record if isinstance(record, PretrainRecord) else None
+
+    def failed(self) -> Iterator[tuple[PlannedJob, FailedRecord]]:
+        """The plan's failed jobs, in its order."""
+        for key, job in self.plan.jobs.items():
+            if isinstance(record := self.record(key), FailedRecord):
+                yield job, record
+
+    def done(self) -> dict[str, PretrainRecord | TrainRecord | ProfileRecord]:
+        """Key → record of the plan's finished jobs."""
+        found = {key: self.record(key) for key in self.plan.jobs}
+        return {key: one for key, one in found.items() if one and not isinstance(one, FailedRecord | StoppedRecord)}
+
+    def arrays(self, record: PretrainRecord | TrainRecord | ProfileRecord, name: str) -> dict[str, np.ndarray]:
+        """The arrays of an npz artefact. Raises `InputError` if it is missing, or isn't what its record says."""
+        if name not in record.artefacts:
+            raise InputError(f"job {record.key} has no artefact {name!r}")
+        data = self._ledger.artefact(record.key, name, record.artefacts[name].sha256)
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return dict(file)
+
+    def records_of_other_plans(self) -> int:
+        """How many records the folder holds that the plan does not ask for."""
+        mine = set(self.plan.jobs)
+        return sum(path.stem not in mine for path in (self.folder / "records").glob("*.json"))
+
+    def newer(self) -> RunResults:
+        """The run as it is now. Finished jobs are not read again: their records never change."""
+        found = RunResults(self.folder)
+        found._records = {
+            key: one for key, one in self._records.items() if one and not isinstance(one, FailedRecord | StoppedRecord)
+        }
+        return found

@@ -1,61 +1,67 @@
-"""The tidy table of a run: one row a trial. All that the reports know comes through here."""
+"""The table of a run: one row a trial."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from harness.ledger import Ledger, Record
 from harness.results.profiles import profile_columns
+from harness.results.records import FailedRecord, PlannedTrial, StoppedRecord
+from harness.results.run import RunResults
 from harness.results.selection import selected_index
 
-COLUMNS = (
-    "key", "status", "dataset", "method", "seed", "accuracy", "macro_f1", "epoch", "n_labelled", "n_unlabelled", "n_train",
-    "n_validation", "n_test", "stage1_key", "stage1_seconds", "stage2_seconds", "error",
-)  # fmt: skip
+COLUMNS = {
+    "key": "key of the train job: its record is records/KEY.json",
+    "status": "done, failed or pending",
+    "dataset": "data set, as in the study",
+    "method": "method, with its variant after a colon where it has several",
+    "seed": "the seed of label draw, initial weights and batches",
+    "accuracy": "share of test samples predicted correctly, 0 to 1, at the evaluation that the study selects",
+    "macro_f1": "F1 averaged over classes, 0 to 1, at the same evaluation",
+    "epoch": "the epoch of that evaluation",
+    "n_labelled": "labelled samples that stage 2 trains on",
+    "n_unlabelled": "unlabelled samples that stage 1 trains on",
+    "n_train": "samples of the training subjects",
+    "n_validation": "samples of the validation subjects",
+    "n_test": "samples of the test subjects",
+    "stage1_key": "key of the pretrain job, empty for a method without a stage 1",
+    "stage1_seconds": "training time of stage 1 alone",
+    "stage2_seconds": "training time of stage 2 alone",
+    "error": "why the trial failed",
+}
+_BEFORE_OPTIONS = 5  # so many columns stand left of the swept options
 
 
-def trial_table(ledger: Ledger, known: Mapping[str, Record | None] | None = None) -> pd.DataFrame:
-    """One row a trial: `COLUMNS`, a column for each option that is swept or searched, and what was measured on devices.
+def trial_table(results: RunResults) -> pd.DataFrame:
+    """One row a trial: `COLUMNS`, a column for each option swept or searched, then what was measured on devices.
 
-    Figures are NaN unless the trial is done; ``stage1_seconds`` and ``stage2_seconds`` are of training alone. known: the
-    records by key, where they have been read already.
+    Figures are NaN unless the trial is done.
     """
-    plan = ledger.plan()
-    records = (
-        {key: ledger.record(key) for key in plan["jobs"]}
-        if known is None
-        else {key: known.get(key) for key in plan["jobs"]}
-    )
-    asked = [*plan["sweep"].values(), *(trial.get("chosen", {}) for trial in plan["trials"])]
+    plan = results.plan
+    asked = [*plan.sweep.values(), *(trial.chosen for trial in plan.trials)]
     swept = list(dict.fromkeys(option for options in asked for option in options))
-    rows = [_row(trial, records, plan["select"], swept) for trial in plan["trials"]]
-    front, back = COLUMNS[:5], COLUMNS[5:]
+    rows = [_row(trial, results, swept) for trial in plan.trials]
     measured = list(dict.fromkeys(name for row in rows for name in row if name not in {*COLUMNS, *swept}))
-    return pd.DataFrame(rows, columns=[*front, *swept, *back, *measured])
+    columns = list(COLUMNS)
+    return pd.DataFrame(rows, columns=[*columns[:_BEFORE_OPTIONS], *swept, *columns[_BEFORE_OPTIONS:], *measured])
 
 
-def _row(trial: Record, records: Mapping[str, Record | None], select: str, swept: list[str]) -> dict[str, Any]:
-    record = records[trial["key"]] if trial["key"] else None
-    if record and record["status"] == "stopped":
-        record = None  # a search did without the rest: the trial is still to come
-    stage1 = records[trial["stage1_key"]] if trial["stage1_key"] else None
-    row: dict[str, Any] = {name: trial[name] for name in ("key", "dataset", "method", "seed", "stage1_key")}
-    row |= {option: trial["point"].get(option, trial.get("chosen", {}).get(option)) for option in swept}
+def _row(trial: PlannedTrial, results: RunResults, swept: list[str]) -> dict[str, Any]:
+    record = results.record(trial.key)
+    if isinstance(record, StoppedRecord):
+        record = None  # only a search stopped it early: the trial itself is still to come
+    row = trial.model_dump(include={"key", "dataset", "method", "seed", "stage1_key"})
+    row |= {option: trial.point.get(option, trial.chosen.get(option)) for option in swept}
     row |= {
-        f"n_{part}": trial["counts"].get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")
+        f"n_{part}": trial.counts.get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")
     }
-    row["status"] = record["status"] if record else "failed" if trial.get("error") else "pending"
-    row["error"] = trial.get("error")
-    if record and record["status"] == "failed":
-        row["error"] = f"{record['error']['type']}: {record['error']['message']}"
-    if stage1 and stage1["status"] == "done":
-        row["stage1_seconds"] = stage1["result"]["train_seconds"]
-    if record and record["status"] == "done":
-        result = record["result"]
-        index = selected_index(result, select)
-        row |= {name: result["curves"]["test"][name][index] for name in ("accuracy", "macro_f1")}
-        row |= {"epoch": result["epochs_evaluated"][index], "stage2_seconds": result["train_seconds"]}
-    return row | profile_columns(trial, records)
+    row["status"] = record.status if record else "failed" if trial.error else "pending"
+    row["error"] = str(record.error) if isinstance(record, FailedRecord) else trial.error
+    if stage1 := results.pretrained(trial.stage1_key):
+        row["stage1_seconds"] = stage1.result.train_seconds
+    if done := results.trained(trial.key):
+        index, scores = selected_index(done.result, results.plan.select), done.result.curves["test"]
+        row |= {"accuracy": scores.accuracy[index], "macro_f1": scores.macro_f1[index]}
+        row |= {"epoch": done.result.epochs_evaluated[index], "stage2_seconds": done.result.train_seconds}
+    return row | profile_columns(trial, results)

@@ -13,7 +13,6 @@ from rich.live import Live as Screen
 from rich.table import Table
 from rich.text import Text
 
-from harness.ledger import Ledger
 from harness.results.run import RunResults
 from harness.results.table import trial_table
 from harness.show.heartbeat import silence, stopped
@@ -24,57 +23,52 @@ STATES = ("done", "failed", "running", "waiting")
 STOPPED = "stopped"  # by a search
 
 
-def show_status(ledger: Ledger, console: Console) -> None:
+def show_status(results: RunResults, console: Console) -> None:
     """Jobs and trials by state, what runs where, rate and time left; the failed jobs with their errors."""
-    console.print(_view(ledger), soft_wrap=not console.is_terminal)
-    show_choices(ledger, console)
-    show_failures(ledger, console)
-
-
-def watch_status(run_folder: Path, console: Console, seconds: float) -> None:
-    """The same, read again every so many seconds, until the run is over or Ctrl-C."""
-    with Screen(console=console, auto_refresh=False) as screen:
-        while True:
-            results = RunResults.open(run_folder)
-            live = results.live()
-            screen.update(_view(results), refresh=True)
-            if live is None or stopped(live) is not None:
-                break
-            time.sleep(seconds)
+    console.print(_view(results), soft_wrap=not console.is_terminal)
+    show_choices(results, console)
     show_failures(results, console)
 
 
-def _view(ledger: Ledger) -> RenderableType:
-    live = ledger.live()
+def watch_status(run_folder: Path, console: Console, seconds: float) -> None:
+    """The same, read again every so many seconds until the run is over or Ctrl-C is pressed."""
+    results = RunResults.open(run_folder)
+    with Screen(console=console, auto_refresh=False) as screen:
+        screen.update(_view(results), refresh=True)
+        while results.live is not None and stopped(results.live) is None:
+            time.sleep(seconds)
+            results = results.newer()
+            screen.update(_view(results), refresh=True)
+    show_failures(results, console)
+
+
+def _view(results: RunResults) -> RenderableType:
+    live = results.live
     why = "not begun" if live is None else stopped(live)
     running = live["running"] if live is not None and why is None else []
     parts: list[RenderableType] = [
-        Text(f"{ledger.plan()['study']} in {ledger.root}: {why or 'running'}"),
-        _jobs(ledger, running),
+        Text(f"{results.plan.study} in {results.folder}: {why or 'running'}"),
+        _jobs(results, {one["key"] for one in running}),
     ]
     if live is not None and why is None:
-        parts += [Text(_pace(live)), _places(live, running)]
-    elif live is not None and any(ledger.record(key) is None for key in ledger.plan()["jobs"]):
-        parts.append(Text(f"go on with: {ledger.study().get('command', 'harness run')}"))
+        parts += [Text(_pace(live)), _nodes(live, running)]
+    elif live is not None and any(results.record(key) is None for key in results.plan.jobs):
+        parts.append(Text(f"go on with: {results.study.command or 'harness run'}"))
     return Group(*parts)
 
 
-def _jobs(ledger: Ledger, running: list[dict[str, Any]]) -> Table:
+def _jobs(results: RunResults, running: set[str]) -> Table:
     """Counts by kind and state. A job that runs again counts as running, not as failed."""
-    jobs, active = ledger.plan()["jobs"], {one["key"] for one in running}
-    states = {
-        key: "running" if key in active else (ledger.record(key) or {"status": "waiting"})["status"] for key in jobs
-    }
+    jobs = results.plan.jobs
+    states = {key: "running" if key in running else results.status(key) or "waiting" for key in jobs}
     shown = [*STATES, STOPPED] if STOPPED in states.values() else STATES
     table = Table("jobs", *shown, box=None, pad_edge=False, header_style="bold")
-    for kind in dict.fromkeys(job["kind"] for job in jobs.values()):
-        counts = Counter(states[key] for key, job in jobs.items() if job["kind"] == kind)
+    for kind in dict.fromkeys(job.kind for job in jobs.values()):
+        counts = Counter(states[key] for key, job in jobs.items() if job.kind == kind)
         table.add_row(f"{kind} ({counts.total()})", *(str(counts[state]) for state in shown))
-    trials = trial_table(ledger)
-    counts = Counter(
-        {"waiting" if state == "pending" else state: int(n) for state, n in trials["status"].value_counts().items()}
-    )
-    table.add_row(f"trials ({len(trials)})", str(counts["done"]), str(counts["failed"]), "", str(counts["waiting"]))
+    trials = trial_table(results)["status"].value_counts()
+    numbers = (str(trials.get(name, 0)) for name in ("done", "failed"))
+    table.add_row(f"trials ({trials.sum()})", *numbers, "", str(trials.get("pending", 0)))
     return table
 
 
@@ -87,7 +81,7 @@ def _pace(live: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _places(live: Mapping[str, Any], running: list[dict[str, Any]]) -> Table:
+def _nodes(live: Mapping[str, Any], running: list[dict[str, Any]]) -> Table:
     """The nodes, and what runs on each; without Ray there is one, this process."""
     nodes = {node["name"]: (f"{node['cpus']:g}", f"{node['gpus']:g}") for node in live["nodes"]}
     nodes |= {one["where"]: ("", "") for one in running if one["where"] not in nodes}

@@ -16,9 +16,9 @@ from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
 from harness.errors import InputError
 from harness.jobs import Job
-from harness.ledger import Ledger
 from harness.plan import Plan
 from harness.results.profiles import edge_tables
+from harness.results.run import RunResults
 from harness.study import bundled_studies
 from harness.study.yamltext import load
 
@@ -47,48 +47,43 @@ def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
         console.print(text, highlight=False)
 
 
-def show_choices(ledger: Ledger, console: Console) -> None:
+def show_choices(results: RunResults, console: Console) -> None:
     """What a study's search has chosen so far; nothing if it has none."""
     from harness.results.gather import gather
     from reports.formats.terminal import show_table
     from reports.parts.tables import search_table
 
-    run = gather(ledger, arrays=False)
-    if run.study["search"]:
-        show_table(search_table(run), console)
+    if results.plan.search:
+        show_table(search_table(gather(results, arrays=False)), console)
 
 
-def show_failures(ledger: Ledger, console: Console) -> None:
+def show_failures(results: RunResults, console: Console) -> None:
     """A line for each failed job: which, and why."""
-    for key, job in ledger.plan()["jobs"].items():
-        record = ledger.record(key)
-        if record and record["status"] == "failed":
-            text = f"failed: {job['title']}: {record['error']['type']}: {record['error']['message']}"
-            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    for job, record in results.failed():
+        text = f"failed: {job.title}: {record.error}"
+        console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def show_result(ledger: Ledger, console: Console) -> int:
+def show_result(results: RunResults, console: Console) -> int:
     """The main tables and the failures. Returns how many trials and measurements failed."""
     from harness.results.gather import gather
     from reports.formats.terminal import show
 
-    run = gather(ledger, arrays=False)
-    show_choices(ledger, console)
+    run = gather(results, arrays=False)
+    show_choices(results, console)
     show(run, console)
-    show_edge(ledger, console)
-    show_failures(ledger, console)
-    measured = [ledger.record(key) for key, job in ledger.plan()["jobs"].items() if job["kind"] == "profile"]
-    return int((run.trials["status"] == "failed").sum()) + sum(
-        record is not None and record["status"] == "failed" for record in measured
-    )
+    show_edge(results, console)
+    show_failures(results, console)
+    profiles = sum(record.kind == "profile" for _, record in results.failed())
+    return int((run.trials["status"] == "failed").sum()) + profiles
 
 
-def show_edge(ledger: Ledger, console: Console) -> None:
+def show_edge(results: RunResults, console: Console) -> None:
     """What was measured on devices, if anything was."""
     from reports.formats.terminal import show_table
     from reports.parts.edge import measured_table
 
-    for table in edge_tables(ledger):
+    for table in edge_tables(results):
         show_table(measured_table(asdict(table)), console)
 
 

@@ -23,6 +23,7 @@ from harness.edge.attach.bundle import read_bundle, read_result
 from harness.errors import InputError
 from harness.ledger import Ledger
 from harness.offline import export, import_
+from harness.results.run import RunResults
 from harness.results.table import trial_table
 
 DEVICES = "[cpu, {name: orin, offline: true}]"
@@ -63,22 +64,22 @@ def rewritten(source: Path, target: Path, name: str, change: Callable[[Any], Any
 
 def test_a_result_joins_its_trial_and_equals_what_is_measured_here(carried: tuple[Ledger, Path, Path]) -> None:
     ledger, _, result = carried
-    before = trial_table(ledger)
+    before = trial_table(RunResults(ledger.root))
     assert list(before["orin.status"]) == ["pending", "pending"]
     done, failed = import_(ledger, result)
     assert (len(done), failed) == (2, [])
-    table = trial_table(ledger)
+    table = trial_table(RunResults(ledger.root))
     assert list(table["orin.status"]) == ["done", "done"]
     assert (table["orin.stage2_seconds"] > 0).all()
     assert table["orin.stage2_energy_joules"].isna().all()
     assert table["orin.energy_absent"].str.contains("the study asks for no meter").all()
-    for trial in ledger.plan()["trials"]:
-        here, there = (ledger.record(key) for key in trial["profile_keys"].values())
+    for trial in RunResults(ledger.root).plan.trials:
+        here, there = (ledger.record(key) for key in trial.profile_keys.values())
         assert here is not None
         assert there is not None
         assert without_times(here["result"]) == without_times(there["result"])
-        assert here["result"]["trial"] == trial["key"]
-        trained = ledger.record(trial["key"])
+        assert here["result"]["trial"] == trial.key
+        trained = ledger.record(trial.key)
         assert trained is not None
         assert (
             here["result"]["training"]["repeats"][0]["loss"] == trained["result"]["loss"]

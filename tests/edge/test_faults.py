@@ -17,6 +17,7 @@ from harness.jobs import Job
 from harness.ledger import Record
 from harness.method import Progress
 from harness.results.profiles import edge_tables
+from harness.results.run import RunResults
 
 
 class Meddling:
@@ -104,7 +105,7 @@ def test_a_device_that_goes_away_leaves_the_parts_it_told(tmp_path: Path) -> Non
 def test_without_a_meter_the_tables_say_so(tmp_path: Path) -> None:
     plan, ledger = planned(tmp_path, meter=f"rapl:{tmp_path}")
     run(plan, ledger, "anywhere", "here")
-    training, latency = edge_tables(ledger)
+    training, latency = edge_tables(RunResults(ledger.root))
     assert training.rows[0][1].endswith(", energy not measured")
     assert any("not measured: no readable meter (rapl" in note for note in training.notes)
     assert [row[2] for row in latency.rows] == ["1", "8"]

@@ -8,7 +8,6 @@ import pytest
 from small import planned, profiles
 
 from harness.errors import StudyError
-from harness.ledger import Ledger
 from harness.plan import make_plan
 from harness.study import bundled_studies, read_study
 from harness.study.edge import Device
@@ -76,6 +75,7 @@ def test_a_study_without_the_section_has_the_keys_it_had(tmp_path: Path) -> None
 
 def test_an_older_runs_plan_is_still_read(tmp_path: Path) -> None:
     """A plan.json from before there were profile jobs."""
+    from harness.results.run import RunResults
     from harness.results.table import trial_table
 
     plan, ledger = planned(tmp_path)
@@ -83,7 +83,7 @@ def test_an_older_runs_plan_is_still_read(tmp_path: Path) -> None:
     for trial in content["trials"]:
         del trial["profile_keys"]
     ledger.write_plan(plan.study_json(), content)
-    assert len(trial_table(Ledger.open(tmp_path / "run"))) == 1
+    assert len(trial_table(RunResults.open(tmp_path / "run"))) == 1
 
 
 def test_the_bundled_study_is_sound() -> None:

@@ -27,7 +27,7 @@ def test_the_record_over_ssh_is_the_one_from_here(device: str, tmp_path: Path) -
     assert there["status"] == "done", there
     assert without_times(here["result"]) == without_times(there["result"])
     assert there["environment"]["attached_by"] == "ssh"
-    assert ledger.artefact(there["key"], "latencies.npz")
+    assert ledger.artefacts(there["key"])["latencies.npz"]
 
 
 def test_a_device_that_does_not_answer_is_a_failed_record_and_the_run_goes_on(device: str, tmp_path: Path) -> None:

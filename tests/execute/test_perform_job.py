@@ -9,7 +9,8 @@ import pytest
 
 from harness.errors import InputError
 from harness.ledger import Ledger, Record
-from harness.results.artefacts import confusion, explained, measured, per_class, predictions
+from harness.results.artefacts import confusion, evaluated, explained, per_class, predictions
+from harness.results.run import RunResults
 
 SENSORS = [f"sensor_{s}" for s in (1, 2, 3, 4)]
 STUDY = """\
@@ -54,8 +55,8 @@ def test_attention_is_the_mean_over_the_test_samples(ledger: Ledger, method: str
     attention = record["result"]["attention"]
     assert list(attention) == SENSORS
     assert sum(attention.values()) == pytest.approx(1, abs=1e-5)
-    kept = explained(ledger, record["key"])["attention"]
-    assert kept.shape == (len(predictions(ledger, record["key"])[0]), 4)
+    kept = explained(RunResults(ledger.root), record["key"])["attention"]
+    assert kept.shape == (len(predictions(RunResults(ledger.root), record["key"])[0]), 4)
     np.testing.assert_allclose(kept.mean(0), list(attention.values()), rtol=1e-5)
     assert "attention" not in record["result"]["absent"]
 
@@ -71,14 +72,14 @@ def test_what_a_method_does_not_have_is_absent_with_its_reason(ledger: Ledger):
 def test_the_distance_between_modalities(ledger: Ledger):
     for method in ("deepsense", "attnsense", "cmc", "cosmo"):
         record = train(ledger, method)
-        kept = explained(ledger, record["key"])["modal_distance"]
+        kept = explained(RunResults(ledger.root), record["key"])["modal_distance"]
         assert 0 < record["result"]["modal_distance"] < 1  # features of a ReLU have no angle above 90°
         assert record["result"]["modal_distance"] == pytest.approx(kept.mean(), rel=1e-5)
 
 
 def test_the_features_are_kept_as_points_of_a_plane(ledger: Ledger):
     record = train(ledger, "cosmo")
-    kept = explained(ledger, record["key"])
+    kept = explained(RunResults(ledger.root), record["key"])
     assert kept["modal_plane"].shape == (len(kept["attention"]), 4, 2)
     assert "features" not in kept
     assert 0 < record["result"]["modal_plane_variance"] <= 1
@@ -87,7 +88,7 @@ def test_the_features_are_kept_as_points_of_a_plane(ledger: Ledger):
 
 def test_so_are_the_projections_of_stage_1(ledger: Ledger):
     for record in (r for r in ledger.records() if r["kind"] == "pretrain"):
-        with np.load(io.BytesIO(ledger.artefact(record["key"], "plane.npz"))) as file:
+        with np.load(io.BytesIO(ledger.artefacts(record["key"])["plane.npz"])) as file:
             plane = file["modal_plane"]
         assert plane.shape[1:] == (4, 2)
         assert 2 <= len(plane) <= 200
@@ -114,18 +115,20 @@ def test_confusion_and_accuracy_by_class_agree_with_the_curves(ledger: Ledger, p
     key, curve = record["key"], record["result"]["curves"][part]
     looks = {"last": 2, "validation": int(np.argmax(record["result"]["curves"]["validation"]["accuracy"]))}
     for select, look in looks.items():
-        counts = confusion(ledger, key, select, part)
+        counts = confusion(RunResults(ledger.root), key, select, part)
         assert counts.shape == (4, 4)
         assert np.trace(counts) / counts.sum() == pytest.approx(curve["accuracy"][look])
-        assert measured(ledger, key, select, part).macro_f1 == pytest.approx(curve["macro_f1"][look])
+        assert evaluated(RunResults(ledger.root), key, select, part).macro_f1 == pytest.approx(curve["macro_f1"][look])
         with np.errstate(invalid="ignore"):
-            np.testing.assert_allclose(per_class(ledger, key, select, part), counts.diagonal() / counts.sum(1))
+            np.testing.assert_allclose(
+                per_class(RunResults(ledger.root), key, select, part), counts.diagonal() / counts.sum(1)
+            )
     last = np.array(record["result"]["per_class"][part], dtype=float)
-    np.testing.assert_array_equal(last, per_class(ledger, key, part=part))
+    np.testing.assert_array_equal(last, per_class(RunResults(ledger.root), key, part=part))
 
 
 def test_only_finished_trials_have_predictions(ledger: Ledger):
     (stage1, *_) = (r["key"] for r in ledger.records() if r["kind"] == "pretrain")
     for key in (stage1, "feed" * 5):
         with pytest.raises(InputError, match="is no finished train job"):
-            predictions(ledger, key)
+            predictions(RunResults(ledger.root), key)

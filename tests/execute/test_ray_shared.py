@@ -26,7 +26,7 @@ def test_two_workers_of_one_group(tmp_path: Path) -> None:
     assert record is not None
     assert record["status"] == "done", record["error"]
     assert record["result"] == {"ranks": 1.0, "count": 2, "began_at": 0}
-    assert ledger.artefact(job.key, "artefact.bin") == b"together"
+    assert ledger.artefacts(job.key)["artefact.bin"] == b"together"
     assert ledger.checkpoint(job.key) is None
 
 

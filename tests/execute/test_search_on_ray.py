@@ -15,6 +15,7 @@ from harness.execute.ray_tune import RayExecutor
 from harness.jobs import Inputs, Job
 from harness.ledger import Ledger, Record
 from harness.method import Progress
+from harness.results.run import RunResults
 from harness.results.table import trial_table
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -115,11 +116,11 @@ def test_a_study_searches_with_asha(tmp_path: Path) -> None:
 
     def driver(*overrides: str) -> Driver:
         console = Console(file=(tmp_path / "out.txt").open("a"), width=200)
-        return Driver.plan(tmp_path / "study.yaml", tmp_path / "run", None, list(overrides), "", console)
+        return Driver.from_file(tmp_path / "study.yaml", tmp_path / "run", None, list(overrides), "", console)
 
     first = driver()
     assert first.run(inline=False, address=None) == 0
-    search = first.ledger.plan()["search"]
+    search = RunResults(first.ledger.root).plan.search
     (tuning,) = search["tunings"]
     by_status = {
         status: [one for one in tuning["candidates"] if one["status"] == status] for status in ("done", "stopped")
@@ -130,7 +131,7 @@ def test_a_study_searches_with_asha(tmp_path: Path) -> None:
         assert one["epoch"] < 8
         assert "test" not in first.ledger.record(one["key"])["result"]["curves"]
     assert tuning["candidates"][tuning["chosen"] - 1]["accuracy"] == max(one["accuracy"] for one in by_status["done"])
-    assert (trial_table(first.ledger)["status"] == "done").all()
+    assert (trial_table(RunResults(first.ledger.root))["status"] == "done").all()
     assert "ASHA stopped the worse part of them early" in (tmp_path / "run/report.html").read_text()
 
     assert driver().todo == []  # stopped is settled for this search

@@ -12,6 +12,7 @@ import numpy as np
 from harness.jobs import Failure, Job, Outcome
 from harness.keys import content_key
 from harness.ledger import Ledger
+from harness.results.run import RunResults
 from harness.training.job import npz_bytes
 
 CLASSES = ("walk", "run", "sit", "jump", "wave")
@@ -40,7 +41,7 @@ def write_ledger(
     classes: Sequence[str] = CLASSES,
     titles: Mapping[str, str] = TITLES,
     **study: Any,
-) -> Ledger:
+) -> RunResults:
     """Write a run; ``fate`` says of each trial (its row) whether it is done, failed or pending."""
     ledger, random = Ledger(folder), np.random.default_rng(3)
     n = len(classes)
@@ -51,7 +52,7 @@ def write_ledger(
         about = {"study": "made_up", "dataset": dataset, "method": method, "seed": seed, "point": point, "gpus": 0}
         stage1 = _stage1(ledger, jobs, dataset, method, seed, random) if method in ("cmc", "cosmo") else None
         samples = {"labelled": content_key(["labelled", seed, point.get("label_rate")]), "test": content_key(["test"])}
-        content = {"kind": "train", "samples": samples, "method": method, "seed": seed, "point": point, "threads": 1}
+        content = _content("train", dataset, method, seed, samples) | {"point": point}
         job = Job(content_key([dataset, content]), "train", content, about, "f" * 20, needs=(stage1,) if stage1 else ())
         jobs[job.key] = job
         trials.append(
@@ -74,13 +75,26 @@ def write_ledger(
         elif what == "done":
             ledger.write_done(job, _outcome(method, seed, truth, n, epochs, random))
     _write_plan(ledger, trials, jobs, sweep, methods, seeds, dataset, classes, titles, study)
-    return ledger
+    return RunResults(folder)
+
+
+def _content(kind: str, dataset: str, method: str, seed: int, samples: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "method": {"name": method, "version": "1"},
+        "dataset": {"name": dataset, "version": "1"},
+        "data": "f" * 20,
+        "samples": dict(samples),
+        "seeds": [seed],
+        "threads": 1,
+        "device": "cpu",
+    }
 
 
 def _stage1(
     ledger: Ledger, jobs: dict[str, Job], dataset: str, method: str, seed: int, random: np.random.Generator
 ) -> str:
-    content = {"kind": "pretrain", "method": method, "seed": seed, "threads": 1}
+    content = _content("pretrain", dataset, method, seed, {})
     job = Job(
         content_key([dataset, content]),
         "pretrain",

@@ -172,5 +172,5 @@ def test_two_thousand_trials_stay_small(tmp_path: Path) -> None:
         tmp_path, {"label_rate": [0.01 * i for i in range(1, 11)]}, seeds=67, methods=("deepsense", "cmc", "cosmo")
     )
     path = write_reports([ledger])[0]
-    assert len(ledger.plan()["trials"]) == 2010
+    assert len(ledger.plan.trials) == 2010
     assert path.stat().st_size < 3_000_000

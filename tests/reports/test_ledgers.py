@@ -76,7 +76,7 @@ def test_the_features_of_the_first_seed_are_drawn_in_a_plane(tmp_path: Path) -> 
 def test_confusions_and_classes_are_those_of_the_predictions(tmp_path: Path) -> None:
     ledger = write_ledger(tmp_path, {"label_rate": [0.05]}, methods=("cosmo",), seeds=2)
     run = gather(ledger)
-    keys = [trial["key"] for trial in ledger.plan()["trials"]]
+    keys = [trial.key for trial in ledger.plan.trials]
     pooled = sum(run.details[key]["confusion"] for key in keys)
     assert pooled.sum() == 2 * 8 * len(CLASSES)
     assert np.trace(pooled) / pooled.sum() == pytest.approx(run.trials["accuracy"].mean())
@@ -180,10 +180,10 @@ def test_several_runs_make_one_page_with_an_overview_first(tmp_path: Path) -> No
 def test_runs_are_compared_where_their_trials_pair(tmp_path: Path) -> None:
     one = write_ledger(tmp_path / "a", {"label_rate": [0.05, 0.1]}, seeds=3)
     two = write_ledger(tmp_path / "b", {"label_rate": [0.05]}, seeds=4, methods=("cmc", "cosmo"))
-    study = json.loads((two.root / "study.json").read_text())
+    study = json.loads((two.folder / "study.json").read_text())
     study["in_force"]["pretend"]["cosmo"]["method.lambda"]["value"] = 0.5
     study["provenance"]["git"] = {"commit": "fedcba", "dirty": False}
-    (two.root / "study.json").write_text(json.dumps(study))
+    (two.folder / "study.json").write_text(json.dumps(study))
     runs = gather(one, False), gather(two, False)
     made = comparison(*runs)
     said = texts(made)
@@ -204,7 +204,7 @@ def test_runs_are_compared_where_their_trials_pair(tmp_path: Path) -> None:
 
 def test_trials_with_other_labelled_samples_do_not_pair(tmp_path: Path) -> None:
     one, two = (write_ledger(tmp_path / name, {"label_rate": [0.05]}, seeds=2) for name in "ab")
-    for path in (two.root / "records").iterdir():
+    for path in (two.folder / "records").iterdir():
         record = json.loads(path.read_text())
         if record["kind"] == "train":
             record["content"]["samples"]["labelled"] = "0" * 20

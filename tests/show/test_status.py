@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.method import Progress
 from harness.plan import make_plan
+from harness.results.run import RunResults
 from harness.show.heartbeat import SILENT_SECONDS, Heartbeat, stopped
 from harness.show.progress import RunProgress
 from harness.show.status import show_status, watch_status
@@ -53,9 +53,9 @@ def ledger(tmp_path: Path, planned) -> Ledger:
     return ledger
 
 
-def said(ledger: Ledger | Path, show: Callable[..., None] = show_status, *more: Any) -> str:
+def said(ledger: Ledger) -> str:
     console = Console(file=io.StringIO(), width=200)
-    show(ledger, console, *more)
+    show_status(RunResults.open(ledger.root), console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -122,4 +122,6 @@ def test_watching_ends_with_the_run(ledger: Ledger, planned) -> None:
     while ledger.live() is None and time.monotonic() < end:
         time.sleep(0.01)
     threading.Timer(0.3, live.__exit__).start()
-    assert "ended at" in said(ledger.root, watch_status, 0.05)
+    console = Console(file=io.StringIO(), width=200)
+    watch_status(ledger.root, console, 0.05)
+    assert "ended at" in console.file.getvalue()  # type: ignore[attr-defined]
