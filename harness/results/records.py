@@ -82,7 +82,7 @@ class JobError(RecordModel):
 
 
 class Scores(RecordModel):
-    """Metrics at each evaluation, in the order of ``epochs_evaluated``."""
+    """Metrics at each evaluation, in the order of `epochs_evaluated`."""
 
     accuracy: list[float] = Field(default=[], description="share of samples predicted correctly, 0 to 1")
     macro_f1: list[float] = Field(default=[], description="F1 averaged over classes, 0 to 1")
@@ -187,7 +187,7 @@ class TrainingCost(RecordModel):
 
 
 class InferenceCost(RecordModel):
-    """Latency of one runtime, precision and batch size. Every time is null or missing where ``absent`` says why."""
+    """Latency of one runtime, precision and batch size. A time is null or missing where `absent` says why."""
 
     runtime: str = Field(description="eager, compile or onnx")
     precision: str = Field(description="fp32, bf16 or fp16")
@@ -231,7 +231,7 @@ class ProfileResult(RecordModel):
 
 class _Record(RecordModel):
     schema_: Literal[1] = Field(alias="schema", description="version of the file's format")
-    key: str = Field(description="hash of ``content``")
+    key: str = Field(description="hash of `content`")
     content: Content = Field(description="everything that can change the result")
     about: About = Field(description="what the job is, for people and tables")
     needs: list[str] = Field(default=[], description="keys of the jobs whose artefacts it read")

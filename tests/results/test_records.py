@@ -1,0 +1,171 @@
+"""The files of a run are read once, as types; a file of the wrong shape is named; their page of the docs is current."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import InputError
+from harness.ledger import Ledger
+from harness.results.records import FailedRecord, PretrainRecord, TrainRecord, read_record
+from harness.results.reference import page
+from harness.results.run import RunResults
+from harness.results.table import trial_table
+
+DOCS = Path(__file__).parents[2] / "docs"
+STUDY = """\
+study: small
+datasets: [fantasy-device]
+methods: [deepsense, cmc]
+seeds: 2
+stage1: {epochs: 1}
+stage2: {epochs: 2, evaluate_every: 1}
+options: {fantasy-device: {series: 6, seconds: 12}}
+"""
+READS = """\
+import collections, pathlib, runpy, sys
+reads = collections.Counter()
+def count(event, args):
+    if event == "open" and str(args[0]).endswith(".json") and "r" in str(args[1] or "r"):
+        reads[str(pathlib.Path(args[0]).resolve())] += 1
+sys.addaudithook(count)
+sys.argv = ["harness", *sys.argv[1:]]
+try:
+    runpy.run_module("harness", run_name="__main__")
+finally:
+    pathlib.Path("reads").write_text("".join(f"{n} {path}\\n" for path, n in reads.items()))
+"""
+
+
+@pytest.fixture(scope="module")
+def ledger(run_study: Callable[..., Ledger], tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    return run_study(STUDY, tmp_path_factory.mktemp("small"))
+
+
+def reads(folder: Path, *command: str) -> Counter[str]:
+    """File name → how often the command read it, of the records, the plan and the study."""
+    subprocess.run([sys.executable, "-c", READS, *command], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    lines = (line.split(" ", 1) for line in (folder / "reads").read_text().splitlines())
+    found = {path: int(n) for n, path in lines if str(folder.resolve()) in path}
+    return Counter({Path(path).name: n for path, n in found.items() if "live" not in path and "holder" not in path})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("status", "run"), ("records", "run"), ("report", "run"), ("run", "study.yaml", "--out", "run", "--inline")],
+)
+def test_a_command_reads_each_file_once(ledger: Ledger, command: tuple[str, ...]) -> None:
+    found = reads(ledger.root.parent, *command)
+    assert set(found.values()) == {1}
+    assert {f"{key}.json" for key in RunResults(ledger.root).plan.jobs} | {"plan.json"} <= set(found)
+
+
+def test_a_new_run_reads_what_it_wrote_once(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    found = reads(tmp_path, "run", "study.yaml", "--out", "run", "--inline")
+    assert set(found.values()) == {1}
+
+
+def test_records_are_types(ledger: Ledger) -> None:
+    results = RunResults.open(ledger.root)
+    trial = next(trial for trial in results.plan.trials if trial.method == "cmc")
+    trained, pretrained = results.record(trial.key), results.record(trial.stage1_key)
+    assert isinstance(trained, TrainRecord)
+    assert isinstance(pretrained, PretrainRecord)
+    assert trained.content.stage1 == pretrained.key
+    assert len(trained.result.curves["test"].accuracy) == len(trained.result.epochs_evaluated) == 2
+    assert len(pretrained.result.loss) == 1
+    table = trial_table(results).set_index("key")
+    assert table.loc[trial.key, "accuracy"] == trained.result.curves["test"].accuracy[-1]
+
+
+def test_newer_results_hold_what_came_since(tmp_path: Path, ledger: Ledger) -> None:
+    folder = tmp_path / "run"
+    (folder / "records").mkdir(parents=True)
+    (folder / "plan.json").write_bytes((ledger.root / "plan.json").read_bytes())
+    first, second = sorted((ledger.root / "records").iterdir())[:2]
+    (folder / "records" / first.name).write_bytes(first.read_bytes())
+    results = RunResults.open(folder)
+    assert results.record(first.stem)
+    assert results.record(second.stem) is None
+    (folder / "records" / second.name).write_bytes(second.read_bytes())
+    assert results.record(second.stem) is None  # a snapshot
+    newer = results.newer()
+    assert newer.record(second.stem)
+    assert newer.record(first.stem) is results.record(first.stem)  # not read again
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"status": "finished"}, "unable to extract tag|does not match any of the expected tags"),
+        ({"status": None}, "tag"),
+        ({"result": None}, "result"),
+        ({"result": {"epochs_evaluated": "all", "curves": {}, "train_seconds": 1}}, "result.epochs_evaluated"),
+        ({"result": {"epochs_evaluated": [1], "train_seconds": 1}}, "result.curves: Field required"),
+        ({"content": []}, "content"),
+        ({"about": {"seed": "first"}}, "about"),
+        ({"artefacts": {"a": "b"}}, "artefacts.a"),
+    ],
+)
+def test_a_record_of_the_wrong_shape_is_named(
+    tmp_path: Path, ledger: Ledger, change: dict[str, Any], where: str
+) -> None:
+    record = next(record for record in ledger.records() if record["kind"] == "train")
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps({**record, **change}))
+    with pytest.raises(InputError, match=rf"record\.json is damaged \(.*({where}).*\); delete it and run again"):
+        read_record(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "1", '{"schema": 1', "\x00", "[" * 2000])
+def test_a_file_that_is_no_record_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"record\.json is damaged"):
+        read_record(path)
+
+
+def test_a_file_of_another_schema_is_named(tmp_path: Path, ledger: Ledger) -> None:
+    record = next(ledger.records())
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps({**record, "schema": 2}))
+    with pytest.raises(InputError, match=r"record\.json has schema 2, this version reads 1"):
+        read_record(path)
+
+
+def test_a_failed_job_keeps_what_was_measured(tmp_path: Path, ledger: Ledger) -> None:
+    record = next(record for record in ledger.records() if record["kind"] == "train")
+    error = {"type": "RuntimeError", "message": "the meter failed", "traceback": ""}
+    failed = {name: record[name] for name in ("schema", "key", "content", "about", "needs")}
+    failed |= {"kind": "profile", "status": "failed", "error": error, "partial": {"meter": "rapl"}}
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(failed))
+    found = read_record(path)
+    assert isinstance(found, FailedRecord)
+    assert str(found.error) == "RuntimeError: the meter failed"
+    assert found.partial.meter == "rapl"
+
+
+def test_the_page_of_the_docs_is_current() -> None:
+    assert (DOCS / "records.md").read_text(encoding="utf-8") == page(), (
+        "write it anew: python -m harness.results.reference > docs/records.md"
+    )
+
+
+def test_the_code_of_the_page_runs(ledger: Ledger) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", page(), re.DOTALL)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code.replace("runs/label_rate", str(ledger.root)), {})
+    assert len(printed.getvalue().splitlines()) == 4
