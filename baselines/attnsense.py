@@ -70,7 +70,7 @@ class AttnSense(Method):
 
     @override
     def build_classifier(
-        self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, row: str = ""
+        self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
         """Raises InputError for the original form of frames and volumes."""
         if options.form == "original":

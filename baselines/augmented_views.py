@@ -66,6 +66,8 @@ class AugmentedViews(Method):
         return ViewsPretrainer(task, options, self.objective(options))
 
     @override
-    def build_classifier(self, task: Task, options: Any, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(
+        self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
+    ) -> Classifier:
         encoders = start_encoders(task, pretrained.encoders if pretrained else None)
         return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))

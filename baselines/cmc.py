@@ -145,7 +145,7 @@ class CMC(Method):
 
     @override
     def build_classifier(
-        self, task: Task, options: CMCStage2, pretrained: Pretrained | None, row: str = ""
+        self, task: Task, options: CMCStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
         encoders = start_encoders(task, pretrained.encoders if pretrained else None)
         if options.form == "original":

@@ -262,7 +262,7 @@ class CPC(Method):
 
     @override
     def build_classifier(
-        self, task: Task, options: CPCStage2, pretrained: Pretrained | None, row: str = ""
+        self, task: Task, options: CPCStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
         if options.form != "original":
             encoders = start_encoders(task, pretrained.encoders if pretrained else None)

@@ -1,4 +1,4 @@
-"""SingleModal: one modality alone; each is a row of its own."""
+"""SingleModal: one modality alone; each is a variant of its own."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ class SingleModal(Method):
     READINGS: ClassVar[Readings] = {"paper": {}, "authors-code": {"stage2": {"epochs": 300, "lr": 0.001}}}
 
     @override
-    def rows(self, task: Task) -> tuple[str, ...]:
+    def variants(self, task: Task) -> tuple[str, ...]:
         return tuple(m.name for m in task.modalities)
 
     @override
-    def build_classifier(self, task: Task, options: Any, pretrained: Pretrained | None, row: str = "") -> Classifier:
-        """Raises ValueError if ``row`` is none of the task's modalities."""
-        if row not in self.rows(task):
-            raise ValueError(f"single-modal needs a row, one of {', '.join(self.rows(task))}; not {row!r}")
-        encoders = start_encoders(task.only((row,)))
+    def build_classifier(
+        self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
+    ) -> Classifier:
+        """Raises ValueError if ``variant`` is none of the task's modalities."""
+        if variant not in self.variants(task):
+            raise ValueError(f"single-modal needs a variant, one of {', '.join(self.variants(task))}; not {variant!r}")
+        encoders = start_encoders(task.only((variant,)))
         return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))

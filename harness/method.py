@@ -138,8 +138,8 @@ class Method(ABC):
             option: presets for option, presets in (("reading", cls.READINGS), ("without", cls.ABLATIONS)) if presets
         }
 
-    def rows(self, task: Task) -> tuple[str, ...]:
-        """The variants of which each is a row of its own (SingleModal: the modalities); () for just one row."""
+    def variants(self, task: Task) -> tuple[str, ...]:
+        """The models to compare as lines of their own (SingleModal: one a modality); () for a method with one."""
         return ()
 
     def check(self, task: Task, stage1: Any, stage2: Any) -> None:
@@ -151,7 +151,7 @@ class Method(ABC):
             if self.Stage1:
                 self.build_pretrainer(task, stage1)
             else:
-                self.build_classifier(task, stage2, None, next(iter(self.rows(task)), ""))
+                self.build_classifier(task, stage2, None, next(iter(self.variants(task)), ""))
 
     def cautions(self, stage2: Any, epochs: int) -> list[str]:
         """What a user should know of these options before so many epochs of stage 2 are trained; nothing that is wrong."""
@@ -166,10 +166,12 @@ class Method(ABC):
         return {}
 
     @abstractmethod
-    def build_classifier(self, task: Task, options: Any, pretrained: Pretrained | None, row: str = "") -> Classifier:
+    def build_classifier(
+        self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
+    ) -> Classifier:
         """The model of stage 2; its encoders start from ``pretrained`` where the method has a stage 1.
 
-        ``row`` is one of `rows`, or "".
+        variant: one of `variants`, or "" for a method with one.
         """
 
 

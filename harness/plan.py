@@ -167,8 +167,8 @@ class _DatasetPlanner:
             material = self._material(settings)
             task = Task(material.recordings.modalities, material.recordings.n_classes)
             self._note(method, settings, material)
-            for row in method.rows(task) or ("",):
-                self._plan_row(method, row, point, settings, material)
+            for variant in method.variants(task) or ("",):
+                self._plan_variant(method, variant, point, settings, material)
 
     def _points(self) -> Iterator[Point]:
         sweep = self.file.sweep_of(self.entry)
@@ -233,14 +233,16 @@ class _DatasetPlanner:
         )
         self.plan.data[recordings.fingerprint] = recordings
 
-    def _plan_row(self, method: Method, row: str, point: Point, settings: Settings, material: _Material) -> None:
-        """The trials of one row of the tables, and before them their search."""
-        shown = _shown(method, row)
-        self.plan.titles[shown] = f"{method.title} ({row})" if row else method.title
+    def _plan_variant(
+        self, method: Method, variant: str, point: Point, settings: Settings, material: _Material
+    ) -> None:
+        """The trials of one variant, and before them their search."""
+        shown = _shown(method, variant)
+        self.plan.titles[shown] = f"{method.title} ({variant})" if variant else method.title
         chosen, error, known = {}, None, True
         if space := self.study.searched(self.entry, method.name):
             tuning = self._tune(
-                method, row, point, material, {option: searched.dimension for option, searched in space.items()}
+                method, variant, point, material, {option: searched.dimension for option, searched in space.items()}
             )
             self.plan.tunings.append(tuning)
             known, error = tuning.chosen is not None, tuning.error
@@ -254,7 +256,9 @@ class _DatasetPlanner:
         if not space:
             self._check_method(method, settings, material)
         for seed in self.file.seeds:
-            key, stage1 = self._jobs(method, row, seed, settings, material, {"point": point}) if known else (None, None)
+            key, stage1 = (
+                self._jobs(method, variant, seed, settings, material, {"point": point}) if known else (None, None)
+            )
             counts = {part: len(rows) for part, rows in self._samples(method, settings, material, seed).items()}
             profiles = self._profiles(self.plan.jobs[key], settings.general.label_rate, material) if key else {}
             self.plan.trials.append(
@@ -273,9 +277,9 @@ class _DatasetPlanner:
             )
 
     def _tune(
-        self, method: Method, row: str, point: Point, material: _Material, space: Mapping[str, Dimension]
+        self, method: Method, variant: str, point: Point, material: _Material, space: Mapping[str, Dimension]
     ) -> Tuning:
-        """Plan the search's jobs of one row, and tell what their records say so far."""
+        """Plan the search's jobs of one variant, and tell what their records say so far."""
         search, seed, candidates = self.file.search, self.file.search_seed, []
         assert search is not None
         for number in range(1, search.trials + 1):
@@ -283,12 +287,12 @@ class _DatasetPlanner:
             settings = self.study.settings(self.entry, method.name, {**point, **values}, f"search, draw {number}")
             self._check_method(method, settings, material)
             about = {"point": point, "search": {"number": number, "values": values}}
-            key, _ = self._jobs(method, row, seed, settings, material, about)
+            key, _ = self._jobs(method, variant, seed, settings, material, about)
             record = self.record(key)
             if record and record.status == "stopped" and search.scheduler == "none":
                 record = None  # an earlier search had a scheduler: this one wants the job whole
             candidates.append(Candidate(number, values, key).judged(record, self.file.select))
-        return Tuning(self.entry.name, _shown(method, row), point, tuple(candidates))
+        return Tuning(self.entry.name, _shown(method, variant), point, tuple(candidates))
 
     def _samples(self, method: Method, settings: Settings, material: _Material, seed: int) -> dict[str, np.ndarray]:
         """The rows of each part, and those that a trial's stages learn from."""
@@ -298,9 +302,9 @@ class _DatasetPlanner:
         return {**material.parts, "labelled": labelled, "unlabelled": unlabelled if method.Stage1 else unlabelled[:0]}
 
     def _jobs(
-        self, method: Method, row: str, seed: int, settings: Settings, material: _Material, wanted: dict[str, Any]
+        self, method: Method, variant: str, seed: int, settings: Settings, material: _Material, wanted: dict[str, Any]
     ) -> tuple[str, str | None]:
-        """Add the jobs that train one row with one seed. wanted: what for. Returns the key of the train job, and of stage 1."""
+        """Add the jobs that train one variant with one seed. wanted: what for. Returns the key of the train job, and of stage 1."""
         names, general = (*material.names, seed), settings.general
         samples = self._samples(method, settings, material, seed)
         about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
@@ -312,9 +316,14 @@ class _DatasetPlanner:
             about1 = {**about, "method": method.name, "gpus": general.stage1.gpus_per_worker}
             stage1 = self._add(content, about1, material, indices, ())
         indices = {part: rows for part, rows in samples.items() if part != "unlabelled"}
-        asked = {"options": settings.stage2_options, "settings": general.stage2.content(), "row": row, "stage1": stage1}
+        asked = {
+            "options": settings.stage2_options,
+            "settings": general.stage2.content(),
+            "row": variant,
+            "stage1": stage1,
+        }
         content = self._content("train", method, asked, material, names, indices)
-        about = {**about, "method": _shown(method, row), **wanted}
+        about = {**about, "method": _shown(method, variant), **wanted}
         return self._add(content, about, material, indices, (stage1,) if stage1 else ()), stage1
 
     def _profiles(self, trial: Job, label_rate: float, material: _Material) -> dict[str, str]:
@@ -395,9 +404,9 @@ class _DatasetPlanner:
         return key
 
 
-def _shown(method: Method, row: str) -> str:
-    """The name of one row of the tables."""
-    return f"{method.name}:{row}" if row else method.name
+def _shown(method: Method, variant: str) -> str:
+    """The name of one variant."""
+    return f"{method.name}:{variant}" if variant else method.name
 
 
 def read_label_list(path: Path, rate: float) -> list[str]:

@@ -44,7 +44,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The search for one (data set, method's row, point of the sweep)."""
+    """The search for one (data set, variant of a method, point of the sweep)."""
 
     dataset: str
     method: str

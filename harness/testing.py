@@ -182,20 +182,20 @@ class _MethodOnTask:
         ):
             self.method.check(self.task, self.stage1, self.stage2)
         pretrained = self._check_stage1() if self.method.Stage1 else None
-        for row in self._rows() or ("",):
-            self._check_logits(pretrained, row)
-            self._check_frozen(pretrained, row)
-            self._check_stage2(pretrained, row)
+        for variant in self._variants() or ("",):
+            self._check_logits(pretrained, variant)
+            self._check_frozen(pretrained, variant)
+            self._check_stage2(pretrained, variant)
 
-    def _rows(self) -> tuple[str, ...]:
-        rows = self.method.rows(self.task)
-        whole = isinstance(rows, tuple) and all(isinstance(row, str) and row for row in rows)
-        if not whole or len(set(rows)) < len(rows) or rows != self.method.rows(self.task):
+    def _variants(self) -> tuple[str, ...]:
+        variants = self.method.variants(self.task)
+        whole = isinstance(variants, tuple) and all(isinstance(variant, str) and variant for variant in variants)
+        if not whole or len(set(variants)) < len(variants) or variants != self.method.variants(self.task):
             _fail(
-                f"{self.method.name}: rows() gives {rows!r}",
+                f"{self.method.name}: variants() gives {variants!r}",
                 "it should give a tuple of different names, always the same",
             )
-        return rows
+        return variants
 
     def _pretrain(self) -> Stage1Result:
         settings = Stage1(epochs=EPOCHS, batch_size=8)
@@ -214,12 +214,12 @@ class _MethodOnTask:
             self._fail_seed("findings()")
         return first
 
-    def _check_logits(self, pretrained: Pretrained | None, row: str) -> None:
+    def _check_logits(self, pretrained: Pretrained | None, variant: str) -> None:
         with (
             _stating(f"{self.method.name}: the classifier does not run", "forward() should return logits"),
             torch.no_grad(),
         ):
-            model = self.method.build_classifier(self.task, self.stage2, pretrained, row).eval()
+            model = self.method.build_classifier(self.task, self.stage2, pretrained, variant).eval()
             shapes = {n: tuple(model(self.material.batch(self.everything[:n])).shape) for n in (1, 5)}
         for n, shape in shapes.items():
             if shape != (n, CLASSES):
@@ -227,11 +227,11 @@ class _MethodOnTask:
                     f"{self.method.name}: the logits of {n} samples have shape {shape}", f"it should be {(n, CLASSES)}"
                 )
 
-    def _check_frozen(self, pretrained: Pretrained | None, row: str) -> None:
+    def _check_frozen(self, pretrained: Pretrained | None, variant: str) -> None:
         settings = Stage2(epochs=EPOCHS, batch_size=8)
         with _stating(f"{self.method.name}: stage 2 does not run", "phase() should name the classifier's children"):
             training = Training(
-                self.method, self.stage2, settings, self.material, self.label, self.everything, pretrained, row
+                self.method, self.stage2, settings, self.material, self.label, self.everything, pretrained, variant
             )
             for epoch in range(1, EPOCHS + 1):
                 trained = training.model.phase(epoch).gradient
@@ -244,7 +244,7 @@ class _MethodOnTask:
                     if parameter.grad is not None or not torch.equal(parameter, before[name]):
                         _fail(f"{self.method.name}: {name} changes in epoch {epoch}", "phase() says that it is frozen")
 
-    def _train(self, pretrained: Pretrained | None, row: str) -> Stage2Result:
+    def _train(self, pretrained: Pretrained | None, variant: str) -> Stage2Result:
         settings, looks = Stage2(epochs=EPOCHS, batch_size=8, evaluate_every=1), {"test": self.everything}
         with _stating(f"{self.method.name}: stage 2 does not run", "its loss should be finite in each epoch"):
             return _finish(
@@ -257,12 +257,12 @@ class _MethodOnTask:
                     self.everything,
                     looks,
                     pretrained,
-                    row,
+                    variant,
                 )
             )
 
-    def _check_stage2(self, pretrained: Pretrained | None, row: str) -> None:
-        one, other = self._train(pretrained, row), self._train(pretrained, row)
+    def _check_stage2(self, pretrained: Pretrained | None, variant: str) -> None:
+        one, other = self._train(pretrained, variant), self._train(pretrained, variant)
         if one.loss != other.loss or not np.array_equal(one.predictions["test"], other.predictions["test"]):
             self._fail_seed("stage 2")
         for name, array in one.explained.items():

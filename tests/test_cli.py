@@ -159,10 +159,10 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         "from baselines.deepsense import DeepSense\n"
         "class Failing(DeepSense):\n"
         "    name = 'failing'\n"
-        "    def build_classifier(self, task, options, pretrained, row=''):\n"
+        "    def build_classifier(self, task, options, pretrained, variant=''):\n"
         "        if options is not None and __import__('torch').empty(0).device.type == 'cpu':\n"
         "            raise ValueError('this one is <broken>')\n"
-        "        return super().build_classifier(task, options, pretrained, row)\n"
+        "        return super().build_classifier(task, options, pretrained, variant)\n"
     )
     info = plugin / "failing-1.dist-info"
     info.mkdir()

@@ -110,7 +110,7 @@ def test_a_broken_method_is_told_what_is_wrong() -> None:
 
     lax = type("LaxMethod", (DeepSense,), {"Stage2": Lax})
     numbered = type("Numbered", (DeepSense,), {"version": 2})
-    twice = type("Twice", (DeepSense,), {"rows": lambda self, task: ("a", "a")})
+    twice = type("Twice", (DeepSense,), {"variants": lambda self, task: ("a", "a")})
     for method, said in ((lax, "takes an unknown name"), (numbered, "version is 2"), (twice, "different names")):
         with pytest.raises(AssertionError, match=said):
             check_method(method)

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from typing_extensions import override
 
 from harness.cosmo.fusion import DotAttention, EqualAttention, Guided, Scale
-from harness.cosmo.positives import Kind, Per, draw_weights, mix
+from harness.cosmo.positives import MixtureKind, Per, draw_weights, mix
 from harness.cosmo.quality import QualitySettings, measure
 from harness.errors import InputError
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
@@ -37,7 +37,7 @@ class CosmoStage1(Options):
 
     positives: Annotated[int, Field(ge=2)] = 9
     temperature: Annotated[float, Field(gt=0)] = 0.07
-    weights: Kind = "grid"
+    weights: MixtureKind = "grid"
     weights_range: tuple[Share, Share] = (0.0, 1.0)
     weights_per: Per = "batch"
     renormalise: bool = False
@@ -156,7 +156,7 @@ class Cosmo(Method):
 
     @override
     def build_classifier(
-        self, task: Task, options: CosmoStage2, pretrained: Pretrained | None, row: str = ""
+        self, task: Task, options: CosmoStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
         """Raises InputError if the options don't fit the modalities or ask for a quality that stage 1 hasn't found."""
         encoders = start_encoders(task, pretrained.encoders if pretrained else None)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Kind = Literal["grid", "uniform", "dirichlet"]
+MixtureKind = Literal["grid", "uniform", "dirichlet"]
 Per = Literal["batch", "sample"]
 
 
@@ -28,7 +28,7 @@ def grid(positives: int, modalities: int) -> Tensor:
 
 
 def draw_weights(
-    kind: Kind, samples: int, positives: int, modalities: int, rng: torch.Generator,
+    kind: MixtureKind, samples: int, positives: int, modalities: int, rng: torch.Generator,
     low: float = 0.0, high: float = 1.0, per: Per = "batch",
 ) -> Tensor:  # fmt: skip
     """Weights (positives, modalities), or (samples, positives, modalities) if drawn ``per`` sample; float64, summing to one.

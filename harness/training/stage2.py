@@ -46,14 +46,14 @@ class Stage2Result:
 
 def train(
     method: Method, options: Any, settings: Stage2, material: Material, label: np.ndarray, labelled: np.ndarray,
-    evaluated: Mapping[str, np.ndarray], pretrained: Pretrained | None, row: str = "",
+    evaluated: Mapping[str, np.ndarray], pretrained: Pretrained | None, variant: str = "",
 ) -> Generator[Progress, None, Stage2Result]:  # fmt: skip
     """Train a method's classifier on the samples ``labelled``, evaluating ``evaluated`` (name → indices) every ``evaluate_every`` epochs.
 
     label: (n_samples,) of all samples. Yields after each epoch, returns the result. Raises InputError for fewer than two
     labelled samples, RuntimeError when the loss is no longer finite.
     """
-    training = Training(method, options, settings, material, label, labelled, pretrained, row)
+    training = Training(method, options, settings, material, label, labelled, pretrained, variant)
     model = training.model
     evaluations = Evaluations(model, settings, material, evaluated)
     losses: list[float] = []
@@ -108,13 +108,13 @@ class Training:
 
     def __init__(
         self, method: Method, options: Any, settings: Stage2, material: Material, label: np.ndarray, labelled: np.ndarray,
-        pretrained: Pretrained | None, row: str = "",
+        pretrained: Pretrained | None, variant: str = "",
     ):  # fmt: skip
         if len(labelled) < 2:
             raise InputError(f"{method.name}: stage 2 needs at least two labelled samples, not {len(labelled)}")
         self._randomness = OwnRandomness(material.seed("weights"), material.device)
         with self._randomness():
-            model = method.build_classifier(material.task, options, pretrained, row).to(material.device)
+            model = method.build_classifier(material.task, options, pretrained, variant).to(material.device)
             torch.manual_seed(material.seed("dropout"))
         self.model = model
         self._settings, self._material, self._label, self._labelled = settings, material, label, labelled
