@@ -58,12 +58,12 @@ class Driver:
     @property
     def todo(self) -> list[Job]:
         """The jobs that can be run from here and still need to."""
-        return [job for job in self._open if job.way != "offline"]
+        return [job for job in self._open if job.attachment != "offline"]
 
     @property
     def offline(self) -> list[Job]:
         """Jobs that are not done and are measured by hand on a device with no network."""
-        return [job for job in self._open if job.way == "offline"]
+        return [job for job in self._open if job.attachment == "offline"]
 
     @property
     def _open(self) -> list[Job]:
@@ -123,12 +123,12 @@ class Driver:
 
         first, apart = todo, list[Job]()
         executor: Executor = InlineExecutor()
-        if inline and (on_ray := [job for job in todo if job.way == "ray"]):
+        if inline and (on_ray := [job for job in todo if job.attachment == "ray"]):
             name = on_ray[0].about["device"]["name"]
             raise InputError(
                 f"device {name} is a node of a Ray cluster, which --inline has not: give --address, or ssh or offline for {name}"
             )
-        if any(job.way == "ssh" for job in todo):
+        if any(job.attachment == "ssh" for job in todo):
             from harness.edge.attach.ssh import require
 
             require(todo)
@@ -137,7 +137,9 @@ class Driver:
 
             retries = self.plan.study.file.retries
             executor = RayExecutor(address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds)
-            first, apart = ([job for job in todo if (job.way in ("here", "ssh")) == which] for which in (False, True))
+            first, apart = (
+                [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)
+            )
         before = self._seconds_before()
         shown, told = (
             RunProgress(todo, len(self.plan.jobs) - len(todo), n, before=before) for n in (self.plan.shared, 0)

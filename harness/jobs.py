@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Kind = Literal["pretrain", "train", "profile"]
+JobKind = Literal["pretrain", "train", "profile"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Job:
     """
 
     key: str
-    kind: Kind
+    kind: JobKind
     content: Mapping[str, Any]
     about: Mapping[str, Any]
     data: str
@@ -62,14 +62,14 @@ class Job:
         return " · ".join(parts)
 
     @property
-    def way(self) -> str:
+    def attachment(self) -> str:
         """Where it runs: "anywhere", or for a profile job "here", "ssh", "ray" (on the node of that name) or "offline"."""
         return str(self.about["device"]["way"]) if self.kind == "profile" else "anywhere"
 
     @property
     def resource(self) -> str | None:
         """Ray's resource that only the node of the job's device has; a job with one gets the node for itself."""
-        return f"edge:{self.about['device']['name']}" if self.way == "ray" else None
+        return f"edge:{self.about['device']['name']}" if self.attachment == "ray" else None
 
 
 @dataclass(frozen=True)

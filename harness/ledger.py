@@ -161,12 +161,12 @@ class Ledger:
         partial = {"partial": dict(failure.partial)} if failure.partial else {}
         return self._write(job, status="failed", error=failure.to_json(), **partial)
 
-    def write_stopped(self, job: Job, looks: Sequence[tuple[int, float]]) -> Record:
-        """Write a job that a search stopped early: (epoch, accuracy on the validation samples) of its looks, and no artefact.
+    def write_stopped(self, job: Job, evaluations: Sequence[tuple[int, float]]) -> Record:
+        """Write a job that a search stopped early: (epoch, accuracy on the validation samples) of its evaluations, and no artefact.
 
         Whoever wants the job whole runs it: it is not done.
         """
-        epochs, accuracies = [epoch for epoch, _ in looks], [accuracy for _, accuracy in looks]
+        epochs, accuracies = [epoch for epoch, _ in evaluations], [accuracy for _, accuracy in evaluations]
         result = {"epochs_evaluated": epochs, "curves": {"validation": {"accuracy": accuracies}}}
         return self._write(job, status="stopped", result=result)
 

@@ -32,7 +32,9 @@ def export(ledger: Ledger, path: Path, data: Path | None, device: str | None = N
             f"{changed[0].title} is not of the run {ledger.root}: study, data or code have changed since; run it again first"
         )
     wanted = [
-        job for job in profiles if (job.way == "offline" if device is None else job.about["device"]["name"] == device)
+        job
+        for job in profiles
+        if (job.attachment == "offline" if device is None else job.about["device"]["name"] == device)
     ]
     jobs = [job for job in wanted if not ledger.is_done(job.key)]
     if not jobs:

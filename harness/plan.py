@@ -336,7 +336,7 @@ class _DatasetPlanner:
         for device in edge.devices:
             asked = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
             content = {**trial.content, "kind": "profile", "profile": PROFILE_VERSION, "trial": trial.key, **asked}
-            about = {**trial.about, "device": {**device.to_json(), "way": device.way}}
+            about = {**trial.about, "device": {**device.to_json(), "way": device.attachment}}
             keys[device.name] = self._add(content, about, material, trial.indices, trial.needs)
         return keys
 

@@ -89,11 +89,11 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", hidden=True, help="What was found, as JSON.")] = False,
 ) -> None:
     """Look whether this device can be measured on over SSH, and say what to write in the study."""
-    from harness.edge.attach.probe import look_here
+    from harness.edge.attach.probe import probe_device
     from harness.edge.attach.ssh import serve_lines
 
     if as_json:
-        print(json.dumps({finding.what: finding.found for finding in look_here()}))
+        print(json.dumps({check.what: check.found for check in probe_device()}))
     else:
         for line in serve_lines():
             out.print(line, markup=False)

@@ -74,9 +74,9 @@ class JobQueue:
             if dependant.key in self._open and not self._missing[dependant.key]:
                 self._ready.append(dependant)
 
-    def stopped(self, job: Job, looks: Sequence[tuple[int, float]]) -> None:
+    def stopped(self, job: Job, evaluations: Sequence[tuple[int, float]]) -> None:
         """A search has stopped a job early: write how far it came."""
-        self._observer.finished(job, self._ledger.write_stopped(job, looks))
+        self._observer.finished(job, self._ledger.write_stopped(job, evaluations))
         self._dropped(job, "was stopped early")
 
     def failed(self, job: Job, failure: Failure) -> None:

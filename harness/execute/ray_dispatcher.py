@@ -143,7 +143,7 @@ class Dispatcher:
                 self.queue.done(job, what)
             return
         if self.scheduler and job.key in self.scheduler.stopped:
-            self.queue.stopped(job, self.scheduler.looks[job.key])
+            self.queue.stopped(job, self.scheduler.evaluations[job.key])
             return
         if job.resource:
             self._lose_device(job, died)
@@ -192,7 +192,7 @@ class JobSearcher(Searcher):
         return {
             "job": job.key, "relay": self._dispatcher.relay_name, "retries": self._dispatcher.retries,
             "workers": job.workers, "cpus": job.threads, "gpus": job.gpus, "resource": job.resource,
-            "each_look": self._dispatcher.scheduler is not None and self._dispatcher.scheduler.concerns(job),
+            "each_evaluation": self._dispatcher.scheduler is not None and self._dispatcher.scheduler.concerns(job),
         }  # fmt: skip
 
     def _has_room(self) -> bool:

@@ -24,7 +24,7 @@ class EarlyStoppingScheduler(FIFOScheduler):
 
     def __init__(self, asked: EarlyStopping, jobs: Sequence[Job], ledger: Ledger):
         super().__init__()  # type: ignore[no-untyped-call]
-        self.looks: dict[str, list[tuple[int, float]]] = {}  # of each job: epoch, accuracy
+        self.evaluations: dict[str, list[tuple[int, float]]] = {}  # of each job: epoch, accuracy
         self.stopped: set[str] = set()
         self._asha: dict[
             str, Any
@@ -52,19 +52,19 @@ class EarlyStoppingScheduler(FIFOScheduler):
                     self._goes_on(key, epoch, accuracy)
 
     def concerns(self, job: Job) -> bool:
-        """Whether a job may be stopped early, and must therefore report each of its looks."""
+        """Whether a job may be stopped early, and must therefore report each of its evaluations."""
         return job.key in self._asha
 
     def begun(self, job: Job) -> None:
         """A job is handed out, perhaps for a second time."""
-        self.looks[job.key] = []
+        self.evaluations[job.key] = []
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         key, accuracy = trial.config["job"], result.get(ACCURACY)
         if accuracy is None or key not in self._asha:
             return self.CONTINUE
-        self.looks[key].append((result["progress/epoch"], accuracy))
-        goes_on = self._goes_on(key, *self.looks[key][-1])
+        self.evaluations[key].append((result["progress/epoch"], accuracy))
+        goes_on = self._goes_on(key, *self.evaluations[key][-1])
         if (
             goes_on or result["progress/epoch"] == result["progress/epochs"]
         ):  # after its last epoch there is nothing to stop

@@ -27,7 +27,7 @@ SLICE_SECONDS = 0.5  # how long a worker works before it tells how far it is (an
 class Worker(tune.Trainable):
     """Does one job after another.
 
-    A trial's config: job (key), relay (the actor's name), workers, cpus, gpus (of each), retries, each_look (tell of each).
+    A trial's config: job (key), relay (the actor's name), workers, cpus, gpus (of each), retries, each_evaluation (tell of each).
     """
 
     @classmethod
@@ -61,7 +61,7 @@ class Worker(tune.Trainable):
             if self._doing is None:
                 self._doing = self._take()
                 return {"where": ray.get_runtime_context().get_node_id()}
-            what = _slice(self._doing, self._config["each_look"])
+            what = _slice(self._doing, self._config["each_evaluation"])
         except Exception as error:
             what = Failure.of(error)
         if isinstance(what, Progress):
@@ -93,7 +93,7 @@ class Worker(tune.Trainable):
         return doing
 
 
-def _slice(doing: WorkerGenerator, each_look: bool) -> Progress | Outcome | Failure:
+def _slice(doing: WorkerGenerator, each_evaluation: bool) -> Progress | Outcome | Failure:
     """Go on with a job for a while, or until its next look or checkpoint; its last progress, or what it leaves if it has ended."""
     end = time.monotonic() + SLICE_SECONDS
     while True:
@@ -102,6 +102,6 @@ def _slice(doing: WorkerGenerator, each_look: bool) -> Progress | Outcome | Fail
         except StopIteration as stop:
             left: Outcome | Failure = stop.value
             return left
-        looked = each_look and progress.validation_accuracy is not None
+        looked = each_evaluation and progress.validation_accuracy is not None
         if looked or progress.checkpoint is not None or time.monotonic() >= end:
             return progress

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
 from harness.errors import InputError
+from harness.jobs import JobKind
 from harness.ledger import SCHEMA
 
 Part = Literal["test", "validation"]
-Kind = Literal["pretrain", "train", "profile"]
 
 
 class RecordModel(BaseModel):
@@ -273,7 +273,7 @@ class FailedRecord(_Record):
     """A job that raised. It is tried again when the run is started again."""
 
     status: Literal["failed"] = Field(description="failed")
-    kind: Kind = Field(description="pretrain, train or profile")
+    kind: JobKind = Field(description="pretrain, train or profile")
     error: JobError = Field(description="what was raised")
     partial: ProfileResult = Field(default=ProfileResult(), description="what a profile job had measured until then")
 

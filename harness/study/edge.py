@@ -44,7 +44,7 @@ class Device(Options):
         return self
 
     @property
-    def way(self) -> str:
+    def attachment(self) -> str:
         """How it is reached: "ssh", "offline", "here" or "ray"."""
         if self.ssh or self.offline:
             return "ssh" if self.ssh else "offline"

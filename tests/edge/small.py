@@ -52,7 +52,7 @@ def planned(
 
 def run(plan: Plan, ledger: Ledger, *ways: str, watch: Any = None) -> None:
     """Run the jobs of these ways that are not done, in this process."""
-    jobs = [job for job in plan.jobs.values() if job.way in ways and not ledger.is_done(job.key)]
+    jobs = [job for job in plan.jobs.values() if job.attachment in ways and not ledger.is_done(job.key)]
     InlineExecutor().run(jobs, plan.data, ledger, watch or Mock())
 
 

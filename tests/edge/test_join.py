@@ -12,25 +12,25 @@ import pytest
 from attached import free_port, resources, wait_for
 from small import STUDY
 
-from harness.edge.attach.join import look_for_ray, look_there
-from harness.edge.attach.probe import look_here
+from harness.edge.attach.join import check_head, check_ray
+from harness.edge.attach.probe import probe_device
 from harness.errors import InputError
 
 
 def test_nothing_at_the_address_is_said_at_once() -> None:
-    (finding,) = look_there(f"127.0.0.1:{free_port()}", "orin")
-    assert finding.ok is False
-    assert "nothing answers" in finding.found
+    (check,) = check_head(f"127.0.0.1:{free_port()}", "orin")
+    assert check.ok is False
+    assert "nothing answers" in check.found
 
 
 @pytest.mark.parametrize("address", ["auto", "host", "ray://host:1", ":6379"])
 def test_what_is_no_address_is_bad_input(address: str) -> None:
     with pytest.raises(InputError, match=r"is no address|nothing answers"):
-        raise InputError(look_there(address, "orin")[0].found)
+        raise InputError(check_head(address, "orin")[0].found)
 
 
 def test_what_is_found_here_names_versions_meters_and_power_mode() -> None:
-    found = {finding.what: finding for finding in [*look_for_ray(), *look_here()]}
+    found = {check.what: check for check in [*check_ray(), *probe_device()]}
     assert list(found) == ["Ray", "token", "Python", "harness", "GPU", "meters", "power mode"]
     assert found["meters"].found
 

@@ -51,7 +51,7 @@ def test_a_method_that_the_study_has_not_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_how_a_device_is_reached(device: dict[str, object], way: str) -> None:
-    assert Device.from_plain(device).way == way
+    assert Device.from_plain(device).attachment == way
 
 
 def test_only_what_changes_a_measurement_is_in_its_key(tmp_path: Path) -> None:

@@ -71,4 +71,4 @@ def test_serving_says_what_to_write_in_the_study() -> None:
     lines = serve_lines()
     assert any(line.startswith("    harness: ") for line in lines)
     (written,) = YAML(typ="safe").load(lines[-1])
-    assert Device.from_plain(written).way == "ssh"
+    assert Device.from_plain(written).attachment == "ssh"

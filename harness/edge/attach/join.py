@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness.edge.attach.probe import Finding, look_here
+from harness.edge.attach.probe import Check, probe_device
 from harness.errors import InputError
 
 REACH_SECONDS = 10.0
@@ -53,19 +53,19 @@ print(json.dumps({"skew": there - (before + time.time()) / 2, "unsure": (time.ti
 """
 
 
-def look_for_ray() -> list[Finding]:
+def check_ray() -> list[Check]:
     """What a node of a Ray cluster needs of this device."""
     try:
-        findings = [Finding("Ray", version("ray"), True)]
+        checks = [Check("Ray", version("ray"), True)]
     except PackageNotFoundError:
-        findings = [Finding("Ray", "not installed: pip install 'cosmo-harness[ray]', or use ssh or a bundle", False)]
+        checks = [Check("Ray", "not installed: pip install 'cosmo-harness[ray]', or use ssh or a bundle", False)]
     named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     token = named or Path.home().joinpath(".ray/auth_token").is_file()
     said = "there is one" if token else "none here: copy ~/.ray/auth_token from the head if the cluster asks for it"
-    return [*findings, Finding("token", said)]
+    return [*checks, Check("token", said)]
 
 
-def look_there(address: str, name: str) -> list[Finding]:
+def check_head(address: str, name: str) -> list[Check]:
     """What the cluster's head says: reachable, versions, token, clock, whether the name is free."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
@@ -73,13 +73,11 @@ def look_there(address: str, name: str) -> list[Finding]:
     try:
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
     except OSError as error:
-        return [Finding("head", f"nothing answers at {address}: {error}", False)]
+        return [Check("head", f"nothing answers at {address}: {error}", False)]
     said, why = _ask(ASK_HEAD, address)
     if said is None:
         return [
-            Finding(
-                "head", f"{address} doesn't take us (no or another token, or another version of Ray?): {why}", False
-            )
+            Check("head", f"{address} doesn't take us (no or another token, or another version of Ray?): {why}", False)
         ]
     free = f"edge:{name}" not in said["resources"]
     same = (
@@ -87,10 +85,10 @@ def look_there(address: str, name: str) -> list[Finding]:
         and said["python"].rpartition(".")[0] == platform.python_version().rpartition(".")[0]
     )
     return [
-        Finding(
+        Check(
             "head", f"{address}: Ray {said['ray']}, Python {said['python']}" + ("" if same else ": not as here"), same
         ),
-        Finding("name", f"{name} is free" if free else f"{name} is taken by another node: give another --name", free),
+        Check("name", f"{name} is free" if free else f"{name} is taken by another node: give another --name", free),
     ]
 
 
@@ -117,11 +115,11 @@ def _ask(script: str, address: str) -> tuple[dict[str, Any] | None, str]:
 
 def join(address: str, name: str, told: Callable[[str], None]) -> None:
     """Be a node until Ctrl-C or SIGTERM, or until Ray's own process ends. Raises `InputError` if the preflight finds a fault."""
-    findings = [*look_for_ray(), *look_here()]
-    findings += look_there(address, name) if all(finding.ok is not False for finding in findings) else []
-    for finding in findings:
-        told(str(finding))
-    if faults := [finding for finding in findings if finding.ok is False]:
+    checks = [*check_ray(), *probe_device()]
+    checks += check_head(address, name) if all(check.ok is not False for check in checks) else []
+    for check in checks:
+        told(str(check))
+    if faults := [check for check in checks if check.ok is False]:
         raise InputError("; ".join(f"{fault.what}: {fault.found}" for fault in faults))
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         node = subprocess.Popen(

@@ -15,7 +15,7 @@ from harness.edge.state import power_mode
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was looked at. ok: None for what is only worth knowing."""
 
     what: str
@@ -26,17 +26,17 @@ class Finding:
         return f"{'no ' if self.ok is False else 'ok ' if self.ok else '   '} {self.what}: {self.found}"
 
 
-def look_here() -> list[Finding]:
+def probe_device() -> list[Check]:
     """What this device has."""
     reasons = {name: probe(name) for name in registry.paths("meters") if name != "replay"}
     readable = [name for name, reason in reasons.items() if reason is None]
     why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     return [
-        Finding("Python", platform.python_version()),
-        Finding("harness", code_version()),
-        Finding("GPU", _gpu()),
-        Finding("meters", ", ".join(readable) or f"none, energy won't be measured ({why})"),
-        Finding("power mode", power_mode() or "not known: no nvpmodel here"),
+        Check("Python", platform.python_version()),
+        Check("harness", code_version()),
+        Check("GPU", _gpu()),
+        Check("meters", ", ".join(readable) or f"none, energy won't be measured ({why})"),
+        Check("power mode", power_mode() or "not known: no nvpmodel here"),
     ]
 
 

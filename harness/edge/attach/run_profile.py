@@ -49,11 +49,11 @@ def perform_profile(job: Job, recordings: Recordings, inputs: Inputs) -> Generat
         bundle, result = Path(folder, "bundle.zip"), Path(folder, "result.zip")
         write_bundle(bundle, Bundle((job,), {job.data: recordings}, {need: inputs[need] for need in job.needs}))
         try:
-            yield from (_over_ssh if job.way == "ssh" else _here)(job, bundle, result)
+            yield from (_over_ssh if job.attachment == "ssh" else _here)(job, bundle, result)
         except ssh.SshError as error:
             raise DeviceLost(str(error)) from error
         ((record, artefacts),) = read_result(result)
-    return outcome_of(record, artefacts, job.way)
+    return outcome_of(record, artefacts, job.attachment)
 
 
 def outcome_of(record: dict[str, Any], artefacts: dict[str, bytes], way: str) -> Outcome:

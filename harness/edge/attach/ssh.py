@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 
 from harness.edge.attach.bundle import code_version
-from harness.edge.attach.probe import Finding, command_here, look_here
+from harness.edge.attach.probe import Check, command_here, probe_device
 from harness.errors import InputError
 from harness.jobs import Job
 from harness.study.edge import Device
@@ -60,7 +60,9 @@ def why(status: int, stderr: str) -> str:
 def require(jobs: Iterable[Job]) -> None:
     """Ask every device that is reached over SSH whether it can do its jobs. Raises `InputError` with all faults."""
     devices = {
-        job.about["device"]["name"]: (device_of(job), str(job.content["device"])) for job in jobs if job.way == "ssh"
+        job.about["device"]["name"]: (device_of(job), str(job.content["device"]))
+        for job in jobs
+        if job.attachment == "ssh"
     }
     faults = [f"{name}: {fault}" for name, (device, kind) in devices.items() if (fault := _fault(device, kind))]
     if faults:
@@ -85,7 +87,7 @@ def _fault(device: Device, kind: str) -> str | None:
     return None
 
 
-def look_for_server() -> list[Finding]:
+def check_ssh_server() -> list[Check]:
     """What SSH needs of this device: a server that answers."""
     import socket
 
@@ -94,12 +96,12 @@ def look_for_server() -> list[Finding]:
             said = door.recv(80).decode(errors="replace").strip()
     except OSError as error:
         return [
-            Finding(
+            Check(
                 "SSH server",
                 f"none answers on port 22 ({error}); `sudo systemctl start ssh`, or give ssh_options a port",
             )
         ]
-    return [Finding("SSH server", f"{said} answers on port 22", True)]
+    return [Check("SSH server", f"{said} answers on port 22", True)]
 
 
 def serve_lines() -> list[str]:
@@ -107,8 +109,8 @@ def serve_lines() -> list[str]:
     import getpass
     import platform
 
-    findings = look_here()
-    gpu = next(finding.found for finding in findings if finding.what == "GPU")
+    checks = probe_device()
+    gpu = next(check.found for check in checks if check.what == "GPU")
     host, kind = platform.node() or "host", "" if gpu.startswith("none") else ", kind: cuda"
     line = f"- {{name: {host.partition('.')[0]}{kind}, ssh: {getpass.getuser()}@{host}, command: {command_here()}}}"
-    return [*map(str, [*findings, *look_for_server()]), "in a study, under edge: devices:", f"    {line}"]
+    return [*map(str, [*checks, *check_ssh_server()]), "in a study, under edge: devices:", f"    {line}"]
