@@ -1,1 +1,1 @@
-"""Data sets: recordings in memory, their splits by subject, the draw of few labels. One file a data set."""
+"""Data sets, one file each: recordings in memory, splits by subject, and the drawing of labelled samples."""

@@ -1,4 +1,4 @@
-"""A user's own recordings: one array a modality, in ``NAME.npz`` with ``NAME.json`` beside it, or in a folder ``NAME/``."""
+"""The user's own recordings: one array per modality, in ``NAME.npz`` beside ``NAME.json`` or in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import Field
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Kind, Modality, Recordings
 from harness.errors import DataError, did_you_mean
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separators, no leading dot: safe below a folder
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separators and no leading dot, so it stays inside the data folder
 KIND_OF_RANK: Mapping[int, Kind] = {3: "series", 4: "frames", 5: "volume"}
 FORM = 'it needs at least {"modalities": {"NAME": {}, ...}, "activities": ["...", ...]}'
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -24,25 +24,30 @@ UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.
 
 class ArraysOptions(DataOptions):
     group: str = Field(
-        "subject", description="the integer array by which samples are split: subject, official_split, …"
+        "subject", description="the integer array whose values define the split, such as subject or session"
     )
     modalities: tuple[str, ...] | None = Field(
-        None, min_length=1, description="the modalities to use, in this order; all if left out"
+        None, min_length=1, description="the modalities to use, in this order; all of them by default"
     )
     shapes: dict[str, tuple[int, ...]] = Field(
-        {}, description="one sample's shape, for arrays stored flatter: {skeleton: [40, 20, 3]}"
+        {}, description="the shape of one sample, for arrays that are stored flattened: {skeleton: [40, 20, 3]}"
     )
 
 
 class Arrays(Dataset):
-    """Arrays of any shape, ``arrays:NAME``: ``NAME.npz`` + ``NAME.json``, or a folder ``NAME/`` with ``MODALITY.npy`` and one JSON.
+    """Arrays of any shape, named ``arrays:NAME`` in a study.
 
-    The folder's JSON is called ``NAME.json`` or ``index.json``. A JSON lists ``modalities`` (a list of names, or name →
-    {"kind": series | skeleton | frames | volume, …}), ``activities`` (the classes' names; optional) and, if there is one,
-    ``official_split`` ({"test_subjects": […]}). Arrays are (n_samples, time, …); a missing channel axis is added. Where no kind is
-    given it follows from the number of axes: 3 series, 4 frames (a skeleton if the last axis is 2 or 3 long), 5 volume.
-    Beside the modalities: ``label`` (n_samples,) integers from 0, ``subject`` (n_samples,) integers, and, if there is one,
-    ``sample`` (n_samples,) names. Units are the user's; values are read as float32.
+    The files are ``NAME.npz`` and ``NAME.json``, or a folder ``NAME/`` that holds one ``MODALITY.npy`` per modality and
+    a JSON file called ``NAME.json`` or ``index.json``. The JSON file has these entries:
+
+    - ``modalities``: a list of names, or a mapping of names to {"kind": series | skeleton | frames | volume}.
+    - ``activities``: the names of the classes (optional).
+    - ``official_split``: {"test_subjects": […]} (optional).
+
+    Each modality's array has shape (n_samples, time, …); a missing channel axis is added. A kind that is not given
+    follows from the number of axes: 3 for a series, 4 for frames (or for a skeleton, if the last axis has length 2 or
+    3), 5 for a volume. Further arrays are ``label`` (n_samples,), integers from 0, ``subject`` (n_samples,), integers,
+    and optionally ``sample`` (n_samples,), names. Units are the user's own; values are read as float32.
     """
 
     name: ClassVar[str] = "arrays"
@@ -56,18 +61,18 @@ class Arrays(Dataset):
                 f"arrays:{self.argument}: give a name of letters, digits, '.', '_' and '-', as in arrays:my_recordings"
             )
         if root is None:
-            raise DataError(f"arrays:{self.argument}: no data folder is given (--data DIR, or HARNESS_DATA)")
+            raise DataError(f"arrays:{self.argument}: no data folder is given; set --data DIR or HARNESS_DATA")
         file, about, folder = (root / f"{self.argument}{end}" for end in (".npz", ".json", ""))
         if file.is_file():
             if not about.is_file():
-                raise DataError(f"{file}: {about.name} beside it is missing; {FORM}")
+                raise DataError(f"{file}: there is no {about.name} beside it; {FORM}")
             return file, about
         if folder.is_dir():
             return (folder,)
         known = sorted(path.stem for path in root.glob("*.npz"))
         hint = did_you_mean(self.argument, known)
         raise DataError(
-            f"arrays:{self.argument}: neither {file.name} nor a folder {self.argument} is in {root} ({hint})"
+            f"arrays:{self.argument}: {root} contains neither {file.name} nor a folder {self.argument} ({hint})"
         )
 
     def load(self, sources: tuple[Path, ...]) -> Recordings:
@@ -84,7 +89,7 @@ class Arrays(Dataset):
             store.read("sample") if "sample" in store.there else np.array([f"r{row:06d}" for row in range(len(label))])
         )
         if sample.dtype.kind != "U":
-            raise DataError(f"{store.where}: sample holds {sample.dtype}, not text")
+            raise DataError(f"{store.where}: sample has dtype {sample.dtype}; it should hold text")
         return Recordings(
             modalities=tuple(modalities),
             arrays=arrays,
@@ -100,7 +105,7 @@ class Arrays(Dataset):
         )
 
     def _names(self, store: _Store) -> list[str]:
-        """The modalities to read. Raises `DataError` for an option that names another."""
+        """The modalities to read. Raises `DataError` if an option names one that does not exist."""
         for option in (self.options.modalities or (), self.options.shapes):
             for name in option:
                 if name not in store.kinds:
@@ -108,35 +113,35 @@ class Arrays(Dataset):
         return list(self.options.modalities or store.kinds)
 
     def _shaped(self, name: str, array: np.ndarray, where: Path) -> np.ndarray:
-        """With the shape that the options ask for, and a channel axis."""
+        """The array in the shape that the options ask for, with a channel axis."""
         shape = self.options.shapes.get(name)
         if shape is not None:
             try:
                 array = array.reshape(len(array), *shape)
             except ValueError as error:
                 raise DataError(
-                    f"{where}: {name} of shape {array.shape} can't take the shape {tuple(shape)} a sample"
+                    f"{where}: {name} has shape {array.shape}, which can't be reshaped to {tuple(shape)} per sample"
                 ) from error
         return array.reshape(*array.shape, *[1] * (3 - array.ndim))
 
     def default_split(self, recordings: Recordings) -> DefaultSplit:
-        """The test subjects that the JSON names (``official_split: {test_subjects: […]}``), else the last quarter of the subjects."""
+        """The test subjects of the JSON file's ``official_split``; without one, the last quarter of the subjects."""
         official = recordings.notes["default_test"]
         if official and self.options.group == "subject":
             return DefaultSplit(test=tuple(official))
         subjects = np.unique(recordings.subject).tolist()
         if len(subjects) < 2:
             others = [name for name in recordings.notes["integer_arrays"] if name not in ("label", self.options.group)]
-            hint = f"there are {', '.join(others)}" if others else "there is no other such array"
+            hint = f"available: {', '.join(others)}" if others else "there is no other integer array"
             raise DataError(
-                f"arrays:{self.argument}: '{self.options.group}' is {subjects[0]} for all samples, so no subject is left to test on; "
-                f"name another array with options: {{arrays: {{group: NAME}}}} ({hint})"
+                f"arrays:{self.argument}: '{self.options.group}' is {subjects[0]} for all samples, so there is no "
+                f"subject to test on; name another array with options: {{arrays: {{group: NAME}}}} ({hint})"
             )
         return DefaultSplit(test=tuple(subjects[-max(1, round(len(subjects) / 4)) :]))
 
 
 class _Store:
-    """The arrays and the JSON, from a .npz with a .json or from a folder. Raises `DataError` naming the file."""
+    """The arrays and the JSON file of a data set. All methods raise `DataError`, which names the file."""
 
     def __init__(self, sources: tuple[Path, ...]):
         self.where = sources[0]
@@ -149,7 +154,7 @@ class _Store:
         for name in (f"{folder.name}.json", "index.json"):
             if (folder / name).is_file():
                 return folder / name
-        raise DataError(f"{folder}: neither {folder.name}.json nor index.json is in it; {FORM}")
+        raise DataError(f"{folder}: it contains neither {folder.name}.json nor index.json; {FORM}")
 
     @staticmethod
     def _json(path: Path) -> dict[str, Any]:
@@ -162,10 +167,10 @@ class _Store:
             or not isinstance(content.get("modalities"), (dict, list))
             or not content["modalities"]
         ):
-            raise DataError(f"{path}: lists no modalities; {FORM}")
+            raise DataError(f"{path}: no modalities are listed; {FORM}")
         activities = content.get("activities", [])
         if not isinstance(activities, list) or not all(isinstance(name, str) for name in activities):
-            raise DataError(f"{path}: activities is not a list of names")
+            raise DataError(f"{path}: activities should be a list of names")
         return content
 
     def _there(self) -> list[str]:
@@ -175,7 +180,7 @@ class _Store:
             with np.load(self.where, allow_pickle=False) as file:
                 return sorted(file.files)
         except UNREADABLE as error:
-            raise DataError(f"{self.where}: not a readable .npz file, perhaps truncated ({error})") from error
+            raise DataError(f"{self.where}: not a readable .npz file; it may be truncated ({error})") from error
 
     def _kinds(self) -> dict[str, Kind | None]:
         listed = self.about["modalities"]
@@ -183,7 +188,7 @@ class _Store:
         for name in listed:
             if not isinstance(name, str) or not NAME.fullmatch(name):
                 raise DataError(
-                    f"{self.where}: a modality may not be called {name!r}: letters, digits, '.', '_' and '-' only"
+                    f"{self.where}: a modality may not be called {name!r}; use letters, digits, '.', '_' and '-' only"
                 )
             entry = listed[name] if isinstance(listed, dict) else None
             kind = entry.get("kind") if isinstance(entry, dict) else None
@@ -194,7 +199,7 @@ class _Store:
 
     def read(self, name: str) -> np.ndarray:
         if name not in self.there:
-            raise DataError(f"{self.where}: there is no array {name!r}; there are {', '.join(self.there) or 'none'}")
+            raise DataError(f"{self.where}: there is no array {name!r}; available: {', '.join(self.there) or 'none'}")
         try:
             if self.where.is_dir():
                 return np.asarray(np.load(self.where / f"{name}.npy", allow_pickle=False))
@@ -204,19 +209,19 @@ class _Store:
             raise DataError(f"{self.where}: array {name!r} can't be read ({error})") from error
 
     def classes(self, label: np.ndarray) -> tuple[str, ...]:
-        """The activities' names, or ``class 0`` … where the JSON names none."""
+        """The names of the activities; ``class 0``, ``class 1``, … if the JSON file gives none."""
         activities = self.about.get("activities")
         if activities:
             return tuple(activities)
         highest = int(label.max(initial=0))
         if highest >= len(label):
             raise DataError(
-                f"{self.where}: a label is {highest}, but there are only {len(label)} samples; labels count from 0"
+                f"{self.where}: one label is {highest}, but there are only {len(label)} samples; labels start at 0"
             )
         return tuple(f"class {number}" for number in range(highest + 1))
 
     def codes(self, n_samples: int) -> list[str]:
-        """Names of the arrays that hold one integer a sample: what ``group`` may name."""
+        """The names of the arrays with one integer per sample, which are those that ``group`` may name."""
         others = {name: self.read(name) for name in self.there if name not in self.kinds}
         return [name for name, array in others.items() if array.shape == (n_samples,) and array.dtype.kind in "iu"]
 
@@ -231,21 +236,23 @@ def _integers(store: _Store, name: str, hint: str = "") -> np.ndarray:
     if array.ndim != 1 or array.dtype.kind not in "iu":
         tail = f"; see {hint}" if hint else ""
         raise DataError(
-            f"{store.where}: {name} must be one integer a sample, not {array.dtype} of shape {array.shape}{tail}"
+            f"{store.where}: {name} must hold one integer per sample, not {array.dtype} of shape {array.shape}{tail}"
         )
     return array.astype(np.int64)
 
 
 def _as_float(array: np.ndarray, where: str) -> np.ndarray:
     if array.dtype.kind not in "fiub" or array.ndim == 0 or array.size == 0:
-        raise DataError(f"{where}: must be real numbers, one entry a sample, not {array.dtype} of shape {array.shape}")
-    with np.errstate(over="ignore"):  # becomes infinite, and the check of all recordings names the sample
+        raise DataError(
+            f"{where}: must hold real numbers, one entry per sample, not {array.dtype} of shape {array.shape}"
+        )
+    with np.errstate(over="ignore"):  # an overflow becomes infinite; `cache.check` then names the sample
         return array.astype(np.float32)
 
 
 def _kind_of(array: np.ndarray, where: str) -> Kind:
     if array.ndim not in KIND_OF_RANK:
         raise DataError(
-            f"{where}: has shape {array.shape}; at most 5 axes (samples, time and three of space) are understood"
+            f"{where}: the shape is {array.shape}; at most 5 axes are supported (samples, time and three in space)"
         )
     return "skeleton" if array.ndim == 4 and array.shape[-1] in (2, 3) else KIND_OF_RANK[array.ndim]

@@ -1,6 +1,6 @@
-"""Augmentations of a sensed series in the common representation: (time, 2) rows of value and missing flag.
+"""Augmentations of a series of shape (time, 2), whose columns are the value and the missing flag.
 
-They act on the real samples (flag 0), so that they do at 20 Hz what they do at 80 Hz. None changes its input.
+They act on the real samples (flag 0), so they have the same effect at 20 Hz as at 80 Hz. All of them return a copy.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def sensor_failure(series: np.ndarray, rng: np.random.Generator, shortest: int = 5, longest: int = 30) -> np.ndarray:
-    """A block of ``shortest`` to ``longest`` consecutive real samples is lost; never all of them, if there are two."""
+    """Lose a block of ``shortest`` to ``longest`` consecutive real samples, but never all of two or more."""
     real = _real(series)
     length = min(int(rng.integers(shortest, longest + 1)), max(len(real) - 1, 0))
     start = int(rng.integers(0, len(real) - length + 1))
@@ -17,7 +17,10 @@ def sensor_failure(series: np.ndarray, rng: np.random.Generator, shortest: int =
 
 
 def add_noise(series: np.ndarray, rng: np.random.Generator, mean: float = 0.1, std: float = 0.3) -> np.ndarray:
-    """Gaussian noise on the real samples, its mean from U(−mean, mean), its standard deviation from U(0, std), drawn once."""
+    """Add Gaussian noise to the real samples.
+
+    Its mean is drawn once from U(−mean, mean) and its standard deviation once from U(0, std).
+    """
     real = _real(series)
     noisy: np.ndarray = series.copy()
     noisy[real, 0] += rng.normal(rng.uniform(-mean, mean), rng.uniform(0, std), len(real)).astype(series.dtype)
@@ -25,7 +28,7 @@ def add_noise(series: np.ndarray, rng: np.random.Generator, mean: float = 0.1, s
 
 
 def down_sample(series: np.ndarray, rng: np.random.Generator, factor: int = 4) -> np.ndarray:
-    """One in k real samples is kept, k from U{2 … factor}, the first from U{0 … k − 1}; the others are lost."""
+    """Keep one in k real samples and lose the others; k is from U{2 … factor}, the first one kept from U{0 … k − 1}."""
     real = _real(series)
     k = int(rng.integers(2, factor + 1))
     lost = np.ones(len(real), dtype=bool)
@@ -34,13 +37,13 @@ def down_sample(series: np.ndarray, rng: np.random.Generator, factor: int = 4) -
 
 
 def _real(series: np.ndarray) -> np.ndarray:
-    """Places of the real samples. Raises ValueError for another shape than (time, 2)."""
+    """The indices of the real samples. Raises ValueError unless the shape is (time, 2)."""
     if series.ndim != 2 or series.shape[1] != 2:
-        raise ValueError(f"a series of (value, missing flag) has shape (time, 2), not {series.shape}")
+        raise ValueError(f"a series of values and missing flags has shape (time, 2), not {series.shape}")
     return np.flatnonzero(series[:, 1] == 0)
 
 
-def _without(series: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _without(series: np.ndarray, indices: np.ndarray) -> np.ndarray:
     lost: np.ndarray = series.copy()
-    lost[places] = (0, 1)
+    lost[indices] = (0, 1)
     return lost

@@ -1,4 +1,4 @@
-"""What a data set is: recordings in memory, and the contract by which one file adds a data set."""
+"""The contract of a data set, and the recordings that it loads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Kind = Literal["series", "skeleton", "frames", "volume"]
 
 @dataclass(frozen=True)
 class Modality:
-    """One modality of every sample.
+    """One modality of a data set.
 
-    ``shape`` is one sample's, time first: series (time, channels), skeleton (time, joints, axes),
-    frames (time, height, width), volume (time, x, y, z).
+    ``shape`` is the shape of one sample, time first: (time, channels) for a series, (time, joints, axes) for a
+    skeleton, (time, height, width) for frames and (time, x, y, z) for a volume.
     """
 
     name: str
@@ -33,13 +33,16 @@ class Modality:
 
 @dataclass(frozen=True)
 class Recordings:
-    """All samples of a data set, as recorded: neither normalised nor split.
+    """All samples of a data set as they were recorded, neither normalised nor split.
 
-    arrays: modality name → array of shape (n_samples, *modality.shape), any real dtype, no NaN.
-    label: (n_samples,) int64 in [0, n_classes). subject: (n_samples,) int64, the data set's own numbers.
-    sample: (n_samples,) str, unique names such as ``a1_s2_t3``.
-    fingerprint: key of all of the above, whatever files they came from.
-    notes: facts about what was read (counts, quirks met), for ``harness data info``.
+    Attributes:
+        arrays: Modality name → array of shape (n_samples, *modality.shape), of any real dtype, without NaN.
+        label: (n_samples,), int64 in [0, n_classes).
+        subject: (n_samples,), int64, in the data set's own numbering.
+        sample: (n_samples,), str, unique names such as ``a1_s2_t3``.
+        classes: The names of the classes, by label.
+        fingerprint: The key of all of the above, independent of the files that they were read from.
+        notes: Facts about the files, such as counts and irregularities, for ``harness data info``.
     """
 
     modalities: tuple[Modality, ...]
@@ -61,12 +64,12 @@ class Recordings:
 
 
 class DataOptions(Options):
-    """Base of a data set's own options (``options: {usc-had: {stride: 100}}`` in a study)."""
+    """The base class of a data set's options, which a study sets with ``options: {usc-had: {stride: 100}}``."""
 
 
 @dataclass(frozen=True)
 class DefaultSplit:
-    """The split by subject that a study gets when it names none; an empty ``train`` means all other subjects."""
+    """The split by subject of a study that names none. An empty ``train`` stands for all other subjects."""
 
     test: tuple[int, ...]
     validation: tuple[int, ...] = ()
@@ -74,13 +77,13 @@ class DefaultSplit:
 
 
 class Dataset(ABC):
-    """A data set plug-in: one file, one subclass.
+    """A data set plug-in: one subclass in one file.
 
-    ``argument`` is what follows the colon in a study's ``arrays:my_recordings``; data sets that take none get "".
+    ``argument`` is the text after the colon in a study's ``arrays:my_recordings``, or "" if there is none.
     """
 
     name: ClassVar[str]
-    version: ClassVar[str] = "1"  # raise when parsing changes what the arrays hold
+    version: ClassVar[str] = "1"  # raise it when a change of the parser changes the arrays
     title: ClassVar[str]
     Options: ClassVar[type[DataOptions]] = DataOptions
     takes_argument: ClassVar[bool] = False
@@ -91,19 +94,19 @@ class Dataset(ABC):
 
     @abstractmethod
     def sources(self, root: Path | None) -> tuple[Path, ...]:
-        """The files or folders below ``root`` that `load` will read; () for made data.
+        """The files or folders below ``root`` that `load` reads; () for synthetic data.
 
-        Raises `DataError` that says what was looked for and where, when something is missing.
+        Raises `DataError`, which gives the names and the folder that were searched, if something is missing.
         """
 
     @abstractmethod
     def load(self, sources: tuple[Path, ...]) -> Recordings:
-        """Parse the sources. Raises `DataError` naming the file for what is unreadable, truncated or not a number."""
+        """Parse the sources. Raises `DataError`, which names the file, if it is unreadable or contains NaN."""
 
     @abstractmethod
     def default_split(self, recordings: Recordings) -> DefaultSplit:
-        """The split of the literature, or the nearest to it."""
+        """The split that the literature uses, or the closest one to it."""
 
     def label_pool(self, recordings: Recordings) -> int | None:
-        """The number of samples of which ``label_rate`` is a share; None: the number of training samples."""
+        """The number of samples that ``label_rate`` is a fraction of; None stands for all training samples."""
         return None

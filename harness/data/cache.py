@@ -1,6 +1,7 @@
-"""Loading: parse once, check, keep as memory-mapped arrays; a second load parses nothing.
+"""Loading a data set: parsed and checked once, then cached as memory-mapped arrays.
 
-The cache only saves time. Whatever is wrong with it (damaged, read-only, full disk), the data set is parsed anew.
+The cache only saves time. If it is damaged or can't be written (read-only folder, full disk), the data set is parsed
+again.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ CODES = ("label", "subject", "sample")
 
 
 def cache_folder() -> Path:
-    """``HARNESS_CACHE``, else the user's cache folder."""
+    """``HARNESS_CACHE`` if it is set, else the user's cache folder."""
     return Path(os.environ.get("HARNESS_CACHE") or user_cache_dir("cosmo-harness", appauthor=False))
 
 
 def load(dataset: Dataset, root: Path | None = None) -> Recordings:
-    """The recordings of a data set, checked, with their fingerprint; arrays are read-only.
+    """Load the recordings of a data set, check them and compute their fingerprint. The arrays are read-only.
 
-    root: the folder in which the data set's files lie. Raises `DataError` for missing, unreadable or unfit data.
+    ``root`` is the folder that contains the data set's files. Raises `DataError` for missing or invalid data.
     """
     sources = dataset.sources(Path(root) if root is not None else None)
     if not sources:
@@ -50,14 +51,14 @@ def load(dataset: Dataset, root: Path | None = None) -> Recordings:
 
 
 def entry_key(dataset: Dataset, sources: tuple[Path, ...], folder: Path) -> str:
-    """Key of all that decides what the arrays hold: the data set, its version and options, its files' content."""
+    """The key of what the arrays depend on: the data set, its version and options, and the content of its files."""
     known = {path: source_key(path, folder / "source_keys") for path in set(sources)}
     options = dataset.options.model_dump(mode="json")
     return content_key([dataset.name, dataset.version, options, dataset.argument, [known[path] for path in sources]])
 
 
 def fingerprint(recordings: Recordings) -> str:
-    """Key of the samples themselves, whichever files they came from."""
+    """The key of the samples themselves, independent of the files that they were read from."""
     modalities = [modality.to_json() for modality in recordings.modalities]
     arrays = [recordings.arrays[modality.name] for modality in recordings.modalities]
     codes = [recordings.label, recordings.subject, recordings.sample]
@@ -65,7 +66,7 @@ def fingerprint(recordings: Recordings) -> str:
 
 
 def check(recordings: Recordings, what: str) -> None:
-    """Raise `DataError` naming the modality and the sample if the recordings do not keep `Recordings`' promises."""
+    """Raise `DataError`, which names modality and sample, if the recordings are not what `Recordings` promises."""
     n = recordings.n_samples
     if n == 0 or not recordings.modalities:
         raise DataError(
@@ -74,19 +75,20 @@ def check(recordings: Recordings, what: str) -> None:
     for name in CODES:
         codes = getattr(recordings, name)
         if codes.shape != (n,):
-            raise DataError(f"{what}: {name} has shape {codes.shape}, not ({n},)")
+            raise DataError(f"{what}: {name} has shape {codes.shape}; it should be ({n},)")
         if codes.dtype.kind != "U" if name == "sample" else codes.dtype != np.int64:
-            raise DataError(f"{what}: {name} holds {codes.dtype}, not {'text' if name == 'sample' else 'int64'}")
+            right = "text" if name == "sample" else "int64"
+            raise DataError(f"{what}: {name} has dtype {codes.dtype}; it should hold {right}")
     values, counts = np.unique(recordings.sample, return_counts=True)
     if len(values) < n:
-        raise DataError(f"{what}: sample name {str(values[counts > 1][0])!r} is there twice")
+        raise DataError(f"{what}: the sample name {str(values[counts > 1][0])!r} occurs twice")
     wrong = np.flatnonzero((recordings.label < 0) | (recordings.label >= recordings.n_classes))
     if len(wrong):
         sample, label = str(recordings.sample[wrong[0]]), int(recordings.label[wrong[0]])
-        raise DataError(f"{what}: label of sample {sample} is {label}, outside 0 to {recordings.n_classes - 1}")
+        raise DataError(f"{what}: the label of sample {sample} is {label}, not in 0 to {recordings.n_classes - 1}")
     names = [modality.name for modality in recordings.modalities]
     if set(names) != set(recordings.arrays) or len(set(names)) < len(names):
-        raise DataError(f"{what}: modalities {names} do not match the arrays {sorted(recordings.arrays)}")
+        raise DataError(f"{what}: the modalities {names} do not match the arrays {sorted(recordings.arrays)}")
     for modality in recordings.modalities:
         _check_modality(recordings, modality, what)
 
@@ -95,19 +97,19 @@ def _check_modality(recordings: Recordings, modality: Modality, what: str) -> No
     array = recordings.arrays[modality.name]
     if array.shape != (recordings.n_samples, *modality.shape):
         raise DataError(
-            f"{what}: {modality.name} has shape {array.shape}, not {(recordings.n_samples, *modality.shape)}"
+            f"{what}: {modality.name} has shape {array.shape}; it should be {(recordings.n_samples, *modality.shape)}"
         )
     if array.dtype.kind not in "fiub" or 0 in array.shape:
         raise DataError(f"{what}: {modality.name} must hold real numbers, not {array.dtype} of shape {array.shape}")
-    for start in range(0, len(array), 4096):  # in pieces: a mask of the whole could fill the memory
+    for start in range(0, len(array), 4096):  # in chunks, since a mask of the whole array could fill the memory
         finite = np.isfinite(array[start : start + 4096]).reshape(min(4096, len(array) - start), -1).all(axis=1)
         if not finite.all():
             sample = recordings.sample[start + int(np.argmin(finite))]
-            raise DataError(f"{what}: {modality.name} of sample {sample} holds NaN or infinite values")
+            raise DataError(f"{what}: {modality.name} of sample {sample} contains NaN or infinite values")
 
 
 def _sealed(dataset: Dataset, recordings: Recordings) -> Recordings:
-    """Checked, read-only, with its fingerprint."""
+    """The recordings, checked and made read-only, with their fingerprint."""
     check(recordings, f"{dataset.name}:{dataset.argument}" if dataset.argument else dataset.name)
     for array in (*recordings.arrays.values(), recordings.label, recordings.subject, recordings.sample):
         array.flags.writeable = False
@@ -115,7 +117,7 @@ def _sealed(dataset: Dataset, recordings: Recordings) -> Recordings:
 
 
 def _read(entry: Path) -> Recordings | None:
-    """A cache entry whose content is what its fingerprint says, else None."""
+    """Read a cache entry; None if it does not exist or its content does not match its fingerprint."""
     try:
         about: dict[str, Any] = json.loads((entry / "about.json").read_text(encoding="utf-8"))
         modalities = tuple(Modality(m["name"], m["kind"], tuple(m["shape"])) for m in about["modalities"])
@@ -134,7 +136,7 @@ def _read(entry: Path) -> Recordings | None:
 
 
 def _install(new: Path, entry: Path, aside: Path) -> None:
-    """Put an entry in place of one that is damaged or just written by another process, which may be doing the same now."""
+    """Move a new entry into place, over a damaged one or one that another process is writing at the same time."""
     for attempt in range(10):
         try:
             if entry.exists():
@@ -144,18 +146,18 @@ def _install(new: Path, entry: Path, aside: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
                 raise
-    # the others' entry, which holds the same, is as good as ours
+    # another process keeps winning the race; its entry has the same content
 
 
 def _write(entry: Path, recordings: Recordings) -> None:
-    """Write the entry whole or not at all; another process may be writing the same one."""
+    """Write an entry atomically, since another process may be writing the same one."""
     temporary: Path | None = None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
         new = temporary / "new"
         new.mkdir()
-        for number, modality in enumerate(recordings.modalities):  # by number: names never become paths
+        for number, modality in enumerate(recordings.modalities):  # numbered, so that a name never becomes a path
             np.save(new / f"{number}.npy", recordings.arrays[modality.name], allow_pickle=False)
         for name in CODES:
             np.save(new / f"{name}.npy", getattr(recordings, name), allow_pickle=False)
@@ -167,9 +169,9 @@ def _write(entry: Path, recordings: Recordings) -> None:
         }
         (new / "about.json").write_text(json.dumps(about), encoding="utf-8")
         _install(new, entry, temporary)
-    except (OSError, TypeError, ValueError) as error:  # also notes that JSON can't hold
+    except (OSError, TypeError, ValueError) as error:  # TypeError and ValueError: notes that are not JSON
         if not (entry / "about.json").exists():
-            warnings.warn(f"the data cache can't be written ({error}); going on without it", stacklevel=3)
+            warnings.warn(f"the data cache can't be written ({error}); continuing without it", stacklevel=3)
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

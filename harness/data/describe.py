@@ -1,4 +1,4 @@
-"""What a data set holds, in numbers, for ``harness data info``."""
+"""A summary of a data set, for ``harness data info``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.errors import DataError
 
 
 def describe(dataset: Dataset, recordings: Recordings) -> dict[str, Any]:
-    """JSON content: title, fingerprint, samples, modalities, samples per class and subject, default split, label pool, notes."""
+    """Summarise a data set as JSON: its samples, modalities, classes, subjects, default split, label pool and notes."""
     labels = np.bincount(recordings.label, minlength=recordings.n_classes).tolist()
     subjects, counts = np.unique(recordings.subject, return_counts=True)
     try:
         split: dict[str, Any] = {part: list(who) for part, who in asdict(dataset.default_split(recordings)).items()}
-    except DataError as error:  # the data can be looked at before an option says how to split it
+    except DataError as error:  # describing the data must work before an option chooses how to split it
         split = {"error": str(error)}
     return {
         "name": f"{dataset.name}:{dataset.argument}" if dataset.argument else dataset.name,

@@ -1,4 +1,4 @@
-"""The fantasy device: a unit that runs in four modes, sensed by four unlike sensors. Made from a seed, needs no files."""
+"""The fantasy device: a synthetic data set of a device with four modes and four sensors. It needs no files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from harness.data.windows import windows
 from harness.keys import rng_of
 
 COMMON_HZ = 100
-SEGMENT_SECONDS = 2  # times a geometric number
-LATENT_HZ = 80  # of the series that all sensors share; the slower ones take every 2nd or 4th sample
-PEAK_SECONDS = 0.05  # the slowest sensor's interval, so that each sensor can see a peak of a shared series
+SEGMENT_SECONDS = 2  # a segment lasts this long times a geometric random number
+LATENT_HZ = 80  # the rate of the series that all sensors share; slower sensors take every 2nd or 4th sample
+PEAK_SECONDS = 0.05  # the sampling interval of the slowest sensor, so that every sensor sees each peak
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """A sensor's rate, and the mean and standard deviation of its additive Gaussian noise."""
+    """A sensor: its rate, and the mean and standard deviation of its additive Gaussian noise."""
 
     rate_hz: int
     noise_mean: float
@@ -32,7 +32,10 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Segment:
-    """What a mode needs to make its part of a series: ``n`` samples from sample ``start``; a peak lasts ``peak`` samples."""
+    """The part of a series during which the mode stays the same.
+
+    It has ``n`` samples and begins at sample ``start``. A peak lasts ``peak`` samples.
+    """
 
     start: int
     n: int
@@ -45,34 +48,38 @@ SENSORS = (Sensor(40, 0.0, 0.2), Sensor(80, 0.1, 0.1), Sensor(80, 0.0, 0.3), Sen
 
 
 class FantasyOptions(DataOptions):
-    seed: int = Field(0, description="another seed, another device")
+    seed: int = Field(0, description="the seed from which the recordings are generated")
     pairing: Literal["paired", "unpaired"] = Field(
-        "paired", description="all sensors sense each series, or one sensor each"
+        "paired", description="whether all sensors record each series (paired) or only one of them (unpaired)"
     )
-    series: int = Field(12, ge=2, le=10_000, description="number of series; splits are by series")
-    seconds: int = Field(100, ge=1, le=100_000, description="length of a series")
-    window: int = Field(200, ge=1, description="samples of one window (100 a second)")
-    stride: int = Field(150, ge=1, description="samples from one window's start to the next one's")
+    series: int = Field(12, ge=2, le=10_000, description="the number of series; splits are by series")
+    seconds: int = Field(100, ge=1, le=100_000, description="the length of a series in seconds")
+    window: int = Field(200, ge=1, description="the length of a window in samples (100 per second)")
+    stride: int = Field(150, ge=1, description="the distance between the starts of two windows, in samples")
 
     @model_validator(mode="after")
     def _window_fits(self) -> FantasyOptions:
         if self.window > self.seconds * COMMON_HZ:
-            raise ValueError(f"a window of {self.window} samples is longer than a series of {self.seconds * COMMON_HZ}")
+            samples = self.seconds * COMMON_HZ
+            raise ValueError(f"a window of {self.window} samples is longer than a series of {samples} samples")
         return self
 
 
 class FantasyDevice(Dataset):
-    """Four modes (the classes), four sensors, 100 Hz rows of (value, missing flag).
+    """Four modes (the classes) recorded by four sensors, as pairs of value and missing flag at 100 Hz.
 
-    paired: one latent series sensed by all: modalities sensor_1 … sensor_4, each (window, 2). unpaired: each series is sensed by one
-    sensor, in turn: one modality ``signal``. Values have no unit. A window's label is the mode of most of its time (a tie goes to
-    the earlier class); its subject is its series, from 1. Two readings of ours: a shared series is made at 80 Hz, the fastest
-    sensor's rate, and its peaks last 50 ms, as long as the slowest sensor's interval, or that sensor would miss three of four.
-    Source: the talk "Usages of contrastive losses … for sensor data" (Beglerovic and Simon, 2020), modes and sensors as in its demo.
+    With ``pairing: paired`` all sensors record the same series; the modalities are sensor_1 to sensor_4, each of shape
+    (window, 2). With ``unpaired`` the sensors take turns, one per series, and the only modality is ``signal``. Values
+    have no unit. The label of a window is the mode that takes up most of it (the earlier class in a tie), and its
+    subject is the number of its series, from 1.
+
+    Source: the talk "Usages of contrastive losses … for sensor data" (Beglerovic and Simon, 2020), with the modes and
+    sensors of its demo. Two details are ours: a shared series is generated at 80 Hz, the rate of the fastest sensor,
+    and its peaks last 50 ms, the sampling interval of the slowest sensor, which would otherwise miss three in four.
     """
 
     name: ClassVar[str] = "fantasy-device"
-    title: ClassVar[str] = "a made device with four modes and four unlike sensors (no files needed)"
+    title: ClassVar[str] = "a synthetic device with four modes and four different sensors (no files needed)"
     Options: ClassVar[type[DataOptions]] = FantasyOptions
 
     @override
@@ -103,7 +110,7 @@ class FantasyDevice(Dataset):
         )
 
     def _series(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """One series as sensed: modality → (time, 2) float32 at 100 Hz, and the mode at each of these times."""
+        """One recorded series: modality → (time, 2) float32 at 100 Hz, and the mode at each time step."""
         seed, seconds = self.options.seed, self.options.seconds
         draw = ("fantasy-device", seed, number)
         plan = draw_segments(seconds, rng_of(*draw, "modes"))
@@ -120,13 +127,16 @@ class FantasyDevice(Dataset):
 
     @override
     def default_split(self, recordings: Recordings) -> DefaultSplit:
-        """The last third of the series (of 12: 9 to 12, one a sensor when unpaired)."""
+        """The last third of the series, which is 9 to 12 of 12 (one for each sensor if they are unpaired)."""
         n: int = self.options.series
         return DefaultSplit(test=tuple(range(n - max(1, round(n / 3)) + 1, n + 1)))
 
 
 def draw_segments(seconds: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """(mode, seconds) of each segment: 2 s × Geometric(½), modes uniform but never the same twice running; at least ``seconds`` in all."""
+    """Draw the segments of a series as pairs of mode and length in seconds, at least ``seconds`` long in total.
+
+    A length is 2 s times a draw from Geometric(½). Modes are uniform, but never the same twice in a row.
+    """
     plan: list[tuple[int, int]] = []
     covered = 0
     while covered < seconds:
@@ -139,7 +149,7 @@ def draw_segments(seconds: int, rng: np.random.Generator) -> list[tuple[int, int
 def make_signal(
     plan: list[tuple[int, int]], seconds: int, rate_hz: int, rng: np.random.Generator, peak: int = 1
 ) -> np.ndarray:
-    """The device's signal: (seconds · rate_hz,) float64. ``peak``: samples that a peak lasts."""
+    """The device's signal, (seconds · rate_hz,) float64. ``peak`` is the length of a peak in samples."""
     parts, start = [], 0
     for mode, length in plan:
         parts.append(list(MODES.values())[mode](Segment(start, length * rate_hz, rate_hz, rng, peak)))
@@ -148,28 +158,31 @@ def make_signal(
 
 
 def sense(latent: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
-    """The common representation of a series at the sensor's rate, with its noise: (time at 100 Hz, 2) float32, (value, missing flag)."""
+    """Add a sensor's noise to a series at its rate and place it on the 100 Hz grid.
+
+    Returns (time, 2) float32: the value and the missing flag, which is 1 between the sensor's samples.
+    """
     values = latent + rng.normal(sensor.noise_mean, sensor.noise_std, len(latent))
     common = np.zeros((len(latent) * COMMON_HZ // sensor.rate_hz, 2), dtype=np.float32)
     common[:, 1] = 1
-    places = np.arange(len(latent)) * COMMON_HZ // sensor.rate_hz
-    common[places, 0], common[places, 1] = values, 0
+    steps = np.arange(len(latent)) * COMMON_HZ // sensor.rate_hz
+    common[steps, 0], common[steps, 1] = values, 0
     return common
 
 
 def sinus(part: Segment) -> np.ndarray:
-    """Amplitude 1, 0.5 Hz; the phase runs on through the whole series."""
+    """A sine of amplitude 1 and 0.5 Hz, whose phase continues through the whole series."""
     return np.sin(np.pi * (part.start + np.arange(part.n)) / part.rate_hz)
 
 
 def square(part: Segment) -> np.ndarray:
-    """±1 from +1, flipping after each second plus U{0 … 10} samples."""
+    """A square wave that starts at +1 and changes its sign after one second plus U{0 … 10} samples."""
     holds = _lengths(part, 10)
     return np.repeat(_signs(len(holds)), holds)[: part.n]
 
 
 def spikes(part: Segment) -> np.ndarray:
-    """Ramps between −1 and 1 of one second plus U{0 … 3} samples, rising and falling in turn."""
+    """Ramps between −1 and 1, each one second plus U{0 … 3} samples long, rising and falling in turn."""
     ramps = _lengths(part, 3)
     return np.concatenate(
         [sign * np.linspace(-1, 1, length) for sign, length in zip(_signs(len(ramps)), ramps, strict=True)]
@@ -177,12 +190,12 @@ def spikes(part: Segment) -> np.ndarray:
 
 
 def peaks(part: Segment) -> np.ndarray:
-    """0, but for one point of ±1 at a random place in each second, signs in turn."""
+    """Zero, except for one peak at a random time in each second, +1 and −1 in turn."""
     signal = np.zeros(part.n)
     seconds = -(-part.n // part.rate_hz)
-    places = np.arange(seconds) * part.rate_hz + part.rng.integers(0, part.rate_hz // part.peak, seconds) * part.peak
-    for place, sign in zip(places, _signs(seconds), strict=True):
-        signal[place : place + part.peak] = sign
+    starts = np.arange(seconds) * part.rate_hz + part.rng.integers(0, part.rate_hz // part.peak, seconds) * part.peak
+    for start, sign in zip(starts, _signs(seconds), strict=True):
+        signal[start : start + part.peak] = sign
     return signal
 
 
@@ -191,7 +204,7 @@ def _signs(n: int) -> np.ndarray:
 
 
 def _lengths(part: Segment, jitter: int) -> np.ndarray:
-    """Lengths of one second plus U{0 … jitter} samples that cover the segment."""
+    """Lengths of one second plus U{0 … jitter} samples, enough to cover the segment."""
     return part.rate_hz + part.rng.integers(0, jitter + 1, -(-part.n // part.rate_hz))
 
 

@@ -1,4 +1,4 @@
-"""Original files of a data set, read from a folder or from a zip without unpacking it; their content's hash."""
+"""Reading a data set's original files from a folder or, without unpacking it, from a zip file, and hashing them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from scipy.io import loadmat
 from harness.errors import DataError
 from harness.keys import content_key
 
-MEMO_FROM_BYTES = 256 * 2**20  # smaller sources are hashed anew each time: well under a second
+MEMO_FROM_BYTES = 256 * 2**20  # smaller sources are hashed again each time, which takes well under a second
 BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError, KeyError)
 Indices = tuple[int, ...]
 
 
 def locate(root: Path | None, names: Sequence[str], what: str) -> Path:
-    """The first of ``names`` (folders, or files ending in .zip) that is there under ``root``.
+    """The first of ``names`` (folders, or files that end in .zip) that exists below ``root``.
 
-    Raises `DataError` that lists all the names and the folder that was searched.
+    Raises `DataError`, which lists all names and the folder that was searched, if there is none.
     """
     if root is None:
         raise DataError(
-            f"{what}: no data folder is given (--data DIR, or HARNESS_DATA); looked for: {', '.join(names)}"
+            f"{what}: no data folder is given; set --data DIR or HARNESS_DATA to a folder with {' or '.join(names)}"
         )
     if not root.is_dir():
         raise DataError(f"{what}: the data folder {root} does not exist or is not a folder")
@@ -38,11 +38,11 @@ def locate(root: Path | None, names: Sequence[str], what: str) -> Path:
         path = root / name
         if path.is_file() if name.endswith(".zip") else path.is_dir():
             return path
-    raise DataError(f"{what}: none of {', '.join(names)} is in {root}")
+    raise DataError(f"{what}: {root} contains none of {', '.join(names)}")
 
 
 class Source:
-    """A folder or a zip, read alike: names of members (with ``/``) and their bytes."""
+    """A folder or a zip file, read in the same way. Members are named by their relative path, with ``/``."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -50,7 +50,7 @@ class Source:
 
     def __enter__(self) -> Source:
         if self.path.is_file():
-            with _as_data_error(f"{self.path}: not a readable zip, perhaps truncated"):
+            with _as_data_error(f"{self.path}: not a readable zip file; it may be truncated"):
                 self._zip = zipfile.ZipFile(self.path)
         return self
 
@@ -59,7 +59,7 @@ class Source:
             self._zip.close()
 
     def members(self) -> list[str]:
-        """Names of all files, sorted; those that packers and editors leave behind (``._x``, ``__MACOSX``) are skipped."""
+        """The names of all files, sorted, without hidden files and those of macOS (``._x``, ``__MACOSX``)."""
         if self._zip is not None:
             names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
         else:
@@ -69,18 +69,19 @@ class Source:
         )
 
     def read(self, member: str) -> bytes:
-        """Bytes of one member. Raises `DataError` naming it."""
+        """The content of one member. Raises `DataError`, which names it, if it can't be read."""
         with _as_data_error(self.where(member)):
             return self._zip.read(member) if self._zip is not None else (self.path / member).read_bytes()
 
     def where(self, member: str) -> str:
-        """How messages name a member."""
+        """A member's path as messages show it."""
         return f"{self.path}/{member}"
 
     def find(self, pattern: str) -> dict[Indices, str]:
-        """Members whose name ends in a match of ``pattern``: the integers of its groups → member, sorted by the integers.
+        """Find the members whose name ends in a match of ``pattern``.
 
-        Raises `DataError` if two members carry the same integers, or none matches.
+        Returns a mapping of the integers that the pattern's groups matched to the member, sorted by the integers.
+        Raises `DataError` if two members have the same integers or if none matches.
         """
         found: dict[Indices, str] = {}
         for member in self.members():
@@ -89,44 +90,45 @@ class Source:
                 continue
             indices = tuple(int(group) for group in match.groups())
             if indices in found:
-                raise DataError(f"{self.path}: {found[indices]} and {member} are the same recording twice")
+                raise DataError(f"{self.path}: {found[indices]} and {member} are copies of the same recording")
             found[indices] = member
         if not found:
-            raise DataError(f"{self.path}: holds no file named like {pattern!r}")
+            raise DataError(f"{self.path}: no file name matches {pattern!r}")
         return dict(sorted(found.items()))
 
     def read_mat(self, member: str, key: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """The array ``key`` of a MATLAB file, real numbers, none of them NaN or infinite.
+        """Read the array ``key`` of a MATLAB file, which must hold finite real numbers.
 
-        ``shape``: what is expected, None for any length above 0. Raises `DataError` naming the member and the key.
+        ``shape`` is the expected shape, with None for an axis of any length above 0. Raises `DataError`, which names
+        the member and the key.
         """
         where = self.where(member)
         try:
-            content: dict[str, Any] = loadmat(io.BytesIO(self.read(member)), variable_names=[key])  # type: ignore[arg-type]
+            file: Any = io.BytesIO(self.read(member))
+            content: dict[str, Any] = loadmat(file, variable_names=[key])
         except DataError:
             raise
-        except Exception as error:  # SciPy raises nearly anything on a damaged file
+        except Exception as error:  # SciPy raises almost any exception for a damaged file
             raise DataError(f"{where}: not a readable MATLAB file ({type(error).__name__}: {error})") from error
         if key not in content:
-            raise DataError(f"{where}: has no array {key!r}")
+            raise DataError(f"{where}: there is no array {key!r}")
         array = np.asarray(content[key])
         if array.dtype.kind not in "fiu":
-            raise DataError(f"{where}: {key} holds {array.dtype}, not real numbers")
+            raise DataError(f"{where}: {key} has dtype {array.dtype}; it should hold real numbers")
         fits = array.ndim == len(shape) and all(
             want in (None, is_) for want, is_ in zip(shape, array.shape, strict=True)
         )
         if not fits or not array.size:
-            raise DataError(
-                f"{where}: {key} has shape {array.shape}, not {tuple('any' if n is None else n for n in shape)}"
-            )
+            right = tuple("any" if n is None else n for n in shape)
+            raise DataError(f"{where}: {key} has shape {array.shape}; it should be {right}")
         if not np.isfinite(array).all():
-            raise DataError(f"{where}: {key} holds NaN or infinite values")
+            raise DataError(f"{where}: {key} contains NaN or infinite values")
         return array
 
 
 @contextmanager
 def _as_data_error(where: str) -> Iterator[None]:
-    """Turn what zipfile and the file system raise into a `DataError` that says where."""
+    """Turn errors of zipfile and of the file system into a `DataError` that begins with ``where``."""
     try:
         yield
     except BAD_ZIP as error:
@@ -139,9 +141,9 @@ def files_of(path: Path) -> list[Path]:
 
 
 def source_key(path: Path, memo: Path | None = None) -> str:
-    """Key of a source's content: its files' names below it and their SHA-256.
+    """The key of a source's content, computed from the relative path and SHA-256 of each file.
 
-    Large sources are remembered in the folder ``memo`` by path, size and time of change of each file.
+    The keys of large sources are stored in the folder ``memo``, by each file's path, size and modification time.
     """
     files = files_of(path)
     stats = [(file, file.stat()) for file in files]
@@ -161,7 +163,7 @@ def source_key(path: Path, memo: Path | None = None) -> str:
             note.parent.mkdir(parents=True, exist_ok=True)
             note.write_text(key, encoding="ascii")
         except OSError:
-            pass  # only slower the next time
+            pass  # the next call is slower, and that is all
     return key
 
 

@@ -1,4 +1,4 @@
-"""Normalisation by the training part's own mean and standard deviation."""
+"""Normalisation by the mean and the standard deviation of the training part."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 
 from harness.data.base import Modality
 
-ROWS = 2048  # read at a time, so that a memory-mapped array need not fit into memory in float64
-FLAT = 1e-7  # a channel that varies less than this part of its mean is constant, as float32 goes
+ROWS = 2048  # samples read at a time, so that a memory-mapped array need not fit into memory as float64
+FLAT = 1e-7  # a channel whose std is below this fraction of its mean counts as constant, given float32's precision
 
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Mean and standard deviation per modality: one per channel (series) or axis (skeleton), a single one for frames and volumes.
+    """The mean and the standard deviation of each modality, in the units of the data.
 
-    Units are the data's own. A constant channel has std 1: it becomes 0, not NaN.
+    A series has one of each per channel, a skeleton one per axis, and frames and volumes a single one. The std of a
+    constant channel is set to 1, so that the channel becomes 0 rather than NaN.
     """
 
     mean: Mapping[str, tuple[float, ...]]
@@ -26,16 +27,16 @@ class Normaliser:
 
     @classmethod
     def fit(cls, arrays: Mapping[str, np.ndarray], rows: np.ndarray, modalities: Iterable[Modality]) -> Normaliser:
-        """From the given rows only (those of the training part). Raises ValueError when there are none."""
+        """Compute both from the given rows only, those of the training part. Raises ValueError if there are none."""
         if not len(rows):
-            raise ValueError("no rows to take the mean of")
+            raise ValueError("there are no rows to compute the mean of")
         mean, std = {}, {}
         for modality in modalities:
             mean[modality.name], std[modality.name] = _moments(arrays[modality.name], rows, modality)
         return cls(mean, std)
 
     def apply(self, name: str, batch: Any) -> Any:
-        """(batch − mean) / std of modality ``name`` as float32; array or tensor (n, *shape), the same kind of thing back."""
+        """(batch − mean) / std of modality ``name``, float32. Takes and returns an array or a tensor (n, *shape)."""
         mean, std = np.array(self.mean[name], dtype=np.float32), np.array(self.std[name], dtype=np.float32)
         if isinstance(batch, np.ndarray):
             return (batch.astype(np.float32) - mean) / std
@@ -51,7 +52,7 @@ class Normaliser:
 
 
 def _moments(array: np.ndarray, rows: np.ndarray, modality: Modality) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std (population) of the rows, in float64, two passes."""
+    """The mean and the population standard deviation of the rows, computed in float64 in two passes."""
     channels = modality.shape[-1] if modality.kind in ("series", "skeleton") else 1
     count = len(rows) * int(np.prod(modality.shape)) // channels
     total = sum((piece.sum(axis=0) for piece in _pieces(array, rows, channels)), np.zeros(channels))

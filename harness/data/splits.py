@@ -1,4 +1,4 @@
-"""Splits by subject, the draw of few labels and of unlabelled samples: pure functions, the same draw for every method."""
+"""Splits by subject, and the drawing of labelled and unlabelled samples, which is the same for every method."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ PARTS = ("train", "validation", "test")
 
 
 class Split(Options):
-    """Which subjects train, validate and test.
+    """The subjects for training, validation and testing.
 
-    What is left out is taken from the data set's default split: ``test``; ``validation`` too, if ``test`` is left out
-    (else it is empty); ``train`` means all other subjects, unless all three are left out and the default names them.
+    A part that is left out has a default: ``test`` is that of the data set's default split; so is ``validation`` if
+    ``test`` is left out too, otherwise it is empty; ``train`` is all other subjects, unless all three parts are left
+    out and the default split names them.
     """
 
     train: tuple[int, ...] | None = None
@@ -30,7 +31,7 @@ class Split(Options):
 def resolve_split(recordings: Recordings, split: Split, default: DefaultSplit) -> dict[str, list[int]]:
     """The subjects of each part, sorted.
 
-    Raises `InputError` for a subject that does not exist or stands in two parts, and for an empty ``train`` or ``test``.
+    Raises `InputError` for a subject that does not exist or is in two parts, and for an empty ``train`` or ``test``.
     """
     known = sorted(int(subject) for subject in np.unique(recordings.subject))
     test = default.test if split.test is None else split.test
@@ -49,32 +50,33 @@ def resolve_split(recordings: Recordings, split: Split, default: DefaultSplit) -
 
 
 def _check_parts(parts: dict[str, list[int]], known: list[int], split: Split) -> None:
-    there = ", ".join(map(str, known))
+    available = ", ".join(map(str, known))
     for part, subjects in parts.items():
         origin = "" if getattr(split, part) is not None else " (the data set's default)"
         unknown = [subject for subject in subjects if subject not in known]
         if unknown:
             raise InputError(
-                f"split.{part}{origin}: there is no subject {', '.join(map(str, unknown))}; there are {there}"
+                f"split.{part}{origin}: there is no subject {', '.join(map(str, unknown))}; available: {available}"
             )
         if not subjects and part != "validation":
-            raise InputError(f"split.{part}{origin}: no subject is left for it; there are {there}")
+            raise InputError(f"split.{part}{origin}: no subject is left for it; the subjects are {available}")
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
         both = sorted(set(parts[first]) & set(parts[second]))
         if both:
-            raise InputError(f"split: subject {', '.join(map(str, both))} stands in {first} and in {second}")
+            raise InputError(f"split: subject {', '.join(map(str, both))} is in both {first} and {second}")
 
 
 def split_indices(recordings: Recordings, split: Split, default: DefaultSplit) -> dict[str, np.ndarray]:
-    """Rows of each part: "train", "validation", "test" → sorted int64 array; no row stands in two of them."""
+    """The rows of each part: "train", "validation" and "test" → sorted int64 array. The parts do not overlap."""
     parts = resolve_split(recordings, split, default)
     return {part: np.flatnonzero(np.isin(recordings.subject, parts[part])).astype(np.int64) for part in PARTS}
 
 
 def allot(counts: Sequence[int], n: int) -> list[int]:
-    """How many of ``n`` each class gets: one each, the rest in proportion to ``counts``, never more than there are.
+    """Divide ``n`` among the classes: one for each, the others in proportion to ``counts``, at most ``counts`` each.
 
-    By Sainte-Laguë's divisors, not by largest remainder: so a larger ``n`` takes nothing back from any class, and draws nest.
+    This is the Sainte-Laguë method. Unlike the method of largest remainders, a larger ``n`` never gives a class fewer,
+    so a larger draw contains the smaller ones.
 
     >>> allot([24, 23, 24], 6), allot([100, 1, 10], 12)
     ([2, 2, 2], [10, 1, 1])
@@ -95,25 +97,34 @@ def draw_labelled(
     *names: Any,
     classes: Sequence[str] = (),
 ) -> np.ndarray:
-    """Rows whose labels may be used: sorted int64, at least one a class, otherwise in proportion to the classes.
+    """Draw the rows whose labels may be used, sorted int64.
 
-    label: (n_samples,) of all samples; pool: rows of the training part. n = rate · (label_pool or len(pool)), at least n_classes.
-    names: what the draw is for (data set, split, seed): the same names, the same draw; a larger rate holds all of a smaller one's.
-    Raises `InputError` for a class without a training sample, and when fewer than n samples are there.
+    Their number is rate · (label_pool or len(pool)), at least n_classes. There is at least one row per class; the rest
+    are in proportion to the sizes of the classes. A larger rate draws a superset of a smaller one.
+
+    Args:
+        label: (n_samples,), of all samples.
+        pool: The rows of the training part.
+        n_classes: The number of classes.
+        rate: The fraction of labelled samples, above 0 and at most 1.
+        label_pool: The number of samples that ``rate`` is a fraction of; None stands for ``len(pool)``.
+        names: What the draw is for (data set, split, seed). The same names give the same draw.
+        classes: The names of the classes, for the error message.
+
+    Raises:
+        InputError: A class has no training sample, or the training part is too small.
     """
     if not 0 < rate <= 1:
-        raise InputError(f"label_rate: {rate} is not above 0 and at most 1")
+        raise InputError(f"label_rate: {rate} is out of range; it should be above 0 and at most 1")
     rows = [pool[label[pool] == c] for c in range(n_classes)]
     counts = [len(of_class) for of_class in rows]
     empty = [classes[c] if classes else f"class {c}" for c, count in enumerate(counts) if not count]
     if empty:
-        raise InputError(
-            f"the training part has no sample of {', '.join(map(repr, empty))}: no label of it can be drawn"
-        )
+        raise InputError(f"the training part has no sample of {', '.join(map(repr, empty))}, so none can be labelled")
     n = max(n_classes, round(rate * (label_pool or len(pool))))
     if n > len(pool):
         raise InputError(
-            f"label_rate: {rate} of a label pool of {label_pool} is {n} samples, the training part has {len(pool)}"
+            f"label_rate: {rate} of a label pool of {label_pool} is {n} samples, but the training part has {len(pool)}"
         )
     drawn = [
         rng_of("labels", *names, c).permutation(np.sort(of_class))[:k]
@@ -123,37 +134,40 @@ def draw_labelled(
 
 
 def draw_unlabelled(train: np.ndarray, labelled: np.ndarray, unlabeled: str | int | float, *names: Any) -> np.ndarray:
-    """Rows for stage 1, whose labels are never read: sorted int64.
+    """Draw the rows for stage 1, sorted int64. Their labels are never read.
 
-    unlabeled: "all" training rows; "rest": those without a label; an int: so many of all; a float in (0, 1]: that share of all.
-    The same names give nested draws: a larger one holds a smaller one's. Raises `InputError` with the number available.
+    ``unlabeled`` is "all" for all training rows, "rest" for those without a label, an int for a number of training
+    rows, or a float in (0, 1] for a fraction of them. With the same names a larger draw is a superset of a smaller one.
+    Raises `InputError`, which gives the number of available samples.
     """
     if isinstance(unlabeled, str):
         if unlabeled not in ("all", "rest"):
-            raise InputError(f"unlabeled: {unlabeled!r} is neither 'all' nor 'rest' nor a count or a share")
+            raise InputError(f"unlabeled: {unlabeled!r} should be 'all', 'rest', a number of samples or a fraction")
         rows = np.sort(train) if unlabeled == "all" else np.setdiff1d(train, labelled)
         if not len(rows):
             raise InputError(
-                f"unlabeled: '{unlabeled}' leaves no sample: all {len(train)} training samples carry a label"
+                f"unlabeled: '{unlabeled}' leaves no sample, because all {len(train)} training samples are labelled"
             )
         return rows.astype(np.int64)
     if isinstance(unlabeled, bool):
-        raise InputError("unlabeled: must be 'all', 'rest', a count or a share, not a truth value")
+        raise InputError("unlabeled: must be 'all', 'rest', a number of samples or a fraction, not true or false")
     if isinstance(unlabeled, float):
         if not 0 < unlabeled <= 1:
             raise InputError(
-                f"unlabeled: the share {unlabeled} is not above 0 and at most 1; {len(train)} samples are available"
+                f"unlabeled: the fraction {unlabeled} is out of range; it should be above 0 and at most 1 "
+                f"(of {len(train)} samples)"
             )
         unlabeled = max(1, round(unlabeled * len(train)))
     if not 1 <= unlabeled <= len(train):
-        raise InputError(f"unlabeled: {unlabeled} samples are not to be had; 1 to {len(train)} are available")
+        raise InputError(f"unlabeled: {unlabeled} samples can't be drawn; 1 to {len(train)} are available")
     return np.sort(rng_of("unlabelled", *names).permutation(np.sort(train))[:unlabeled]).astype(np.int64)
 
 
 def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.ndarray | None = None) -> np.ndarray:
-    """Rows of a published list of labelled samples, sorted int64.
+    """The rows of a published list of labelled samples, sorted int64.
 
-    pool: rows of the training part; None: any. Raises `InputError` naming samples that do not exist, come twice or lie outside the pool.
+    ``pool`` holds the rows of the training part; None allows any row. Raises `InputError`, which names the samples, for
+    samples that do not exist, are listed twice or are outside the pool.
     """
     wanted = list(samples)
     row_of = {str(name): row for row, name in enumerate(recordings.sample)}

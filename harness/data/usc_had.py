@@ -1,4 +1,4 @@
-"""USC-HAD: 12 daily activities of 14 people, one IMU at the hip at 100 Hz, cut into windows."""
+"""USC-HAD: 12 daily activities of 14 subjects, recorded by one IMU at the hip at 100 Hz and cut into windows."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ ACTIVITIES = (
 
 
 class UscOptions(DataOptions):
-    window: int = Field(200, ge=1, description="samples of one window (100 a second)")
-    stride: int = Field(200, ge=1, description="samples from one window's start to the next one's")
+    window: int = Field(200, ge=1, description="the length of a window in samples (100 per second)")
+    stride: int = Field(200, ge=1, description="the distance between the starts of two windows, in samples")
 
 
 class UscHad(Dataset):
     """USC-HAD in its original layout ``USC-HAD/Subject1/a1t1.mat``, unpacked or zipped.
 
-    acc (window, 3) in g, gyro (window, 3) in °/s. A window never crosses from one trial to the next; a rest is dropped.
-    Labels and subjects are those of the path: ``Subject14/a3t2`` carries a wrong activity number inside.
-    Source: Zhang and Sawchuk, UbiComp 2012 (SAGAware). Split: the usual one in the field.
+    The modalities are acc (window, 3) in g and gyro (window, 3) in °/s. Each window lies within one trial; what is left
+    over at the end of a trial is dropped. Labels and subjects are taken from the path, because the activity number
+    inside ``Subject14/a3t2`` is wrong.
+
+    Source: Zhang and Sawchuk, UbiComp 2012 (SAGAware). The split is the one that is common in the literature.
     """
 
     name: ClassVar[str] = "usc-had"
@@ -52,7 +54,7 @@ class UscHad(Dataset):
             for (person, activity, trial), member in trials.items():
                 if not 1 <= activity <= len(ACTIVITIES):
                     raise DataError(
-                        f"{source.where(member)}: USC-HAD has activities 1 to {len(ACTIVITIES)}, there is no {activity}"
+                        f"{source.where(member)}: there is no activity {activity}; USC-HAD has 1 to {len(ACTIVITIES)}"
                     )
                 piece = windows(
                     source.read_mat(member, "sensor_readings", (None, 6)).astype(np.float32), window, stride
@@ -64,7 +66,7 @@ class UscHad(Dataset):
                 subject += [person] * len(piece)
                 names += [f"s{person}_a{activity}_t{trial}_w{number:03d}" for number in range(len(piece))]
         if not names:
-            raise DataError(f"{sources[0]}: no trial is as long as a window of {window} samples")
+            raise DataError(f"{sources[0]}: all trials are shorter than a window of {window} samples")
         both = np.concatenate(pieces)
         return Recordings(
             modalities=(Modality("acc", "series", (window, 3)), Modality("gyro", "series", (window, 3))),

@@ -1,4 +1,4 @@
-"""UTD-MHAD: 27 actions of 8 people, a wrist or thigh IMU and a Kinect skeleton (and depth, where there is any)."""
+"""UTD-MHAD: 27 actions of 8 subjects, recorded by an IMU at the wrist or thigh and a Kinect (skeleton, depth video)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from harness.data.files import Indices, Source, locate
 from harness.errors import DataError
 
 ACTIVITIES = (
-    "swipe left", "swipe right", "wave", "clap", "throw", "arm cross", "basketball shoot", "draw x", "draw circle clockwise",
-    "draw circle counter-clockwise", "draw triangle", "bowling", "boxing", "baseball swing", "tennis swing", "arm curl",
-    "tennis serve", "push", "knock", "catch", "pickup and throw", "jog", "walk", "sit to stand", "stand to sit", "lunge", "squat",
+    "swipe left", "swipe right", "wave", "clap", "throw", "arm cross", "basketball shoot", "draw x",
+    "draw circle clockwise", "draw circle counter-clockwise", "draw triangle", "bowling", "boxing", "baseball swing",
+    "tennis swing", "arm curl", "tennis serve", "push", "knock", "catch", "pickup and throw", "jog", "walk",
+    "sit to stand", "stand to sit", "lunge", "squat",
 )  # fmt: skip
 SUBJECTS, TRIALS = 8, 4
-LABEL_POOL_PER_CLASS = 20  # 5 % of it is one labelled trial a class
+LABEL_POOL_PER_CLASS = 20  # 5 % of it is one labelled trial per class
 INERTIAL = Modality("inertial", "series", (120, 6))
 SKELETON = Modality("skeleton", "skeleton", (40, 20, 3))
 DEPTH = Modality("depth", "frames", (20, 30, 40))
-BLOCK = 8  # pixels of the 240 × 320 map to one of ours, each way
+BLOCK = 8  # the 240 × 320 depth map is reduced by this factor along each side
 SOURCES = {
     "inertial": ("UTD-MHAD/Inertial", "Inertial", "UTD-MHAD.zip", "Inertial.zip"),
     "skeleton": ("UTD-MHAD/Skeleton", "Skeleton", "UTD-MHAD.zip", "Skeleton.zip"),
@@ -33,16 +34,20 @@ SOURCES = {
 
 
 class UtdOptions(DataOptions):
-    depth: bool = Field(False, description="add the depth video, and keep only the trials that have one")
+    depth: bool = Field(False, description="add the depth video, and use only the trials that have one")
 
 
 class UtdMhad(Dataset):
     """UTD-MHAD in its original layout ``UTD-MHAD/Inertial/a1_s1_t1_inertial.mat`` …, unpacked or zipped.
 
-    inertial (120, 6): acceleration in g, then rotation in °/s; skeleton (40, 20, 3): joints in m; depth (20, 30, 40): mm, 0 = nothing.
-    Each whole trial is resampled linearly to 120 steps and 40 frames, so its rate is its own. Depth: 20 evenly spaced frames,
-    each 8 × 8 block the mean of its non-zero pixels, 0 where fewer than a quarter are.
-    Source: Chen, Jafari, Kehtarnavaz, ICIP 2015. Split and label pool: Cosmo (Ouyang et al., MobiCom 2022).
+    The modalities are inertial (120, 6), acceleration in g followed by rotation in °/s; skeleton (40, 20, 3), the
+    joints' positions in m; and with the option ``depth`` also depth (20, 30, 40) in mm, where 0 is no measurement. Each
+    trial is resampled linearly as a whole, to 120 time steps of the IMU and 40 frames of the skeleton, so the sampling
+    rate differs between trials. Of the depth video 20 evenly spaced frames are kept, with each 8 × 8 block replaced by
+    the mean of its non-zero pixels, or by 0 if less than a quarter of them are non-zero.
+
+    Source: Chen, Jafari, Kehtarnavaz, ICIP 2015. The split and the label pool are those of Cosmo (Ouyang et al.,
+    MobiCom 2022).
     """
 
     name: ClassVar[str] = "utd-mhad"
@@ -51,7 +56,7 @@ class UtdMhad(Dataset):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Which files a trial must have."""
+        """The recordings that a trial must have."""
         return ("inertial", "skeleton", "depth") if self.options.depth else ("inertial", "skeleton")
 
     def sources(self, root: Path | None) -> tuple[Path, ...]:
@@ -95,31 +100,34 @@ def _name(trial: Indices) -> str:
 
 
 def _common_trials(found: dict[str, dict[Indices, str]], opened: dict[str, Source]) -> list[Indices]:
-    """Trials to read, by activity, subject, trial. IMU and skeleton must come together; depth may lack (it is published in parts)."""
+    """The trials to read, as (activity, subject, trial), sorted.
+
+    Each must have both the IMU and the skeleton. The depth video may be missing, because it is published in parts.
+    """
     for has, lacks in (("inertial", "skeleton"), ("skeleton", "inertial")):
         alone = sorted(found[has].keys() - found[lacks].keys())
         if alone:
             named = ", ".join(_name(trial) for trial in alone[:5]) + (" …" if len(alone) > 5 else "")
-            raise DataError(f"{opened[lacks].path}: {len(alone)} trials have {has} but no {lacks} file: {named}")
+            raise DataError(f"{opened[lacks].path}: {len(alone)} trials have {has} data but no {lacks} file: {named}")
     trials = sorted(set.intersection(*(set(members) for members in found.values())))
     if not trials:
         raise DataError(
-            f"no trial has all of {', '.join(found)}: {', '.join(str(source.path) for source in opened.values())}"
+            f"no trial has all of {', '.join(found)} in {', '.join(str(source.path) for source in opened.values())}"
         )
     for trial in trials:
         if not 1 <= trial[0] <= len(ACTIVITIES):
-            raise DataError(f"{_name(trial)}: UTD-MHAD has activities 1 to {len(ACTIVITIES)}, there is no {trial[0]}")
+            raise DataError(f"{_name(trial)}: there is no activity {trial[0]}; UTD-MHAD has 1 to {len(ACTIVITIES)}")
     return trials
 
 
 def _missing(trials: list[Indices], activities: list[int]) -> list[str]:
-    """Names of the nominal trials (8 subjects × 4) of these activities that are not there."""
+    """The names of the trials of these activities (8 subjects × 4 trials each) that are missing."""
     nominal = [(a, s, t) for a in activities for s in range(1, SUBJECTS + 1) for t in range(1, TRIALS + 1)]
     return [_name(trial) for trial in nominal if trial not in set(trials)]
 
 
 def resample(series: np.ndarray, length: int) -> np.ndarray:
-    """Linear interpolation along time at ``length`` even steps, both ends kept: (time, ...) → (length, ...) float32."""
+    """Interpolate linearly at ``length`` even time steps, including both ends: (time, ...) → (length, ...) float32."""
     position = np.linspace(0, len(series) - 1, length)
     before = np.floor(position).astype(int)
     after = np.minimum(before + 1, len(series) - 1)

@@ -6,7 +6,9 @@ import numpy as np
 
 
 def windows(series: np.ndarray, size: int, stride: int) -> np.ndarray:
-    """All whole windows: array (time, ...) → (n_windows, size, ...), a copy; n_windows is 0 when the series is too short.
+    """Cut an array (time, ...) into all complete windows, (n_windows, size, ...). Returns a copy.
+
+    n_windows is 0 if the series is too short. Raises ValueError unless ``size`` and ``stride`` are at least 1.
 
     >>> windows(np.arange(7), size=3, stride=2).tolist()
     [[0, 1, 2], [2, 3, 4], [4, 5, 6]]

@@ -110,21 +110,21 @@ def test_nor_do_names_of_modalities(tmp_path, own, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": np.arange(N) % 4}, "label of sample r000003 is 3, outside 0 to 2"),
+        ({"label": np.arange(N) % 4}, "label of sample r000003 is 3, not in 0 to 2"),
         ({"label": np.arange(N) - 1}, "label of sample r000000 is -1"),
-        ({"label": np.ones(N)}, "label must be one integer a sample, not float64"),
-        ({"label": np.arange(N - 1) % 3}, r"subject has shape \(24,\), not \(23,\)"),
-        ({"subject": np.ones((N, 2), dtype=int)}, "subject must be one integer a sample"),
-        ({"imu": np.full((N, 3, 3), np.inf)}, "imu of sample r000000 holds NaN or infinite"),
-        ({"imu": np.where(np.arange(N * 2).reshape(N, 2) == 11, np.nan, 0)}, "imu of sample r000005 holds NaN"),
-        ({"imu": np.full((N, 3), 1e300)}, "imu of sample r000000 holds NaN or infinite"),
-        ({"imu": np.ones((N - 1, 3, 3))}, r"imu has shape \(23, 3, 3\), not \(24, 3, 3\)"),
-        ({"imu": np.array(["x"] * N)}, "own.npz: imu: must be real numbers"),
-        ({"imu": np.ones((N, 0, 3))}, "imu: must be real numbers"),
+        ({"label": np.ones(N)}, "label must hold one integer per sample, not float64"),
+        ({"label": np.arange(N - 1) % 3}, r"subject has shape \(24,\); it should be \(23,\)"),
+        ({"subject": np.ones((N, 2), dtype=int)}, "subject must hold one integer per sample"),
+        ({"imu": np.full((N, 3, 3), np.inf)}, "imu of sample r000000 contains NaN or infinite"),
+        ({"imu": np.where(np.arange(N * 2).reshape(N, 2) == 11, np.nan, 0)}, "imu of sample r000005 contains NaN"),
+        ({"imu": np.full((N, 3), 1e300)}, "imu of sample r000000 contains NaN or infinite"),
+        ({"imu": np.ones((N - 1, 3, 3))}, r"imu has shape \(23, 3, 3\); it should be \(24, 3, 3\)"),
+        ({"imu": np.array(["x"] * N)}, "own.npz: imu: must hold real numbers"),
+        ({"imu": np.ones((N, 0, 3))}, "imu: must hold real numbers"),
         ({"imu": np.ones((N, 2, 2, 2, 2, 2))}, "at most 5 axes"),
         ({"imu": np.array([None] * N)}, "array 'imu' can't be read"),  # would need pickle
-        ({"sample": np.array(["same"] * N)}, "sample name 'same' is there twice"),
-        ({"sample": np.arange(N)}, "sample holds int64, not text"),
+        ({"sample": np.array(["same"] * N)}, "sample name 'same' occurs twice"),
+        ({"sample": np.arange(N)}, "sample has dtype int64; it should hold text"),
     ],
 )
 def test_unfit_arrays_are_named(tmp_path, own, change, message):
@@ -135,12 +135,12 @@ def test_unfit_arrays_are_named(tmp_path, own, change, message):
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ({}, "lists no modalities; it needs at least"),
-        ([], "lists no modalities"),
-        ({"modalities": ["acc"]}, "there is no array 'acc'; there are depth"),
+        ({}, "no modalities are listed; it needs at least"),
+        ([], "no modalities are listed"),
+        ({"modalities": ["acc"]}, "there is no array 'acc'; available: depth"),
         ({"modalities": {"imu": {"kind": "video"}}}, "kind of imu is 'video', none of series"),
-        ({"modalities": ["imu"], "activities": {"0": "a"}}, "activities is not a list"),
-        ({"modalities": ["imu"], "activities": ["a"]}, "label of sample r000001 is 1, outside 0 to 0"),
+        ({"modalities": ["imu"], "activities": {"0": "a"}}, "activities should be a list"),
+        ({"modalities": ["imu"], "activities": ["a"]}, "label of sample r000001 is 1, not in 0 to 0"),
     ],
 )
 def test_unfit_json(tmp_path, own, about, message):
@@ -154,7 +154,7 @@ def test_what_is_missing_or_broken(tmp_path, own):
         load(arrays("owm"), tmp_path)
     with pytest.raises(DataError, match="there is no modality 'imus': did you mean 'imu'"):
         load(arrays(modalities=["imus"]), tmp_path)
-    with pytest.raises(DataError, match="can't take the shape"):
+    with pytest.raises(DataError, match="can't be reshaped to \\(7, 7\\) per sample"):
         load(arrays(shapes={"imu": [7, 7]}), tmp_path)
     with pytest.raises(DataError, match="there is no array 'house'"):
         load(arrays(group="house"), tmp_path)
@@ -164,7 +164,7 @@ def test_what_is_missing_or_broken(tmp_path, own):
     with pytest.raises(DataError, match=r"own\.json: not readable JSON"):
         load(arrays(), tmp_path)
     (tmp_path / "own.json").unlink()
-    with pytest.raises(DataError, match=r"own\.json beside it is missing"):
+    with pytest.raises(DataError, match=r"there is no own\.json beside it"):
         load(arrays(), tmp_path)
     (tmp_path / "own.json").write_text('{"modalities": ["imu"]}')
     (tmp_path / "own.npz").write_bytes((tmp_path / "own.npz").read_bytes()[:5000])

@@ -56,9 +56,9 @@ def test_what_is_left_out_is_the_default(split, default, train, validation, test
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        (Split(test=(9, 10)), "split.test: there is no subject 9, 10; there are 1, 2, 3, 4, 5, 6"),
-        (Split(train=(5,)), "subject 5 stands in train and in test"),
-        (Split(validation=(6,)), "subject 6 stands in validation and in test"),
+        (Split(test=(9, 10)), "split.test: there is no subject 9, 10; available: 1, 2, 3, 4, 5, 6"),
+        (Split(train=(5,)), "subject 5 is in both train and test"),
+        (Split(validation=(6,)), "subject 6 is in both validation and test"),
         (Split(test=()), "split.test: no subject is left"),
         (Split(test=(1, 2, 3, 4, 5, 6)), r"split.train \(the data set's default\): no subject is left"),
     ],
@@ -149,7 +149,7 @@ def test_labelled_errors():
     label = np.array([0, 0, 1, 2])
     with pytest.raises(InputError, match="no sample of 'sit'"):
         draw_labelled(label, np.array([0, 2]), 3, 0.5, None, classes=("run", "walk", "sit"))
-    with pytest.raises(InputError, match=r"0.5 of a label pool of 100 is 50 samples, the training part has 4"):
+    with pytest.raises(InputError, match=r"0.5 of a label pool of 100 is 50 samples, but the training part has 4"):
         draw_labelled(label, np.arange(4), 3, 0.5, 100)
     for rate in (0, -0.1, 1.01, float("nan")):
         with pytest.raises(InputError, match="label_rate"):
@@ -181,7 +181,7 @@ def test_unlabelled_out_of_range(wrong):
         draw_unlabelled(np.arange(10), np.array([0]), wrong)
     with pytest.raises(InputError, match="1 to 10 are available"):
         draw_unlabelled(np.arange(10), np.array([0]), 11)
-    with pytest.raises(InputError, match="all 3 training samples carry a label"):
+    with pytest.raises(InputError, match="all 3 training samples are labelled"):
         draw_unlabelled(np.arange(3), np.arange(3), "rest")
 
 
