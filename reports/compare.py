@@ -10,9 +10,9 @@ from reports.document import Block, Column, Document, Note, Prose, Section, Tabl
 from reports.overview import run_names
 from reports.parts.figures import differences
 from reports.parts.pairwise import pairs_table
-from reports.parts.tables import measure
+from reports.parts.tables import metric_cell
 from reports.run import METRICS, Group, Metric, Point, Run
-from reports.text import clean, count, measure_text, point_text, status_notes, value_text
+from reports.text import clean, count, metric_text, point_text, status_notes, value_text
 
 HOW = (
     "Trials pair where data set, method, point and seed are the same and both were trained on the same labelled samples and tested on "
@@ -84,8 +84,8 @@ def _metric(
             total = sum(pair.lead.n for _, pair in together)
             yield Prose(f"Of {count(total, 'pair')} of trials, {same} have the same accuracy to the last digit.")
             texts = [" ".join(label) if label[1] != "–" else label[0] for label in labels]
-            look = [one.looks[method] for (method, _), _ in together]
-            if picture := differences(title, [pair for _, pair in together], texts, look, f"{title}, in points."):
+            style = [one.styles[method] for (method, _), _ in together]
+            if picture := differences(title, [pair for _, pair in together], texts, style, f"{title}, in points."):
                 yield picture
         yield pairs_table(
             title,
@@ -132,8 +132,8 @@ def _unpaired(
 ) -> Table:
     rows = []
     for method, point in places:
-        cells = [measure(run.groups(dataset)[method, point], metric) for run in (one, two)]
-        texts = (Text(" ".join(part for part in measure_text(cell) if part), rank=cell.mean) for cell in cells)
+        cells = [metric_cell(run.groups(dataset)[method, point], metric) for run in (one, two)]
+        texts = (Text(" ".join(part for part in metric_text(cell) if part), rank=cell.mean) for cell in cells)
         rows.append((Text(clean(one.title(method))), Text(point_text(point) or "–"), *texts))
     columns = (Column("Method"), Column("At"), *(Column(name, True) for name in names))
     caption = (

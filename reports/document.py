@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from reports.charts import Chart
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -26,7 +28,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricCell:
     """A cell with a mean over seeds.
 
     mean, half_width: shares from 0 to 1; None if there is no figure, or no interval (below two seeds).
@@ -41,10 +43,10 @@ class Measure:
     failed: int
     best: bool = False
     close: bool = False
-    kind: ClassVar[str] = "measure"
+    kind: ClassVar[str] = "metric"
 
 
-Cell = Text | Measure
+Cell = Text | MetricCell
 
 
 @dataclass(frozen=True)
@@ -102,117 +104,6 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Series:
-    """One line: means ``y`` at ``x`` with their intervals; NaN where there is none. All tuples of one length.
-
-    look: which of the looks of `reports.style` it has, the same for a method in all figures. counts: figures behind each mean.
-    labels: what stands beside each point, if anything does.
-    """
-
-    name: str
-    look: int
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    counts: tuple[int, ...]
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One pair of axes. ticks: (place, label) where the places are few. level: a dotted line's height, such as chance.
-
-    steps: corners (x, y) of a dotted line that rises in steps, such as a Pareto front.
-    """
-
-    title: str
-    x_title: str
-    series: tuple[Series, ...]
-    ticks: tuple[tuple[float, str], ...] = ()
-    level: float | None = None
-    logarithmic: bool = False
-    steps: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Lines with bands, panels side by side with one y axis, from ``bottom`` (None: as the data have it) to ``top``."""
-
-    panels: tuple[Panel, ...]
-    y_title: str
-    bottom: float | None = 0.0
-    top: float | None = None
-    level_title: str = "Chance"
-    kind: ClassVar[str] = "lines"
-
-
-@dataclass(frozen=True)
-class Heat:
-    """A matrix in colours: ``values`` is one tuple a row, NaN where there is nothing. Numbers are printed where there is room."""
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: tuple[tuple[float, ...], ...]
-    x_title: str
-    y_title: str
-    value_title: str
-    kind: ClassVar[str] = "heat"
-
-
-@dataclass(frozen=True)
-class Dot:
-    """One row of `Dots`: a mean and its interval, NaN where there is none."""
-
-    name: str
-    look: int
-    mean: float
-    low: float
-    high: float
-    count: int
-
-
-@dataclass(frozen=True)
-class Dots:
-    """Means with intervals, one below the other, beside a line at 0."""
-
-    dots: tuple[Dot, ...]
-    x_title: str
-    kind: ClassVar[str] = "dots"
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """A critical-difference diagram: mean ranks (1 is best); a bar joins those that differ by less than ``critical``."""
-
-    names: tuple[str, ...]
-    looks: tuple[int, ...]
-    ranks: tuple[float, ...]
-    critical: float
-    kind: ClassVar[str] = "ranks"
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """One pair of axes of `Clouds`: for each name of them its points (x, y)."""
-
-    title: str
-    points: tuple[tuple[tuple[float, float], ...], ...]
-
-
-@dataclass(frozen=True)
-class Clouds:
-    """Points in planes of no unit, one panel beside the other; a colour and a marker for each name."""
-
-    names: tuple[str, ...]
-    panels: tuple[Cloud, ...]
-    kind: ClassVar[str] = "clouds"
-
-
-Chart = Lines | Heat | Dots | Ranks | Clouds
-
-
-@dataclass(frozen=True)
 class Figure:
     """A chart, and the same in words for those who can't see it."""
 
@@ -222,20 +113,6 @@ class Figure:
     caption: str
     notes: tuple[Note, ...] = ()
     kind: ClassVar[str] = "figure"
-
-    @property
-    def panels(self) -> int:
-        """How many pairs of axes stand side by side."""
-        return len(self.chart.panels) if isinstance(self.chart, Lines) else 1
-
-    @property
-    def wide(self) -> bool:
-        """Whether it needs the page's whole width."""
-        return (
-            self.panels > 1
-            or isinstance(self.chart, Clouds)
-            or (isinstance(self.chart, Heat) and len(self.chart.columns) > 15)
-        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from reports.text import clean, count, listing
 def document_of_several(runs: Sequence[Run], generated: str | None = None) -> Document:
     """The report of several runs. A method looks the same in all of them; runs of one name are told apart by their folders."""
     everyone = sorted({method for run in runs for method in run.methods})
-    runs = [replace(run, study={**run.study, "look_among": everyone}) for run in runs]
+    runs = [replace(run, study={**run.study, "style_among": everyone}) for run in runs]
     names = run_names(runs)
     sections = [Section("Overview", "overview", (overview_table(runs, names), *_answers(runs, names)))]
     for run, name in zip(runs, names, strict=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from reports.style import looks
+from reports.style import styles
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and a caller with a table has done so already
     import pandas as pd
@@ -114,9 +114,9 @@ class Run:
         return "cosmo" if "cosmo" in self.methods else self.methods[-1]
 
     @cached_property
-    def looks(self) -> Mapping[str, int]:
+    def styles(self) -> Mapping[str, int]:
         """Each method's look; of all studies' methods where the study names them, so that a page over several has one look each."""
-        return looks([*self.methods, *self.study.get("look_among", ())])
+        return styles([*self.methods, *self.study.get("style_among", ())])
 
     def title(self, method: str) -> str:
         return str(self.study["titles"].get(method, method))

@@ -22,14 +22,14 @@ PATHS = {
 }
 
 
-def looks(methods: Sequence[str]) -> dict[str, int]:
+def styles(methods: Sequence[str]) -> dict[str, int]:
     """Each method's look, given out in the order of their names, so that it depends on no order of rows."""
     return {method: place for place, method in enumerate(sorted(set(methods)))}
 
 
-def colour(look: int) -> str:
-    return COLOURS[look % len(COLOURS)]
+def colour(style: int) -> str:
+    return COLOURS[style % len(COLOURS)]
 
 
-def marker(look: int) -> str:
-    return MARKERS[look % len(MARKERS)]
+def marker(style: int) -> str:
+    return MARKERS[style % len(MARKERS)]

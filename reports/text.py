@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from reports.document import Measure, Note
+from reports.document import MetricCell, Note
 from reports.run import Group, Metric, Point, Run, is_number, plain_value
 
 SHARES = frozenset({"label_rate"})  # swept options that read best as per cent
@@ -83,7 +83,7 @@ def listing(items: list[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-def measure_text(measure: Measure) -> tuple[str, str, str]:
+def metric_text(measure: MetricCell) -> tuple[str, str, str]:
     """A measure as (figure, interval, remark): the remark says what is missing, and is empty if all was done."""
     remarks = []
     if measure.planned == 0:

@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.document import Cell, Document, Figure, Measure, Table
-from reports.parts.figures import chart_table
+from reports.document import Cell, Document, Figure, MetricCell, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +28,8 @@ def files(document: Document) -> dict[str, bytes]:
         if isinstance(block, Table) and not block.listing:
             found[f"{FOLDER}/{_free(_slug(block.title), found)}.csv"] = table_csv(block)
         elif isinstance(block, Figure):
-            heads, rows = chart_table(block.chart)
             found[f"{FOLDER}/{_free('figure-' + _slug(block.title), found)}.csv"] = _csv(
-                [heads, *(map(_plain, row) for row in rows)]
+                [block.chart.heads, *(map(_plain, row) for row in block.chart.rows)]
             )
     return found
 
@@ -46,7 +44,7 @@ def parquet(trials: pd.DataFrame) -> bytes:
 
 def table_csv(table: Table) -> bytes:
     """A table; a column of measures becomes five: mean, half_width, done, planned, mark (best, close or nothing)."""
-    measures = [any(isinstance(row[i], Measure) for row in table.rows) for i in range(len(table.columns))]
+    measures = [any(isinstance(row[i], MetricCell) for row in table.rows) for i in range(len(table.columns))]
     heads: list[str] = []
     for column, several in zip(table.columns, measures, strict=True):
         heads += (
@@ -58,7 +56,7 @@ def table_csv(table: Table) -> bytes:
 
 
 def _cell(cell: Cell) -> Sequence[Any]:
-    if not isinstance(cell, Measure):
+    if not isinstance(cell, MetricCell):
         return (_safe(cell.text),)
     mark = "best" if cell.best else "close" if cell.close else ""
     shares = ("" if share is None else repr(share) for share in (cell.mean, cell.half_width))

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
-from reports.document import Clouds, Dots, Figure, Heat, Lines, Panel, Ranks, Series
+from reports.charts import ForestPlot, HeatMap, LineChart, Panel, RankDiagram, ScatterPlot, Series
+from reports.document import Figure
 from reports.style import colour, marker
 from reports.text import number, value_text
 
@@ -89,13 +90,13 @@ def _style() -> Iterator[None]:
 
 def _draw(figure: Figure, legend: bool) -> tuple[Drawing, Tips]:
     chart, tips = figure.chart, Tips()
-    if isinstance(chart, Lines):
+    if isinstance(chart, LineChart):
         return _lines(chart, legend, tips), tips
-    if isinstance(chart, Heat):
+    if isinstance(chart, HeatMap):
         return _heat(chart, tips), tips
-    if isinstance(chart, Clouds):
+    if isinstance(chart, ScatterPlot):
         return _clouds(chart), tips
-    return (_dots(chart, tips) if isinstance(chart, Dots) else _ranks(chart)), tips
+    return (_dots(chart, tips) if isinstance(chart, ForestPlot) else _ranks(chart)), tips
 
 
 def _new(width: float, height: float) -> Drawing:
@@ -107,7 +108,7 @@ def _new(width: float, height: float) -> Drawing:
 # -- lines -----------------------------------------------------------------------------------------------------------------
 
 
-def _lines(chart: Lines, legend: bool, tips: Tips) -> Drawing:
+def _lines(chart: LineChart, legend: bool, tips: Tips) -> Drawing:
     drawing = _new(4.6 * len(chart.panels) + 0.4, 3.9 if legend else 3.4)
     axes = drawing.subplots(1, len(chart.panels), sharey=True, squeeze=False)[0]
     handles: dict[str, Any] = {}
@@ -129,22 +130,22 @@ def _lines(chart: Lines, legend: bool, tips: Tips) -> Drawing:
 
 def _series(place: Axes, panel: Panel, series: Series, index: int, tips: Tips) -> Any:
     """One line, its band and its markers. Returns the handle for the legend."""
-    look: dict[str, Any] = {"color": colour(series.look)}
-    place.plot(series.x, series.y, linewidth=1.6, gid=f"look-{series.look}-line-{index}", **look)
+    style: dict[str, Any] = {"color": colour(series.style)}
+    place.plot(series.x, series.y, linewidth=1.6, gid=f"look-{series.style}-line-{index}", **style)
     if any(low == low and low < high for low, high in zip(series.low, series.high, strict=True)):
-        name = f"look-{series.look}-band-{index}"
+        name = f"look-{series.style}-band-{index}"
         if series.labels:  # single points: nothing is known between them
-            place.vlines(series.x, series.low, series.high, alpha=0.4, linewidth=1.6, gid=name, **look)
+            place.vlines(series.x, series.low, series.high, alpha=0.4, linewidth=1.6, gid=name, **style)
         else:
-            place.fill_between(series.x, series.low, series.high, alpha=0.12, linewidth=0, gid=name, **look)
+            place.fill_between(series.x, series.low, series.high, alpha=0.12, linewidth=0, gid=name, **style)
     shown = _marked([i for i, y in enumerate(series.y) if y == y])
-    gid = f"look-{series.look}-mark-{index}"
+    gid = f"look-{series.style}-mark-{index}"
     x, y = [series.x[i] for i in shown], [series.y[i] for i in shown]
-    place.plot(x, y, linestyle="", marker=marker(series.look), markersize=6.5, markeredgewidth=0, gid=gid, **look)
+    place.plot(x, y, linestyle="", marker=marker(series.style), markersize=6.5, markeredgewidth=0, gid=gid, **style)
     tips[gid] = [point_tip(panel, series, i) for i in shown]
     for i, label in enumerate(series.labels):
         place.annotate(label, (series.x[i], series.y[i]), (5, 5), textcoords="offset points", fontsize=8)
-    return place.plot([], [], marker=marker(series.look), markeredgewidth=0, **look)[0]
+    return place.plot([], [], marker=marker(series.style), markeredgewidth=0, **style)[0]
 
 
 def _marked(points: list[int]) -> list[int]:
@@ -202,14 +203,14 @@ def _legend(drawing: Drawing, handles: Mapping[str, Any], side: Literal["left", 
 # -- matrices, dots, ranks -------------------------------------------------------------------------------------------------
 
 
-def _heat(chart: Heat, tips: Tips) -> Drawing:
+def _heat(chart: HeatMap, tips: Tips) -> Drawing:
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
     from matplotlib.patches import Rectangle
     from numpy import linspace
 
-    n_rows, n_columns = len(chart.rows), len(chart.columns)
+    n_rows, n_columns = len(chart.row_names), len(chart.column_names)
     drawing = _new(
         min(9.0, 2.8 + 0.26 * n_columns + (0.5 * n_columns if n_columns < 10 else 0)), min(9.0, 1.6 + 0.24 * n_rows)
     )
@@ -224,7 +225,7 @@ def _heat(chart: Heat, tips: Tips) -> Drawing:
                 continue
             share, gid = (value - low) / ((high - low) or 1), f"cell-{i}-{j}"
             place.add_patch(Rectangle((j, i), 1, 1, facecolor=colours(share), linewidth=0, gid=gid))
-            tips[gid] = [f"{chart.rows[i]} / {chart.columns[j]}: {value_text(round(value, 2))}"]
+            tips[gid] = [f"{chart.row_names[i]} / {chart.column_names[j]}: {value_text(round(value, 2))}"]
             if numbers:
                 ink = "#ffffff" if share < 0.5 else "#000000"
                 place.text(j + 0.5, i + 0.5, number(value), ha="center", va="center", color=ink, fontsize=9)
@@ -236,11 +237,11 @@ def _heat(chart: Heat, tips: Tips) -> Drawing:
     size = 10 if max(n_rows, n_columns) <= 15 else 8
     place.set_xticks(
         [j + 0.5 for j in range(n_columns)],
-        [_short(name) for name in chart.columns],
+        [_short(name) for name in chart.column_names],
         rotation=0 if n_columns < 6 else 90,
         fontsize=size,
     )
-    place.set_yticks([i + 0.5 for i in range(n_rows)], [_short(name) for name in chart.rows], fontsize=size)
+    place.set_yticks([i + 0.5 for i in range(n_rows)], [_short(name) for name in chart.row_names], fontsize=size)
     place.tick_params(length=0)
     place.spines[:].set_visible(False)
     return drawing
@@ -251,40 +252,45 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
 
 
-def _dots(chart: Dots, tips: Tips) -> Drawing:
-    drawing = _new(5.6, 1.0 + 0.36 * len(chart.dots))
+def _dots(chart: ForestPlot, tips: Tips) -> Drawing:
+    drawing = _new(5.6, 1.0 + 0.36 * len(chart.estimates))
     place = drawing.subplots()
     place.axvline(0, color=INK, linestyle=":", linewidth=1.2)
-    for i, dot in enumerate(chart.dots):
-        look: dict[str, Any] = {"color": colour(dot.look)}
+    for i, dot in enumerate(chart.estimates):
+        style: dict[str, Any] = {"color": colour(dot.style)}
         if dot.low == dot.low:
             place.plot(
-                [dot.low, dot.high], [i, i], linewidth=2, solid_capstyle="butt", gid=f"look-{dot.look}-bar-{i}", **look
+                [dot.low, dot.high],
+                [i, i],
+                linewidth=2,
+                solid_capstyle="butt",
+                gid=f"look-{dot.style}-bar-{i}",
+                **style,
             )
-        gid = f"look-{dot.look}-dot-{i}"
+        gid = f"look-{dot.style}-dot-{i}"
         place.plot(
-            [dot.mean], [i], marker=marker(dot.look), markersize=7, markeredgewidth=0, linestyle="", gid=gid, **look
+            [dot.mean], [i], marker=marker(dot.style), markersize=7, markeredgewidth=0, linestyle="", gid=gid, **style
         )
         inside = f" ({number(dot.low)} to {number(dot.high)})" if dot.low == dot.low else ""
         tips[gid] = [f"{dot.name}: {number(dot.mean)}{inside} (n = {dot.count})"]
-    place.set_ylim(len(chart.dots) - 0.5, -0.5)
-    place.set_yticks(range(len(chart.dots)), [_short(dot.name) for dot in chart.dots])
+    place.set_ylim(len(chart.estimates) - 0.5, -0.5)
+    place.set_yticks(range(len(chart.estimates)), [_short(dot.name) for dot in chart.estimates])
     place.set_xlabel(chart.x_title)
     place.spines["left"].set_visible(False)
     place.tick_params(axis="y", length=0)
     return drawing
 
 
-def _clouds(chart: Clouds) -> Drawing:
+def _clouds(chart: ScatterPlot) -> Drawing:
     rows = math.ceil(len(chart.panels) / CLOUDS_IN_A_ROW)
     drawing = _new(8.2, 2.5 * rows + 0.5)
     places = drawing.subplots(rows, CLOUDS_IN_A_ROW, squeeze=False).flat
     handles: dict[str, Any] = {}
     for panel, place in zip(chart.panels, places, strict=False):
-        for look, (name, points) in enumerate(zip(chart.names, panel.points, strict=True)):
+        for index, (name, points) in enumerate(zip(chart.names, panel.points, strict=True)):
             style: dict[str, Any] = {
-                "marker": marker(look),
-                "color": colour(look),
+                "marker": marker(index),
+                "color": colour(index),
                 "linestyle": "",
                 "markeredgewidth": 0,
             }
@@ -300,7 +306,7 @@ def _clouds(chart: Clouds) -> Drawing:
     return drawing
 
 
-def _ranks(chart: Ranks) -> Drawing:
+def _ranks(chart: RankDiagram) -> Drawing:
     """Methods in the order of their ranks, each a marker on its own line; below them the bars of those that can't be told apart."""
     order = sorted(range(len(chart.names)), key=lambda i: chart.ranks[i])
     bars = cliques([chart.ranks[i] for i in order], chart.critical)
@@ -308,8 +314,8 @@ def _ranks(chart: Ranks) -> Drawing:
     place = drawing.subplots()
     for line, i in enumerate(order):
         place.plot([1, chart.ranks[i]], [line, line], color=INK, linewidth=0.4, alpha=0.5)
-        look = chart.looks[i]
-        place.plot([chart.ranks[i]], [line], marker=marker(look), color=colour(look), markersize=8, markeredgewidth=0)
+        style = chart.styles[i]
+        place.plot([chart.ranks[i]], [line], marker=marker(style), color=colour(style), markersize=8, markeredgewidth=0)
     for line, (first, last) in enumerate(bars):
         low, high = chart.ranks[order[first]], chart.ranks[order[last]]
         place.plot(

@@ -11,10 +11,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from reports.document import Column, Document, Figure, Lines, Table, Text
+from reports.charts import LineChart
+from reports.document import Column, Document, Figure, Table, Text
 from reports.formats.drawing import page_svg
 from reports.style import PATHS, colour, marker
-from reports.text import measure_text, number, value_text
+from reports.text import metric_text, number, value_text
 
 MOST_POINTS = 25  # of a line, in the table below its figure; the CSV has all
 
@@ -42,7 +43,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"measure": measure_text, "svg": _svg, "methods": _methods, "values": _values}
+    environment.filters |= {"metric": metric_text, "svg": _svg, "methods": _methods, "values": _values}
     return environment.get_template("page.html.j2")
 
 
@@ -52,18 +53,18 @@ def _svg(figure: Figure) -> Markup:
 
 def _methods(figure: Figure) -> list[dict[str, Any]]:
     """What a figure of lines shows, for its legend: each line once, by name."""
-    if not isinstance(figure.chart, Lines):
+    if not isinstance(figure.chart, LineChart):
         return []
-    shown = {series.look: series.name for panel in figure.chart.panels for series in panel.series}
+    shown = {series.style: series.name for panel in figure.chart.panels for series in panel.series}
     return [
-        {"look": look, "name": name, "colour": colour(look), "path": PATHS[marker(look)]}
-        for look, name in shown.items()
+        {"look": style, "name": name, "colour": colour(style), "path": PATHS[marker(style)]}
+        for style, name in shown.items()
     ]
 
 
 def _values(figure: Figure) -> list[Table]:
     """A figure of lines as tables, a panel each, for those who can't see or point: x by line."""
-    if not isinstance(figure.chart, Lines):
+    if not isinstance(figure.chart, LineChart):
         return []
     tables = []
     for panel in figure.chart.panels:

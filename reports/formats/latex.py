@@ -12,9 +12,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from reports.document import Column, Document, Figure, Measure, Row, Section, Table
+from reports.document import Column, Document, Figure, MetricCell, Row, Section, Table
 from reports.formats.drawing import paper_pdf
-from reports.text import measure_text
+from reports.text import metric_text
 
 FOLDER = "report-latex"
 SPECIAL = {
@@ -122,11 +122,11 @@ def _head(column: Column, table: Table) -> Raw:
 
 
 def _length(cell: Any) -> int:
-    return 15 if isinstance(cell, Measure) else len(cell.text)
+    return 15 if isinstance(cell, MetricCell) else len(cell.text)
 
 
 def _words(cell: Any) -> list[str]:
-    return [] if isinstance(cell, Measure) else cell.text.split()
+    return [] if isinstance(cell, MetricCell) else cell.text.split()
 
 
 def _size(table: Table) -> Raw:
@@ -141,9 +141,9 @@ def _room(table: Table) -> int:
 
 
 def _cell(cell: Any) -> Raw:
-    if not isinstance(cell, Measure):
+    if not isinstance(cell, MetricCell):
         return Raw(rf"\code{{{escape(cell.text)}}}" if cell.code else escape(cell.text))
-    figure, interval, remark = map(escape, measure_text(cell))
+    figure, interval, remark = map(escape, metric_text(cell))
     parts = [rf"\textbf{{{figure}}}" if cell.best else figure, interval, rf"{{\scriptsize {remark}}}" if remark else ""]
     return Raw("~".join(part for part in parts if part))
 

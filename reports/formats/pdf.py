@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from reports.document import Block, Cell, Document, Figure, Measure, Note, Row, Table
+from reports.document import Block, Cell, Document, Figure, MetricCell, Note, Row, Table
 from reports.formats.drawing import paper_svg
-from reports.text import measure_text
+from reports.text import metric_text
 
 
 def files(document: Document) -> dict[str, bytes]:
@@ -87,7 +87,7 @@ def _figure(figure: Figure, pictures: list[bytes]) -> dict[str, Any]:
         "file": f"{len(pictures) - 1}.svg",
         "alt": figure.alt,
         "caption": figure.caption,
-        "wide": figure.wide,
+        "wide": figure.chart.wide,
         "notes": [_note(note) for note in figure.notes],
     }
 
@@ -108,11 +108,11 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _wide(table: Table, i: int) -> bool:
     """Whether a column holds sentences and must share the page's width."""
-    return max((len(cell.text) for row in table.rows if not isinstance(cell := row[i], Measure)), default=0) > 24
+    return max((len(cell.text) for row in table.rows if not isinstance(cell := row[i], MetricCell)), default=0) > 24
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    if not isinstance(cell, Measure):
+    if not isinstance(cell, MetricCell):
         return {"kind": "text", "text": cell.text, "code": cell.code}
-    figure, interval, remark = measure_text(cell)
-    return {"kind": "measure", "figure": figure, "interval": interval, "remark": remark, "best": cell.best}
+    figure, interval, remark = metric_text(cell)
+    return {"kind": "metric", "figure": figure, "interval": interval, "remark": remark, "best": cell.best}

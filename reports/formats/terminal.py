@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.document import Cell, Document, Figure, Measure, Note, Row, Table
+from reports.document import Cell, Document, Figure, MetricCell, Note, Row, Table
 from reports.parts.answer import answer
 from reports.parts.tables import main_table
 from reports.run import METRICS, Run
-from reports.text import clean, measure_text
+from reports.text import clean, metric_text
 
 if TYPE_CHECKING:
     import rich.table
@@ -102,9 +102,9 @@ def plain_table(table: Table) -> str:
 
 
 def _plain(cell: Cell) -> str:
-    if not isinstance(cell, Measure):
+    if not isinstance(cell, MetricCell):
         return " ".join(clean(cell.text).split())
-    figure, interval, _ = measure_text(cell)
+    figure, interval, _ = metric_text(cell)
     missing = [f"{cell.done}/{cell.planned}"] if cell.done < cell.planned else []
     missing += [f"{cell.failed} failed"] if cell.failed else []
     parts = (figure, interval, f"({', '.join(missing)})" if missing else "", "*" if cell.best else " ")
@@ -114,9 +114,9 @@ def _plain(cell: Cell) -> str:
 def _rich(cell: Cell) -> Text:
     from rich.text import Text
 
-    if not isinstance(cell, Measure):
+    if not isinstance(cell, MetricCell):
         return Text(cell.text)
-    figure, interval, remark = measure_text(cell)
+    figure, interval, remark = metric_text(cell)
     text = Text(f"{figure} {interval}".strip(), style="bold" if cell.best else "")
     if remark:
         text.append(f"\n{remark}", style="not bold red" if cell.failed else "not bold yellow")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports import statistics
 from reports.comparison import Lead, lead
-from reports.parts.tables import measure
+from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, Group, Metric, Run, is_number
 from reports.text import clean, count, listing, number, percent, point_text, value_text
 
@@ -112,7 +112,7 @@ def _caveats(run: Run, dataset: str, groups: Sequence[Group], best: Group, metri
     missing = [f"{n} {what}" for n, what in ((failed, "failed"), (pending, "to come")) if n]
     if missing:
         text += f" Of the {count(sum(group.planned for group in groups), 'trial')} behind this, {listing(missing)}."
-    chance, cell = run.chance(dataset), measure(best, metric)
+    chance, cell = run.chance(dataset), metric_cell(best, metric)
     if (
         metric is ACCURACY
         and chance is not None
@@ -132,7 +132,7 @@ def _ranked(groups: Sequence[Group], metric: Metric) -> list[Group]:
 
 
 def _figure(group: Group, metric: Metric) -> str:
-    cell = measure(group, metric)
+    cell = metric_cell(group, metric)
     interval = "" if cell.half_width is None else f" ± {percent(cell.half_width)}"
     return f"{percent(cell.mean or 0)} %{interval} ({count(cell.done, 'seed')})"
 

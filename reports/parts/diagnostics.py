@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from reports import statistics
+from reports.charts import HeatMap, LineChart, Panel, ScatterPanel, ScatterPlot, Series
 from reports.comparison import with_figures
-from reports.document import Block, Cloud, Clouds, Column, Figure, Heat, Lines, Panel, Prose, Row, Series, Table, Text
+from reports.document import Block, Column, Figure, Prose, Row, Table, Text
 from reports.parts.figures import series
 from reports.run import ACCURACY, METRICS, Point, Run
 from reports.text import clean, listing, number, percent, point_text, status_notes
@@ -83,7 +84,7 @@ def _confusion(run: Run, method: str, confusion: Any, names: Sequence[str], wher
     alt = f"{title}: {counts.trace():.0f} of {counts.sum():.0f} on the diagonal." + (
         f" Most frequent: {'; '.join(said)}." if said else ""
     )
-    heat = Heat(
+    heat = HeatMap(
         tuple(names),
         tuple(names),
         tuple(map(tuple, shares.tolist())),
@@ -111,13 +112,13 @@ def learning_blocks(run: Run, dataset: str) -> Iterator[Block]:
     rows = {method: run.at(dataset, point, method) for method in run.methods}
     where, figures = _where(dataset, point), []
     for metric in METRICS:
-        looks = {
+        styles = {
             m: [(d["epochs"], d[metric.column]) for r in some if (d := run.details.get(r["key"])) and d.get("epochs")]
             for m, some in rows.items()
         }
         title = f"{metric.title} on the test samples by epoch {where}"
         caption = "Epochs of stage 2." if run.oracle else "Epochs of stage 2; nothing was chosen by these figures."
-        figures += _by_epoch(run, title, f"{metric.title} (%)", looks, 100, caption)
+        figures += _by_epoch(run, title, f"{metric.title} (%)", styles, 100, caption)
     losses = {m: [(range(1, len(loss) + 1), loss) for loss in found(run, some, "loss")] for m, some in rows.items()}
     figures += _by_epoch(run, f"Loss of stage 2 by epoch {where}", "loss", losses, 1, "Mean over the labelled samples.")
     pretrained = {
@@ -146,11 +147,11 @@ def _by_epoch(
             for epoch, value in zip(epochs, values, strict=True):
                 at.setdefault(float(epoch), []).append(float(value))
         if len(at) > 1:
-            lines.append(series(clean(run.title(method)), run.looks[method], at, scale))
+            lines.append(series(clean(run.title(method)), run.styles[method], at, scale))
             ends.append(f"{lines[-1].name} {number(lines[-1].y[0], 2)} to {number(lines[-1].y[-1], 2)}")
     if not lines:
         return []
-    chart = Lines(
+    chart = LineChart(
         (Panel("", "epoch", tuple(lines)),),
         y_title,
         bottom=0.0 if scale > 1 else None,
@@ -240,7 +241,9 @@ def _plane(
             continue
         points = found["modal_plane"][:: math.ceil(len(found["modal_plane"]) / MOST_DRAWN)].astype(float)
         title = f"{clean(run.title(method))}: D̄ = {number(found['modal_distance'], 2)}"
-        panels.append(Cloud(title, tuple(tuple(map(tuple, points[:, m].tolist())) for m in range(points.shape[1]))))
+        panels.append(
+            ScatterPanel(title, tuple(tuple(map(tuple, points[:, m].tolist())) for m in range(points.shape[1])))
+        )
         said.append(f"{title} (seed {found['seed']})")
         variances.append(f"{100 * found['modal_plane_variance']:.0f} %")
     if panels:
@@ -250,7 +253,7 @@ def _plane(
             f"shown in the plane of their two principal components, which holds {listing(variances)} of their variance. D̄: mean cosine "
             "distance between those of one sample. Planes of different methods can't be compared."
         )
-        chart = Clouds(tuple(map(clean, names)), tuple(panels))
+        chart = ScatterPlot(tuple(map(clean, names)), tuple(panels))
         yield Figure(title, chart, f"{title}: {listing(said)}.", caption, status_notes(run, dataset))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports import statistics
-from reports.document import Block, Column, Figure, Lines, Note, Panel, Prose, Row, Series, Table, Text
+from reports.charts import LineChart, Panel, Series
+from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Text
 from reports.run import ACCURACY, Run
 from reports.text import clean, listing, point_text, value_text
 
@@ -78,12 +79,12 @@ def _latencies(run: Run, dataset: str, device: str) -> Iterator[Figure]:
         for curve in curves:
             x, y = tuple(1e3 * s for s in curve["seconds"]), tuple(100 * share for share in curve["shares"])
             none, name = (math.nan,) * len(x), clean(run.title(curve["method"]))
-            series.append(Series(name, run.looks[curve["method"]], x, y, none, none, (curve["n"],) * len(x)))
+            series.append(Series(name, run.styles[curve["method"]], x, y, none, none, (curve["n"],) * len(x)))
             said.append(f"{name} {x[0]:.3g} to {x[-1]:.3g} ms")
         title = f"Latencies on {clean(dataset)}, measured on {clean(device)} ({what})"
         caption = f"{title}: the share of the queries that took at most so long, as far as their number supports it."
         places = [x for line in series for x in line.x]
-        chart = Lines(
+        chart = LineChart(
             (Panel("", "milliseconds a query", tuple(series), logarithmic=max(places) > 20 * min(places)),),
             "queries (%)",
             0.0,
@@ -121,7 +122,7 @@ def _against(run: Run, dataset: str, device: str, measured: str, title: str, fac
         x, y, lows, highs, counts, labels = zip(*sorted(points), strict=True)
         series.append(
             Series(
-                clean(run.title(method)), run.looks[method], x, y, lows, highs, counts, labels if any(labels) else ()
+                clean(run.title(method)), run.styles[method], x, y, lows, highs, counts, labels if any(labels) else ()
             )
         )
     what = f"Accuracy on {clean(dataset)} against {title} on {clean(device)}"
@@ -131,7 +132,7 @@ def _against(run: Run, dataset: str, device: str, measured: str, title: str, fac
     )
     panel = Panel("", title[0].upper() + title[1:], tuple(series), steps=tuple(places[name] for name in on_it))
     alt = "; ".join(f"{name}: {gain:.1f} % at {cost:.4g}" for name, (cost, gain) in places.items())
-    return Figure(what, Lines((panel,), "Accuracy (%)"), f"{what}. {alt}.", caption)
+    return Figure(what, LineChart((panel,), "Accuracy (%)"), f"{what}. {alt}.", caption)
 
 
 def _paper() -> Table:

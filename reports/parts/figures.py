@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
 
 from reports import statistics
+from reports.charts import Estimate, ForestPlot, HeatMap, LineChart, Panel, RankDiagram, Series
 from reports.comparison import Pair
-from reports.document import Clouds, Dot, Dots, Figure, Heat, Lines, Note, Panel, Ranks, Series
-from reports.parts.tables import measure
+from reports.document import Figure, Note
+from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, METRICS, Group, Metric, Point, Run, is_number
 from reports.text import clean, count, listing, number, option_title, percent, status_notes, value_text
 
@@ -33,7 +33,7 @@ def curves(run: Run, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figu
     if not shown:
         return None
     panels = tuple(_panel(run, dataset, metric, len(shown) > 1) for dataset in shown)
-    chart = Lines(panels, f"{metric.title} (%)", top=max(_top(run, dataset) for dataset in shown))
+    chart = LineChart(panels, f"{metric.title} (%)", top=max(_top(run, dataset) for dataset in shown))
     alt = " ".join(_alt(run, dataset, metric) for dataset in shown)
     title = f"{metric.title} against {_options(run, shown)}" + (f" on {clean(shown[0])}" if len(shown) == 1 else "")
     return Figure(
@@ -71,7 +71,7 @@ def heats(run: Run, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ..
             if values[i][j] == top
         ]
         title = f"{metric.title} of {clean(run.title(method))} on {clean(dataset)}"
-        heat = Heat(
+        heat = HeatMap(
             tuple(names[0]),
             tuple(names[1]),
             values,
@@ -89,25 +89,26 @@ def differences(
     title: str,
     pairs: Sequence[Pair],
     names: Sequence[str],
-    look: Sequence[int],
+    style: Sequence[int],
     caption: str,
     notes: tuple[Note, ...] = (),
 ) -> Figure | None:
     """Paired differences in points with their 95 % t-intervals; None without any."""
-    rows = [(pair, name, place) for pair, name, place in zip(pairs, names, look, strict=True) if pair.lead.n]
+    rows = [(pair, name, place) for pair, name, place in zip(pairs, names, style, strict=True) if pair.lead.n]
     if not rows:
         return None
     dots = tuple(
-        Dot(name, place, 100 * p.lead.mean, 100 * p.lead.low, 100 * p.lead.high, p.lead.n) for p, name, place in rows
+        Estimate(name, place, 100 * p.lead.mean, 100 * p.lead.low, 100 * p.lead.high, p.lead.n)
+        for p, name, place in rows
     )
     alt = "; ".join(f"{dot.name} {number(dot.mean)}" for dot in dots)
-    return Figure(title, Dots(dots, "difference (points)"), f"{title}: {alt}.", caption, notes)
+    return Figure(title, ForestPlot(dots, "difference (points)"), f"{title}: {alt}.", caption, notes)
 
 
 def rank_diagram(
     title: str,
     names: Sequence[str],
-    look: Sequence[int],
+    style: Sequence[int],
     ranks: Sequence[float],
     critical: float,
     caption: str,
@@ -115,17 +116,17 @@ def rank_diagram(
 ) -> Figure:
     """A critical-difference diagram."""
     alt = "; ".join(f"{name} {number(rank, 2)}" for rank, name in sorted(zip(ranks, names, strict=True)))
-    chart = Ranks(tuple(names), tuple(look), tuple(map(float, ranks)), critical)
+    chart = RankDiagram(tuple(names), tuple(style), tuple(map(float, ranks)), critical)
     return Figure(title, chart, f"{title}: {alt}. Critical difference {number(critical, 2)}.", caption, notes)
 
 
-def series(name: str, look: int, points: Mapping[float, Sequence[float]], scale: float = 1.0) -> Series:
+def series(name: str, style: int, points: Mapping[float, Sequence[float]], scale: float = 1.0) -> Series:
     """One line from the figures at each x: their means with 95 % t-intervals."""
     x = sorted(points)
     means = [scale * float(statistics.mean(points[at])) for at in x]
     bounds = [[scale * float(end) for end in statistics.t_interval(points[at])] for at in x]
     low, high = (tuple(bound[i] for bound in bounds) for i in (0, 1))
-    return Series(name, look, tuple(map(float, x)), tuple(means), low, high, tuple(len(points[at]) for at in x))
+    return Series(name, style, tuple(map(float, x)), tuple(means), low, high, tuple(len(points[at]) for at in x))
 
 
 def _any(run: Run, dataset: str, metric: Metric) -> bool:
@@ -147,7 +148,7 @@ def _panel(run: Run, dataset: str, metric: Metric, titled: bool) -> Panel:
             if name == method and group.values(metric)
         }
         if figures:
-            lines.append(series(clean(run.title(method)), run.looks[method], figures, 100))
+            lines.append(series(clean(run.title(method)), run.styles[method], figures, 100))
     places = sorted({float(point.values[0]) for point in run.points(dataset)})
     chance = run.chance(dataset)
     return Panel(
@@ -162,7 +163,7 @@ def _panel(run: Run, dataset: str, metric: Metric, titled: bool) -> Panel:
 
 def _top(run: Run, dataset: str) -> float:
     """The upper end of the axis, in per cent: the next ten above all means and intervals of all metrics, at most 100."""
-    cells = [measure(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
+    cells = [metric_cell(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
     highest = max(cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None)
     return min(100.0, 10 * (int(10 * highest) + 1))
 
@@ -198,32 +199,3 @@ def _alt(run: Run, dataset: str, metric: Metric) -> str:
     chance = run.chance(dataset)
     level = f" Chance is {percent(chance)} %." if chance is not None and metric is ACCURACY else ""
     return f"Mean {metric.title} on {clean(dataset)} against {option_title(option)}: {'; '.join(parts)}.{level}"
-
-
-def chart_table(chart: Any) -> tuple[list[str], list[list[str | float]]]:
-    """A chart's numbers as (heads, rows): what a renderer without pictures gives instead."""
-    if isinstance(chart, Lines):
-        heads = ["panel", "line", "x", "mean", "low", "high", "n"]
-        rows: list[list[str | float]] = [
-            [panel.title, line.name, *values]
-            for panel in chart.panels
-            for line in panel.series
-            for values in zip(line.x, line.y, line.low, line.high, line.counts, strict=True)
-        ]
-        return heads, rows
-    if isinstance(chart, Heat):
-        return [f"{chart.y_title} / {chart.x_title}", *chart.columns], [
-            [r, *v] for r, v in zip(chart.rows, chart.values, strict=True)
-        ]
-    if isinstance(chart, Dots):
-        return ["name", "mean", "low", "high", "n"], [[d.name, d.mean, d.low, d.high, d.count] for d in chart.dots]
-    if isinstance(chart, Clouds):
-        clouds = [
-            (panel.title, name, points)
-            for panel in chart.panels
-            for name, points in zip(chart.names, panel.points, strict=True)
-        ]
-        return ["panel", "name", "x", "y"], [
-            [title, name, *point] for title, name, points in clouds for point in points
-        ]
-    return ["name", "mean rank"], [[name, rank] for name, rank in zip(chart.names, chart.ranks, strict=True)]

@@ -32,7 +32,7 @@ def comparison_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iter
         f"{metric.title} against {reference} {where}",
         shown[0][1],
         names,
-        [run.looks[pair.first.method] for pair in shown[0][1]],
+        [run.styles[pair.first.method] for pair in shown[0][1]],
         f"{metric.title} minus that of {reference}, in points, paired by seed, with 95 % t-intervals. Left of 0: {reference} is ahead.",
         status_notes(run, dataset),
     )
@@ -125,7 +125,7 @@ def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterat
     caption = f"{metric.title} minus that of {name}, in points, paired by seed, with 95 % t-intervals."
     names = [_at(pair.first.point) for pair in chosen]
     picture = differences(
-        title, chosen, names, [run.looks[chosen[0].first.method]] * len(chosen), caption, status_notes(run, dataset)
+        title, chosen, names, [run.styles[chosen[0].first.method]] * len(chosen), caption, status_notes(run, dataset)
     )
     if picture:
         yield picture
@@ -180,7 +180,7 @@ def _friedman(run: Run, dataset: str, point: Point, metric: Metric) -> Iterator[
     )
     title = f"Ranks by {metric.title.lower()} {where[0].lower()}{where[1:]}"
     ranks, notes = statistics.mean_ranks(scores).tolist(), status_notes(run, dataset)
-    yield rank_diagram(title, names, [run.looks[m] for m in methods], ranks, critical, caption, notes)
+    yield rank_diagram(title, names, [run.styles[m] for m in methods], ranks, critical, caption, notes)
 
 
 def _at(point: Point) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reports import statistics
 from reports.comparison import best_and_close, contests
-from reports.document import Cell, Column, Measure, Table, Text
+from reports.document import Cell, Column, MetricCell, Table, Text
 from reports.run import ACCURACY, Group, Metric, Point, Run, is_number
 from reports.text import clean, option_title, percent, point_text, seeds_text, status_notes, value_text
 
@@ -25,9 +25,9 @@ def main_table(run: Run, dataset: str, metric: Metric = ACCURACY) -> Table:
     ranked = [best_and_close(contest, metric) for contest in contests(groups, points, methods)]
     best, close = ({(group.method, group.point) for pair in ranked for group in pair[i]} for i in (0, 1))
 
-    def cell(method: str, point: Point) -> Measure:
+    def cell(method: str, point: Point) -> MetricCell:
         place = (method, point)
-        return measure(groups.get(place), metric, place in best, place in close)
+        return metric_cell(groups.get(place), metric, place in best, place in close)
 
     options = run.swept(dataset)
     if len(options) > 1:
@@ -50,13 +50,13 @@ def main_table(run: Run, dataset: str, metric: Metric = ACCURACY) -> Table:
     )
 
 
-def measure(group: Group | None, metric: Metric, best: bool = False, close: bool = False) -> Measure:
+def metric_cell(group: Group | None, metric: Metric, best: bool = False, close: bool = False) -> MetricCell:
     """The cell of a group of trials; None: not planned."""
     if group is None:
-        return Measure(None, None, 0, 0, 0)
+        return MetricCell(None, None, 0, 0, 0)
     values = group.values(metric)
     half = float(statistics.t_half_width(values)) if len(values) > 1 else None
-    return Measure(
+    return MetricCell(
         float(statistics.mean(values)) if values else None, half, len(values), group.planned, group.failed, best, close
     )
 

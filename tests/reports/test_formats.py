@@ -19,7 +19,7 @@ from made_up import make
 from pylatexenc.latexwalker import LatexWalker
 
 from reports import formats
-from reports.document import Code, Column, Document, Figure, Measure, Note, Prose, Section, Table, Text
+from reports.document import Code, Column, Document, Figure, MetricCell, Note, Prose, Section, Table, Text
 from reports.formats import latex, pdf
 from reports.formats.csv import table_csv
 from reports.parts.figures import curves
@@ -42,7 +42,7 @@ def one_of_each(word: str) -> Document:
         word,
         word,
         (Column(word), Column(word, True)),
-        ((Text(word), Text(word, code=True)), (Text(word), Measure(0.5, 0.1, 2, 3, 1, True))),
+        ((Text(word), Text(word, code=True)), (Text(word), MetricCell(0.5, 0.1, 2, 3, 1, True))),
         (Note(word),),
     )
     blocks = (Prose(word), Note(word, "error"), Code(word), table)

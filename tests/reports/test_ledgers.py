@@ -14,8 +14,9 @@ from made_up_ledger import CLASSES, MODALITIES, write_ledger
 from harness.errors import InputError
 from harness.provenance import git_state, provenance
 from harness.results.gather import changed_options, formats_of, gather, write_comparison, write_reports
+from reports.charts import ScatterPlot
 from reports.compare import comparison
-from reports.document import Clouds, Document, Figure, Note, Prose, Table
+from reports.document import Document, Figure, Note, Prose, Table
 from reports.overview import document_of_several
 from reports.sections import document
 
@@ -63,7 +64,7 @@ def test_a_whole_run_has_every_section(tmp_path: Path) -> None:
 
 def test_the_features_of_the_first_seed_are_drawn_in_a_plane(tmp_path: Path) -> None:
     made = document(gather(write_ledger(tmp_path)))
-    early, late = [block for block in made.blocks if isinstance(block, Figure) and isinstance(block.chart, Clouds)]
+    early, late = [block for block in made.blocks if isinstance(block, Figure) and isinstance(block.chart, ScatterPlot)]
     (panel,) = late.chart.panels  # type: ignore[union-attr]
     assert panel.title == "Cosmo: D̄ = 0.50"
     assert len(panel.points) == len(MODALITIES)
@@ -164,14 +165,14 @@ def test_several_runs_make_one_page_with_an_overview_first(tmp_path: Path) -> No
     assert made.sections[0].anchor == "overview"
     assert {"made-up-a-answer", "made-up-b-answer"} <= set(anchors(made))
     assert list(made.trials) == ["made_up (a)", "made_up (b)"]
-    looks = {
-        (s.name, s.look)
+    styles = {
+        (s.name, s.style)
         for f in made.blocks
         if isinstance(f, Figure) and f.chart.kind == "lines"
         for p in f.chart.panels
         for s in p.series
     }
-    assert len(looks) == 3  # a method looks the same in both
+    assert len(styles) == 3  # a method looks the same in both
     paths = write_reports(ledgers, ["html", "csv"])
     assert paths[0] == tmp_path / "report.html"
     assert (tmp_path / "report-csv" / "trials-made-up-a.csv").is_file()

@@ -8,17 +8,17 @@ from made_up import make, realistic
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from reports.document import Measure, Table
+from reports.document import MetricCell, Table
 from reports.parts.tables import data_table, main_table, options_table, samples_table
 from reports.run import ACCURACY, MACRO_F1, Point, Run
-from reports.text import measure_text
+from reports.text import metric_text
 
 RATES = {"utd-mhad": {"label_rate": [0.05, 0.1]}}
 
 
-def measures(table: Table) -> dict[str, list[Measure]]:
+def measures(table: Table) -> dict[str, list[MetricCell]]:
     """The measures of a table by the text that heads their row."""
-    return {getattr(row[0], "text", ""): [cell for cell in row if isinstance(cell, Measure)] for row in table.rows}
+    return {getattr(row[0], "text", ""): [cell for cell in row if isinstance(cell, MetricCell)] for row in table.rows}
 
 
 def test_cells_are_the_mean_and_half_width_over_the_seeds(run: Run) -> None:
@@ -59,7 +59,7 @@ def test_a_failed_trial_is_counted_and_told(run: Run) -> None:
     table = main_table(run, "utd-mhad")
     cell = measures(table)["CPC"][0]
     assert (cell.done, cell.planned, cell.failed) == (2, 3, 1)
-    assert measure_text(cell)[2] == "2 of 3 seeds, 1 failed"
+    assert metric_text(cell)[2] == "2 of 3 seeds, 1 failed"
     assert [note.level for note in table.notes] == ["error"]
     assert "1 trial on utd-mhad" in table.notes[0].text
     assert not main_table(run, "usc-had").notes
@@ -70,7 +70,7 @@ def test_a_cell_without_figures_says_why(status: str, text: str) -> None:
     run = make(
         RATES, methods=["cmc", "cosmo"], spoil=lambda trial: {"status": status} if trial["method"] == "cosmo" else {}
     )
-    assert measure_text(measures(main_table(run, "utd-mhad"))["Cosmo"][0]) == ("–", "", text)
+    assert metric_text(measures(main_table(run, "utd-mhad"))["Cosmo"][0]) == ("–", "", text)
 
 
 def test_a_done_trial_without_a_figure_is_no_zero() -> None:
@@ -83,7 +83,7 @@ def test_a_done_trial_without_a_figure_is_no_zero() -> None:
 def test_an_unplanned_cell_says_so() -> None:
     full = make(RATES, methods=["cmc", "cosmo"])
     run = Run(full.trials.query("method != 'cmc' or label_rate != 0.1"), full.study)
-    assert measure_text(measures(main_table(run, "utd-mhad"))["CMC"][1]) == ("–", "", "not planned")
+    assert metric_text(measures(main_table(run, "utd-mhad"))["CMC"][1]) == ("–", "", "not planned")
 
 
 def test_an_unfinished_run_and_leakage_are_told_with_every_table() -> None:
@@ -116,7 +116,7 @@ def test_two_swept_options_make_a_row_of_each_combination() -> None:
         ["5 %", "27"],
         ["10 %", "3"],
     ]
-    assert all(sum(cell.best for cell in row if isinstance(cell, Measure)) == 1 for row in table.rows)
+    assert all(sum(cell.best for cell in row if isinstance(cell, MetricCell)) == 1 for row in table.rows)
 
 
 @pytest.mark.parametrize("values", [[True, False], ["gru", "mean"], [[0.1, 0.9], [0.2, 0.8]], [None, 100], [0, 1]])

@@ -1,0 +1,193 @@
+"""The charts of a report, as data. Each class knows its numbers as a table; `reports.formats.drawing` draws it.
+
+A new chart is a class here with ``kind``, ``wide``, ``heads`` and ``rows``, and a function in `reports.formats.drawing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+Values = tuple[str | float, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: means ``y`` at ``x`` with their intervals, NaN where there is none. All tuples have the same length.
+
+    style: index into the colours and markers of `reports.style`; a method has the same one in all figures.
+    counts: number of values behind each mean. labels: text beside each point, if any.
+    """
+
+    name: str
+    style: int
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    counts: tuple[int, ...]
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes of a `LineChart`.
+
+    ticks: (position, label) where there are only a few positions. level: height of a dotted line, such as chance.
+    steps: corners (x, y) of a dotted line that rises in steps, such as a Pareto front.
+    """
+
+    title: str
+    x_title: str
+    series: tuple[Series, ...]
+    ticks: tuple[tuple[float, str], ...] = ()
+    level: float | None = None
+    logarithmic: bool = False
+    steps: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Lines with error bands. Panels stand side by side and share the y axis.
+
+    bottom, top: limits of the y axis; None takes them from the data.
+    """
+
+    panels: tuple[Panel, ...]
+    y_title: str
+    bottom: float | None = 0.0
+    top: float | None = None
+    level_title: str = "Chance"
+    kind: ClassVar[str] = "lines"
+
+    @property
+    def wide(self) -> bool:
+        """Whether the chart needs the full width of the page."""
+        return len(self.panels) > 1
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return ("panel", "line", "x", "mean", "low", "high", "n")
+
+    @property
+    def rows(self) -> Iterator[Values]:
+        """One row per point."""
+        for panel in self.panels:
+            for line in panel.series:
+                for values in zip(line.x, line.y, line.low, line.high, line.counts, strict=True):
+                    yield (panel.title, line.name, *values)
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A matrix in colours. values: one tuple per row, NaN for an empty cell. Numbers are printed where there is room."""
+
+    row_names: tuple[str, ...]
+    column_names: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    x_title: str
+    y_title: str
+    value_title: str
+    kind: ClassVar[str] = "heat"
+
+    @property
+    def wide(self) -> bool:
+        """Whether the chart needs the full width of the page."""
+        return len(self.column_names) > 15
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return (f"{self.y_title} / {self.x_title}", *self.column_names)
+
+    @property
+    def rows(self) -> Iterator[Values]:
+        """One row per row of the matrix."""
+        for name, values in zip(self.row_names, self.values, strict=True):
+            yield (name, *values)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One line of a `ForestPlot`: a mean over ``count`` values and its interval, NaN where there is none."""
+
+    name: str
+    style: int
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class ForestPlot:
+    """Means with intervals, one below the other, beside a vertical line at 0."""
+
+    estimates: tuple[Estimate, ...]
+    x_title: str
+    kind: ClassVar[str] = "dots"
+    wide: ClassVar[bool] = False
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return ("name", "mean", "low", "high", "n")
+
+    @property
+    def rows(self) -> Iterator[Values]:
+        """One row per estimate."""
+        for one in self.estimates:
+            yield (one.name, one.mean, one.low, one.high, one.count)
+
+
+@dataclass(frozen=True)
+class RankDiagram:
+    """A critical-difference diagram: mean ranks (1 is best); a bar joins those that differ by less than ``critical``."""
+
+    names: tuple[str, ...]
+    styles: tuple[int, ...]
+    ranks: tuple[float, ...]
+    critical: float
+    kind: ClassVar[str] = "ranks"
+    wide: ClassVar[bool] = False
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return ("name", "mean rank")
+
+    @property
+    def rows(self) -> Iterator[Values]:
+        """One row per method."""
+        yield from zip(self.names, self.ranks, strict=True)
+
+
+@dataclass(frozen=True)
+class ScatterPanel:
+    """One pair of axes of a `ScatterPlot`. points: for each of its names, that name's points (x, y)."""
+
+    title: str
+    points: tuple[tuple[tuple[float, float], ...], ...]
+
+
+@dataclass(frozen=True)
+class ScatterPlot:
+    """Points in planes without units, one panel beside the other; each name has its colour and marker."""
+
+    names: tuple[str, ...]
+    panels: tuple[ScatterPanel, ...]
+    kind: ClassVar[str] = "clouds"
+    wide: ClassVar[bool] = True
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return ("panel", "name", "x", "y")
+
+    @property
+    def rows(self) -> Iterator[Values]:
+        """One row per point."""
+        for panel in self.panels:
+            for name, points in zip(self.names, panel.points, strict=True):
+                for point in points:
+                    yield (panel.title, name, *point)
+
+
+Chart = LineChart | HeatMap | ForestPlot | RankDiagram | ScatterPlot
