@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reports.cleaning import Cleaned
+
 Values = tuple[str | float, ...]
 
 
 @dataclass(frozen=True)
-class Series:
+class Series(Cleaned):
     """One line: means ``y`` at ``x`` with their intervals, NaN where there is none. All tuples have the same length.
 
     style: index into the colours and markers of `reports.style`; a method has the same one in all figures.
@@ -31,7 +33,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Panel:
+class Panel(Cleaned):
     """One pair of axes of a `LineChart`.
 
     ticks: (position, label) where there are only a few positions. level: height of a dotted line, such as chance.
@@ -48,7 +50,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class LineChart:
+class LineChart(Cleaned):
     """Lines with error bands. Panels stand side by side and share the y axis.
 
     bottom, top: limits of the y axis; None takes them from the data.
@@ -80,7 +82,7 @@ class LineChart:
 
 
 @dataclass(frozen=True)
-class HeatMap:
+class HeatMap(Cleaned):
     """A matrix in colours. values: one tuple per row, NaN for an empty cell. Numbers are printed where there is room."""
 
     row_names: tuple[str, ...]
@@ -108,7 +110,7 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Cleaned):
     """One line of a `ForestPlot`: a mean over ``count`` values and its interval, NaN where there is none."""
 
     name: str
@@ -120,7 +122,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class ForestPlot:
+class ForestPlot(Cleaned):
     """Means with intervals, one below the other, beside a vertical line at 0."""
 
     estimates: tuple[Estimate, ...]
@@ -140,7 +142,7 @@ class ForestPlot:
 
 
 @dataclass(frozen=True)
-class RankDiagram:
+class RankDiagram(Cleaned):
     """A critical-difference diagram: mean ranks (1 is best); a bar joins those that differ by less than ``critical``."""
 
     names: tuple[str, ...]
@@ -161,7 +163,7 @@ class RankDiagram:
 
 
 @dataclass(frozen=True)
-class ScatterPanel:
+class ScatterPanel(Cleaned):
     """One pair of axes of a `ScatterPlot`. points: for each of its names, that name's points (x, y)."""
 
     title: str
@@ -169,7 +171,7 @@ class ScatterPanel:
 
 
 @dataclass(frozen=True)
-class ScatterPlot:
+class ScatterPlot(Cleaned):
     """Points in planes without units, one panel beside the other; each name has its colour and marker."""
 
     names: tuple[str, ...]

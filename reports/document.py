@@ -1,6 +1,7 @@
 """The document model: what a report says, without a word on how it looks. Each renderer walks it in its own way.
 
-Blocks, cells and charts carry a ``kind`` that renderers choose by. All text is plain: escaping is the renderer's business.
+Blocks, cells and charts carry a ``kind`` by which renderers choose how to show them. All text is plain and free of control
+characters (see `reports.cleaning`); each renderer escapes it for its own format.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from reports.charts import Chart
+from reports.cleaning import Cleaned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +20,7 @@ Level = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Cleaned):
     """A cell of words; ``code`` for names and values that are typed as they stand; ``rank``: the number to sort by, if any."""
 
     text: str
@@ -50,7 +52,7 @@ Cell = Text | MetricCell
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Cleaned):
     """A table's column; numbers are set flush right."""
 
     title: str
@@ -58,7 +60,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Prose:
+class Prose(Cleaned):
     """A paragraph."""
 
     text: str
@@ -66,7 +68,7 @@ class Prose:
 
 
 @dataclass(frozen=True)
-class Note:
+class Note(Cleaned):
     """Something that must not be overlooked."""
 
     text: str
@@ -75,7 +77,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Code:
+class Code(Cleaned):
     """Text to be shown as it stands: a command, an error."""
 
     text: str
@@ -83,7 +85,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Cleaned):
     """A table; its first column heads the rows. ``notes`` are cautions that go wherever the table goes.
 
     listing: a long list to look things up in; paper leaves it out.
@@ -98,13 +100,14 @@ class Table:
     kind: ClassVar[str] = "table"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"table {self.title!r} has {len(self.columns)} columns, a row has {len(row)} cells")
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Cleaned):
     """A chart, and the same in words for those who can't see it."""
 
     title: str
@@ -127,7 +130,7 @@ Block = Prose | Note | Code | Table | Figure | Row
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Cleaned):
     """A headed part of a document; ``anchor`` is its address within it: a-z, 0-9 and hyphens."""
 
     title: str
@@ -136,7 +139,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Document:
+class Document(Cleaned):
     """A whole report. ``generated``: the date to print, or None for none. ``trials``: study → its tidy table, one row a trial."""
 
     title: str
@@ -147,6 +150,7 @@ class Document:
     trials: Mapping[str, pd.DataFrame] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         anchors = [section.anchor for section in self.sections]
         if len(set(anchors)) < len(anchors):
             raise ValueError(f"sections share an anchor: {anchors}")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
+from reports.cleaning import clean as remove_unseen
 from reports.document import MetricCell, Note
 from reports.run import Group, Metric, Point, Run, is_number, plain_value
 
 SHARES = frozenset({"label_rate"})  # swept options that read best as per cent
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
 
 def clean(text: Any) -> str:
-    """Text without control characters: an error may hold a terminal's colours, and XML forbids most of them."""
-    return _CONTROL.sub("", _COLOUR.sub("", str(text)))
+    """Text without control characters; documents clean all text that they are made of, so only other uses need this."""
+    return str(remove_unseen(str(text)))
 
 
 def number(value: float, digits: int = 1) -> str:

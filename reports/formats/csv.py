@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from reports.cleaning import clean
 from reports.document import Cell, Document, Figure, MetricCell, Table
 
 if TYPE_CHECKING:
@@ -21,17 +23,24 @@ def files(document: Document) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for study, trials in document.trials.items():
         name = "trials" if len(document.trials) == 1 else f"trials-{_slug(study)}"
-        name = _free(name, found)
-        found[f"{FOLDER}/{name}.csv"] = trials.to_csv(index=False, lineterminator="\n").encode()
-        found[f"{FOLDER}/{name}.parquet"] = parquet(trials)
+        name, cleaned = _free(name, found), _each_text(trials, clean)
+        found[f"{FOLDER}/{name}.csv"] = _each_text(cleaned, _safe).to_csv(index=False, lineterminator="\n").encode()
+        found[f"{FOLDER}/{name}.parquet"] = parquet(cleaned)
     for block in document.blocks:
         if isinstance(block, Table) and not block.listing:
             found[f"{FOLDER}/{_free(_slug(block.title), found)}.csv"] = table_csv(block)
         elif isinstance(block, Figure):
             found[f"{FOLDER}/{_free('figure-' + _slug(block.title), found)}.csv"] = _csv(
-                [block.chart.heads, *(map(_plain, row) for row in block.chart.rows)]
+                [block.chart.heads, *block.chart.rows]
             )
     return found
+
+
+def _each_text(trials: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The trials with ``change`` applied to each text in them and to the names of the columns."""
+    texts = trials.select_dtypes(["object", "string"])
+    changed = texts.map(lambda value: change(value) if isinstance(value, str) else value)
+    return trials.assign(**changed).rename(columns=change)
 
 
 def parquet(trials: pd.DataFrame) -> bytes:
@@ -57,26 +66,26 @@ def table_csv(table: Table) -> bytes:
 
 def _cell(cell: Cell) -> Sequence[Any]:
     if not isinstance(cell, MetricCell):
-        return (_safe(cell.text),)
+        return (cell.text,)
     mark = "best" if cell.best else "close" if cell.close else ""
-    shares = ("" if share is None else repr(share) for share in (cell.mean, cell.half_width))
-    return (*shares, cell.done, cell.planned, mark)
+    return (cell.mean, cell.half_width, cell.done, cell.planned, mark)
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Rows as CSV: numbers with all their digits, nothing where there is none, and no text that is a formula."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    csv.writer(buffer, lineterminator="\n").writerows(map(_plain, row) for row in rows)
     return buffer.getvalue().encode()
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        return "" if value != value else repr(value)
+        return "" if math.isnan(value) else repr(value)
     return _safe(value) if isinstance(value, str) else value
 
 
 def _safe(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """A text with an apostrophe before it where a spreadsheet would take it for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and len(text) > 1) else text
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.cleaning import clean
 from reports.document import Cell, Document, Figure, MetricCell, Note, Row, Table
 from reports.parts.answer import answer
 from reports.parts.tables import main_table
 from reports.run import METRICS, Run
-from reports.text import clean, metric_text
+from reports.text import metric_text
 
 if TYPE_CHECKING:
     import rich.table
@@ -32,8 +33,8 @@ def show(run: Run, console: Console) -> None:
 
     for table in tables(run):
         show_table(table, console)
-    for dataset in run.datasets:
-        console.print(Text(" ".join(answer(run, dataset))))
+    for text in _answers(run):
+        console.print(Text(text))
 
 
 def show_table(table: Table, console: Console) -> None:
@@ -66,8 +67,12 @@ def show_document(document: Document, console: Console) -> None:
 
 def plain(run: Run) -> str:
     """A run's tables and answers as plain text: no colours, no frames, columns two spaces apart."""
-    answers = [" ".join(answer(run, dataset)) + "\n" for dataset in run.datasets]
-    return "\n".join([*(plain_table(table) for table in tables(run)), *answers])
+    return "\n".join([*(plain_table(table) for table in tables(run)), *(f"{text}\n" for text in _answers(run))])
+
+
+def _answers(run: Run) -> list[str]:
+    """What a run answers on each data set. These texts have no document that would clean them."""
+    return [clean(" ".join(answer(run, dataset))) for dataset in run.datasets]
 
 
 def rich_table(table: Table) -> rich.table.Table:
@@ -103,7 +108,7 @@ def plain_table(table: Table) -> str:
 
 def _plain(cell: Cell) -> str:
     if not isinstance(cell, MetricCell):
-        return " ".join(clean(cell.text).split())
+        return " ".join(cell.text.split())
     figure, interval, _ = metric_text(cell)
     missing = [f"{cell.done}/{cell.planned}"] if cell.done < cell.planned else []
     missing += [f"{cell.failed} failed"] if cell.failed else []
