@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,20 +26,23 @@ Form = Literal["comparison", "original"]
 
 
 class CMCStage1(Options):
-    """temperature: τ of the loss. form: the comparison's projections and loss, or the original publication's.
+    """Stage 1 of CMC."""
 
-    augmentations: of the samples before they are encoded, see `Augmentations`; none in the comparison.
-    """
-
-    form: Form = "comparison"
-    temperature: Annotated[float, Field(gt=0)] = 0.07
-    augmentations: Augmentations | None = None
+    form: Form = Field(
+        default="comparison", description="projections and loss: the comparison's, or the original publication's"
+    )
+    temperature: float = Field(default=0.07, gt=0, description="τ, the temperature of the contrastive loss")
+    augmentations: Augmentations | None = Field(
+        default=None, description="augment each sample before it is encoded; by default not at all"
+    )
 
 
 class CMCStage2(Iterative):
-    """form: the comparison's head, with attention, or the original's: one linear layer."""
+    """Stage 2 of CMC."""
 
-    form: Form = "comparison"
+    form: Form = Field(
+        default="comparison", description="head: the comparison's with attention, or the original's linear layer"
+    )
 
 
 class CMCPretrainer(ProjectingPretrainer):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -18,7 +19,7 @@ from harness.method import Batch, Classifier, Features, Method, Phase, Pretraine
 from harness.nn.classifier import ENCODERS, HEAD, FusionClassifier, FusionHead, start_encoders, widths
 from harness.nn.encoders import STEPS, Encoder, build_encoders
 from harness.nn.spectral import require_series, resample
-from harness.options import Options, Positive
+from harness.options import Options
 
 CONTEXT = 256
 HORIZON = 28
@@ -34,27 +35,30 @@ Form = Literal["comparison", "original"]
 
 
 class CPCStage1(Options):
-    """form: the comparison's encoders, or the original publication's.
+    """Stage 1 of CPC."""
 
-    steps: at most so many time steps, equal for all modalities; none: 32 of the comparison's feature maps, or the original's
-    whole window. The shortest modality sets them if it has fewer.
-    horizon: k, the future steps predicted, fewer than the steps; none: 28, or half of the steps if that is less.
-    """
-
-    form: Form = "comparison"
-    steps: Positive | None = None
-    horizon: Positive | None = None
+    form: Form = Field(default="comparison", description="encoders: the comparison's, or the original publication's")
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        description="most time steps of a sequence; by default 32 for form comparison and the whole window for form original; "
+        "never more than the shortest modality has",
+    )
+    horizon: int | None = Field(
+        default=None,
+        ge=1,
+        description="k, the future steps that are predicted; by default 28, or half of the steps if that is less",
+    )
 
 
 class CPCStage2(Options):
-    """form: the comparison's classifier, or the original's. freeze_encoders: they are never trained, only the head.
+    """Stage 2 of CPC."""
 
-    steps: the original's, as in stage 1.
-    """
-
-    form: Form = "comparison"
-    steps: Positive | None = None
-    freeze_encoders: bool = False
+    form: Form = Field(default="comparison", description="classifier: the comparison's, or the original publication's")
+    steps: int | None = Field(
+        default=None, ge=1, description="most time steps of a sequence for form original, as in stage 1"
+    )
+    freeze_encoders: bool = Field(default=False, description="never train the encoders, only the head")
 
 
 def horizon_of(asked: int | None, steps: int, what: str) -> int:

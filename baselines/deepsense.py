@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import Self, override
 
@@ -14,7 +14,7 @@ from harness.method import Classifier, Method, Pretrained, Readings, Task
 from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
 from harness.nn.heads import RECURRENT
 from harness.nn.spectral import DROPOUT, FILTERS, WIDTH, build_spectral_encoders, by_interval
-from harness.options import Options, Positive
+from harness.options import Options
 
 MERGE_KERNELS = (8, 6, 4)
 RECURRENT_DROPOUT = 0.5
@@ -22,13 +22,18 @@ PUBLISHED: dict[str, Any] = {"optimizer": "adam", "lr": 1e-4, "betas": [0.5, 0.9
 
 
 class SpectralStage2(Options):
-    """form: the network of the comparison, which all methods here share, or the original publication's.
+    """Stage 2 of DeepSense and AttnSense."""
 
-    intervals: of the original form's spectra; none: 20, or fewer, so that each holds 10 samples of the shortest modality.
-    """
-
-    form: Literal["comparison", "original"] = "comparison"
-    intervals: Positive | None = None
+    form: Literal["comparison", "original"] = Field(
+        default="comparison",
+        description="network: the comparison's, shared by all methods, or the original publication's",
+    )
+    intervals: int | None = Field(
+        default=None,
+        ge=1,
+        description="time intervals whose spectra form original takes; by default 20, or fewer, so that each has 10 samples of "
+        "the shortest modality",
+    )
 
     @model_validator(mode="after")
     def _intervals_are_the_originals(self) -> Self:

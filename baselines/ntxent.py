@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 from torch import nn
 from typing_extensions import override
@@ -13,9 +11,9 @@ from harness.nn.augment import Augmentations
 
 
 class NTXentStage1(Augmentations):
-    """temperature: τ of the loss."""
+    """Stage 1 of NT-Xent."""
 
-    temperature: Annotated[float, Field(gt=0)] = 0.07
+    temperature: float = Field(default=0.07, gt=0, description="τ, the temperature of the loss")
 
 
 class NTXent(AugmentedViews):

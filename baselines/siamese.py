@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 from torch import nn
 from typing_extensions import override
@@ -13,9 +11,14 @@ from harness.nn.augment import Augmentations
 
 
 class SiameseStage1(Augmentations):
-    """margin: the distance of normalised projections, at most 2, beyond which two samples are left alone."""
+    """Stage 1 of siamese networks."""
 
-    margin: Annotated[float, Field(gt=0, le=2)] = 1.0
+    margin: float = Field(
+        default=1.0,
+        gt=0,
+        le=2,
+        description="distance of two normalised projections from which different samples add no loss",
+    )
 
 
 class Siamese(AugmentedViews):

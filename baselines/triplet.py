@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 from torch import nn
 from typing_extensions import override
@@ -13,9 +11,11 @@ from harness.nn.augment import Augmentations
 
 
 class TripletStage1(Augmentations):
-    """margin: by how much, in the distance of normalised projections, which is at most 2."""
+    """Stage 1 of the triplet loss."""
 
-    margin: Annotated[float, Field(gt=0, le=2)] = 0.2
+    margin: float = Field(
+        default=0.2, gt=0, le=2, description="distance by which the positive must be closer than the negative"
+    )
 
 
 class Triplet(AugmentedViews):

@@ -1,4 +1,4 @@
-"""The options of stages and methods: pydantic models that refuse what they don't know, so that a typo is an error."""
+"""The options of stages and methods: pydantic models that refuse unknown keys, so that a typo is an error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing_extensions import Self
 
 
 class Options(BaseModel):
-    """Base of all options: frozen, no unknown key, dumped under the names that a study uses (``lambda``)."""
+    """Base of all options: frozen, without unknown keys, dumped under the names that a study uses (``lambda``).
+
+    Every field has a description, which `harness list methods NAME` and the schema of studies show.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
@@ -18,7 +21,7 @@ class Options(BaseModel):
 
     @classmethod
     def from_plain(cls, values: Any) -> Self:
-        """Validate plain values (from YAML or JSON): strict (``true`` is no number), but a list may be a tuple."""
+        """Validate plain values from YAML or JSON. Types are strict (``true`` is not a number), but a list may be a tuple."""
         return cls.model_validate_json(json.dumps(values, default=str))
 
     def to_json(self) -> dict[str, Any]:
@@ -27,51 +30,55 @@ class Options(BaseModel):
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimiser(Options):
-    """What both stages set: the gradient steps.
+    """The settings of gradient descent that both stages have.
 
-    The defaults are the slides' (lr 0.01) and the authors' code's (SGD, momentum 0.9, weight decay 1e-4).
-    ``lr_milestones``: epochs after which the rate is multiplied by ``lr_decay``. ``betas``: Adam's.
+    The default learning rate is that of Cosmo's slides; SGD, momentum and weight decay are those of the authors' code.
     """
 
-    epochs: Annotated[int, Field(ge=0)] = 100
-    batch_size: Annotated[int, Field(ge=2)] = 16
-    lr: Annotated[float, Field(gt=0)] = 0.01
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
-    lr_milestones: tuple[Positive, ...] = ()
-    precision: Literal["fp32", "bf16"] = "fp32"
+    epochs: int = Field(default=100, ge=0, description="epochs to train")
+    batch_size: int = Field(default=16, ge=2, description="samples in a batch")
+    lr: float = Field(default=0.01, gt=0, description="learning rate")
+    optimizer: Literal["sgd", "adam"] = Field(default="sgd", description="the optimizer")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")
+    betas: tuple[Beta, Beta] = Field(default=(0.9, 0.999), description="decay rates of Adam's two running averages")
+    weight_decay: float = Field(default=1e-4, ge=0, description="weight decay (L2 penalty)")
+    lr_decay: float = Field(default=0.9, gt=0, le=1, description="factor of the learning rate at each milestone")
+    lr_milestones: tuple[Positive, ...] = Field(
+        default=(), description="epochs after which the learning rate is multiplied by lr_decay"
+    )
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic; bf16 is mixed precision")
 
     def content(self) -> dict[str, Any]:
-        """What of these settings can change a result."""
+        """The settings that can change a result."""
         return {name: value for name, value in self.to_json().items() if name != "betas" or self.optimizer == "adam"}
 
 
 class Stage1(Optimiser):
-    """Stage 1: pre-training on unlabelled data.
+    """Stage 1: pre-training on unlabelled data."""
 
-    ``workers``: processes that share each batch (``batch_size`` is the whole one's); above one, Ray Train places them on the
-    cluster's nodes, each with the study's ``threads`` and ``gpus_per_worker``. ``batch_norm``: statistics of each worker's own
-    samples ("local", as the authors' DataParallel) or of all ("sync"). ``checkpoint_every``: epochs after which what is
-    needed to go on is kept, until stage 1 is done.
-    """
-
-    batch_size: Annotated[int, Field(ge=2)] = 64
-    workers: Positive = 1
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
-    batch_norm: Literal["local", "sync"] = "local"
-    checkpoint_every: Positive = 25
+    batch_size: int = Field(
+        default=64, ge=2, description="samples in a batch, over all workers; at least two for each worker"
+    )
+    workers: int = Field(default=1, ge=1, description="processes that share each batch; more than one needs Ray")
+    gpus_per_worker: float = Field(default=0, ge=0, description="GPUs that Ray reserves for each worker")
+    batch_norm: Literal["local", "sync"] = Field(
+        default="local",
+        description="samples behind BatchNorm's statistics: each worker's own, as in the authors' DataParallel, or all",
+    )
+    checkpoint_every: int = Field(
+        default=25, ge=1, description="epochs between two checkpoints, kept until stage 1 is done"
+    )
 
     @model_validator(mode="after")
-    def _shared(self) -> Self:
+    def _batch_feeds_every_worker(self) -> Self:
         if self.batch_size < 2 * self.workers:
             raise ValueError(
-                f"batch_size {self.batch_size} is too small for {self.workers} workers: each needs two samples, for BatchNorm"
+                f"batch_size {self.batch_size} is too small for {self.workers} workers: "
+                "each needs at least two samples, for BatchNorm"
             )
         return self
 
@@ -81,14 +88,14 @@ class Stage1(Optimiser):
 
 
 class Stage2(Optimiser):
-    """Stage 2: supervised training on few labels.
+    """Stage 2: supervised training on few labels."""
 
-    ``encoders_lr``: the rate of the classifier's part "encoders"; none: ``lr``.
-    ``evaluate_every``: epochs between two looks at the validation and test samples; the last epoch is always looked at.
-    """
-
-    encoders_lr: Annotated[float, Field(gt=0)] | None = None
-    evaluate_every: Positive = 5
+    encoders_lr: float | None = Field(default=None, gt=0, description="learning rate of the encoders; by default lr")
+    evaluate_every: int = Field(
+        default=5,
+        ge=1,
+        description="epochs between two evaluations on the validation and test samples; the last epoch is always evaluated",
+    )
 
     def content(self) -> dict[str, Any]:
         return {name: value for name, value in super().content().items() if name != "encoders_lr" or value is not None}

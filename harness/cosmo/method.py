@@ -26,27 +26,33 @@ from harness.options import Options, Share
 
 
 class CosmoStage1(Options):
-    """Contrastive fusion learning.
+    """Stage 1 of Cosmo: contrastive fusion learning."""
 
-    positives: P, mixtures of each sample. temperature: τ. weights, weights_range, weights_per: see `draw_weights`.
-    renormalise: normalise each mixture once more before the loss (authors' code), not only each modality's feature (slides).
-    augmentations: of the samples before they are encoded, see `Augmentations`; none in the sources.
-    contrastive: false leaves the encoders random; the quality of the modalities is found all the same.
-    quality: see `QualitySettings`.
-    """
-
-    positives: Annotated[int, Field(ge=2)] = 9
-    temperature: Annotated[float, Field(gt=0)] = 0.07
-    weights: MixtureKind = "grid"
-    weights_range: tuple[Share, Share] = (0.0, 1.0)
-    weights_per: Per = "batch"
-    renormalise: bool = False
-    augmentations: Augmentations | None = None
-    contrastive: bool = True
-    quality: QualitySettings = QualitySettings()
+    positives: int = Field(
+        default=9, ge=2, description="P, the mixtures of each sample, which are each other's positives"
+    )
+    temperature: float = Field(default=0.07, gt=0, description="τ, the temperature of the contrastive loss")
+    weights: MixtureKind = Field(
+        default="grid", description="weights of the modalities in a mixture: a fixed grid, or drawn from a distribution"
+    )
+    weights_range: tuple[Share, Share] = Field(
+        default=(0.0, 1.0), description="lowest and highest weight, for grid and uniform weights"
+    )
+    weights_per: Per = Field(default="batch", description="draw the weights once for each batch, or for each sample")
+    renormalise: bool = Field(
+        default=False,
+        description="normalise each mixture before the loss (authors' code), not only the features mixed (slides)",
+    )
+    augmentations: Augmentations | None = Field(
+        default=None, description="augment each sample before it is encoded; by default not at all, as in all sources"
+    )
+    contrastive: bool = Field(default=True, description="train the encoders; if false they stay random")
+    quality: QualitySettings = Field(
+        default=QualitySettings(), description="how the quality of the modalities is computed"
+    )
 
     @model_validator(mode="after")
-    def _range(self) -> CosmoStage1:
+    def _range_fits_the_weights(self) -> CosmoStage1:
         low, high = self.weights_range
         if low >= high:
             raise ValueError(f"weights_range must rise, not {[low, high]}")
@@ -56,20 +62,33 @@ class CosmoStage1(Options):
 
 
 class CosmoStage2(Iterative):
-    """Iterative fusion learning with attention guided by quality.
+    """Stage 2 of Cosmo: iterative fusion learning, with attention guided by the quality of the modalities.
 
-    lambda: share λ of the guide in the weights. attention: "paper" as `DotAttention` (scaled as attention_scale says),
-    "authors-code" as `JointAttention`, "none" gives each modality 1/M. guide: "quality" from stage 1's findings, "fixed" is
-    guide_weights (the authors' code has 0.3 for inertial, 0.7 for skeleton), "none" leaves β(Attn) alone.
-    fusion: "concat", "sum", or "auto": sum when all modalities are of one kind and shape.
+    The paper's attention is `DotAttention`, the authors' `JointAttention`.
     """
 
-    lambda_: Share = Field(0.8, alias="lambda")
-    attention: Literal["paper", "authors-code", "none"] = "paper"
-    attention_scale: Scale = "sqrt"
-    guide: Literal["quality", "fixed", "none"] = "quality"
-    guide_weights: tuple[Annotated[float, Field(ge=0)], ...] = (0.3, 0.7)
-    fusion: Literal["auto", "sum", "concat"] = "auto"
+    lambda_: Share = Field(
+        default=0.8, alias="lambda", description="λ, the share of the guide in the weights of the modalities"
+    )
+    attention: Literal["paper", "authors-code", "none"] = Field(
+        default="paper",
+        description="attention over the modalities: the paper's, that of the authors' code, or equal weights",
+    )
+    attention_scale: Scale = Field(
+        default="sqrt", description="divide the scores of the paper's attention by the root of the width, or by nothing"
+    )
+    guide: Literal["quality", "fixed", "none"] = Field(
+        default="quality",
+        description="guide of the attention: the modalities' quality from stage 1, guide_weights, or none",
+    )
+    guide_weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.3, 0.7),
+        description="weights of the modalities for guide: fixed; the default is the authors' (inertial, skeleton)",
+    )
+    fusion: Literal["auto", "sum", "concat"] = Field(
+        default="auto",
+        description="how features are fused; auto is sum if all modalities have the same kind and shape, else concat",
+    )
 
 
 class CosmoPretrainer(ProjectingPretrainer):

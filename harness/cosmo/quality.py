@@ -1,4 +1,4 @@
-"""Quality of a modality (QoM), found in the unlabelled data: how clustered it is, and how near to the classes in number."""
+"""Quality of modality (QoM), from the unlabelled samples: how clustered they are, and how close to the number of classes."""
 
 from __future__ import annotations
 
@@ -7,33 +7,40 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from harness.keys import rng_of, seed_of
-from harness.options import Options, Positive
+from harness.options import Options
 
-FEWEST = 4  # samples without which neither statistic says anything
+FEWEST = 4  # samples; with fewer, neither statistic means anything
 
 
 class QualitySettings(Options):
-    """How QoM is computed; the slides name the formula only, so these are readings.
+    """How QoM is computed. The slides give the formula only, so these values are our reading of it.
 
-    components: PCA keeps so many columns before anything is measured. On UTD-MHAD k_opt jumps between seeds with 10 columns,
-    and q with it, for q is 1/|k_opt − classes|; from 20 on the weights hardly change.
-    hopkins_share, hopkins_least: size of the Hopkins sample, a share of the data but at least so many (or half of all).
-    samples: at most so many samples, drawn at random, are clustered and have their silhouette taken, which is quadratic.
-    restarts: of k-means, the best of which counts.
+    With 10 components, k_opt on UTD-MHAD varies between seeds, and q with it; from 20 on the weights hardly change. The
+    silhouette needs the distances of all pairs, hence the limit on the samples that are clustered.
     """
 
-    components: Positive = 20
-    hopkins_share: float = 0.1
-    hopkins_least: Positive = 50
-    samples: Positive = 1500
-    restarts: Positive = 3
+    components: int = Field(default=20, ge=1, description="principal components that the samples are reduced to")
+    hopkins_share: float = Field(
+        default=0.1, description="share of the samples that the Hopkins statistic is computed from"
+    )
+    hopkins_least: int = Field(
+        default=50,
+        ge=1,
+        description="least number of samples for the Hopkins statistic, or half of all if those are fewer",
+    )
+    samples: int = Field(default=1500, ge=1, description="most samples that are clustered, drawn at random")
+    restarts: int = Field(default=3, ge=1, description="restarts of k-means, of which the best is used")
 
 
 @dataclass(frozen=True)
 class Quality:
-    """One modality's: H, k_opt, q = H / max(|k_opt − classes|, 1), and its share of Σq."""
+    """The quality of one modality.
+
+    hopkins: H. k_opt: the best number of clusters. score: q = H / max(|k_opt − classes|, 1). weight: q / Σq.
+    """
 
     hopkins: float
     k_opt: int
@@ -45,11 +52,11 @@ class Quality:
 
 
 def hopkins(x: np.ndarray, rng: np.random.Generator, sample: int) -> float:
-    """Hopkins statistic of x (n, d): Σu / (Σu + Σw); about 0.5 for uniform data, toward 1 for clustered, less for a lattice.
+    """Hopkins statistic of x (n, d): about 0.5 for uniform samples, near 1 for clustered ones, less for a lattice.
 
-    u: distance from a uniform random point in x's bounding box to the nearest of x; w: from one of x to its nearest other;
-    ``sample`` of each. Reading: exponent 1, as the exponent d (Hopkins and Skellam; Lawson and Jurs) breaks in more than a
-    few columns. 0.5 where all samples are the same.
+    H = Σu / (Σu + Σw), each sum over ``sample`` distances. u: from a random point, uniform in the bounding box of x, to the
+    nearest sample. w: from a random sample to the nearest other one. 0.5 if all samples are equal. The distances have
+    exponent 1: the published exponent d (Hopkins and Skellam; Lawson and Jurs) fails in more than a few dimensions.
     """
     from scipy.spatial import cKDTree
 
@@ -61,7 +68,7 @@ def hopkins(x: np.ndarray, rng: np.random.Generator, sample: int) -> float:
 
 
 def optimal_clusters(x: np.ndarray, most: int, seed: int, restarts: int) -> int:
-    """The k from 2 to ``most`` whose k-means clusters of x (n, d) have the greatest mean silhouette; of equal ones the least."""
+    """The k from 2 to ``most`` for which the k-means clusters of x (n, d) have the greatest mean silhouette; the least if tied."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import pairwise_distances, silhouette_score
 
@@ -77,9 +84,10 @@ def optimal_clusters(x: np.ndarray, most: int, seed: int, restarts: int) -> int:
 
 
 def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Quality, ...]:
-    """Quality from each modality's H and k_opt.
+    """The quality of each modality, from its H and k_opt.
 
-    q = H / c, c = max(|k_opt − n_classes|, 1): one where the slides' c is zero, which no source speaks of.
+    q = H / c with c = max(|k_opt − n_classes|, 1). In the slides, c = |k_opt − n_classes|; no source says what happens where
+    that is zero.
 
     >>> round(scores([0.8513], [24], 27)[0].score, 4)
     0.2838
@@ -89,30 +97,30 @@ def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Qu
 
 
 def measure(arrays: Sequence[np.ndarray], n_classes: int, settings: QualitySettings, seed: int) -> tuple[Quality, ...]:
-    """Quality of each modality's normalised unlabelled samples (n, ...). Raises ValueError for fewer than four samples."""
+    """The quality of each modality, from its normalised unlabelled samples (n, ...). Raises ValueError for fewer than four."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # libraries take every core else, and the number of cores could change the last bits
-        found = [_measure_one(array, j, n_classes, settings, seed) for j, array in enumerate(arrays)]
+    with threadpool_limits(1):  # otherwise the number of cores could change the last bits
+        found = [_hopkins_and_clusters(array, j, n_classes, settings, seed) for j, array in enumerate(arrays)]
     return scores([h for h, _ in found], [k for _, k in found], n_classes)
 
 
-def _measure_one(array: np.ndarray, j: int, n_classes: int, settings: QualitySettings, seed: int) -> tuple[float, int]:
+def _hopkins_and_clusters(
+    array: np.ndarray, j: int, n_classes: int, settings: QualitySettings, seed: int
+) -> tuple[float, int]:
     """H and k_opt of the j-th modality."""
     from sklearn.decomposition import PCA
 
     n = len(array)
     if n < FEWEST:
-        raise ValueError(
-            f"the quality of a modality can't be found in {n} unlabelled samples; it needs at least {FEWEST}"
-        )
+        raise ValueError(f"the quality of a modality needs at least {FEWEST} unlabelled samples, and there are {n}")
     flat = array.reshape(n, -1)
     reducer = PCA(
         min(settings.components, n - 1, flat.shape[1]),
         svd_solver="randomized",
         random_state=seed_of(seed, j, "pca") % 2**32,
     )
-    with np.errstate(invalid="ignore"):  # a constant modality has no variance to take shares of
+    with np.errstate(invalid="ignore"):  # a constant modality has no variance to divide by
         reduced = reducer.fit_transform(flat).astype(np.float64)
     sample = max(round(settings.hopkins_share * n), min(settings.hopkins_least, n // 2))
     h = hopkins(reduced, rng_of(seed, j, "hopkins"), sample)

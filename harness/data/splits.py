@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from harness.data.base import DefaultSplit, Recordings
 from harness.errors import InputError, did_you_mean
@@ -23,9 +24,13 @@ class Split(Options):
     out and the default split names them.
     """
 
-    train: tuple[int, ...] | None = None
-    validation: tuple[int, ...] | None = None
-    test: tuple[int, ...] | None = None
+    train: tuple[int, ...] | None = Field(default=None, description="subjects to train on; by default all others")
+    validation: tuple[int, ...] | None = Field(
+        default=None, description="subjects to validate on; by default those of the data set, or none if test is given"
+    )
+    test: tuple[int, ...] | None = Field(
+        default=None, description="subjects to test on; by default those of the data set"
+    )
 
 
 def resolve_split(recordings: Recordings, split: Split, default: DefaultSplit) -> dict[str, list[int]]:

@@ -8,26 +8,26 @@ lost is 0, the mean of the training part, in every channel, instead of flagged; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from harness.options import Options, Positive, Share
+from harness.options import Options
 
 
 class Augmentations(Options):
-    """How strong each augmentation may be; its strength is drawn anew for each sample and modality.
+    """The greatest strength of each augmentation. The strength itself is drawn for each sample and modality."""
 
-    failure: the longest share of the time that a failing sensor loses; 0: none. noise: the greatest standard deviation, in
-    the normalised modality's, its mean up to a third of that either way; 0: none. down_sampling: at most one in so many
-    time steps is kept; 1: all are.
-    """
-
-    failure: Share = 0.3
-    noise: Annotated[float, Field(ge=0)] = 0.3
-    down_sampling: Positive = 4
+    failure: float = Field(
+        default=0.3, ge=0, le=1, description="longest share of the time that a failing sensor loses; 0 for none"
+    )
+    noise: float = Field(
+        default=0.3,
+        ge=0,
+        description="greatest standard deviation of noise, in those of the normalised modality; 0 for none",
+    )
+    down_sampling: int = Field(default=4, ge=1, description="keep no fewer than one in so many time steps; 1 for all")
 
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """A view of each sample (n, time, ...), all of one modality. ``generator`` is on the batch's device."""

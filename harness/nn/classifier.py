@@ -6,33 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from harness.method import Batch, Classifier, Phase, Task
 from harness.nn.distance import modal_distance
 from harness.nn.encoders import Encoder, build_encoders
 from harness.nn.heads import RecurrentClassifier
-from harness.options import Options, Positive
+from harness.options import Options
 
 ENCODERS, HEAD = "encoders", "head"
 Fusion = Literal["sum", "concat"]
 
 
 class Iterative(Options):
-    """Iterative fusion learning: encoders and head are trained in turn, ``iterative_epochs`` (T_iter) epochs each.
+    """Iterative fusion learning: the encoders and the head are trained in turn."""
 
-    iterative: false trains both in every epoch.
-    freeze: the part whose turn it isn't gets no gradient and is in eval() mode (slides); false: it is only in eval() mode
-    and gets gradients in every step (authors' code).
-    first_phase: the encoders' first turn takes T_iter epochs ("full", slides) or one less ("short", authors' code).
-    freeze_encoders: the encoders are never trained, only the head.
-    """
-
-    iterative: bool = True
-    iterative_epochs: Positive = 5
-    freeze: bool = True
-    first_phase: Literal["full", "short"] = "full"
-    freeze_encoders: bool = False
+    iterative: bool = Field(default=True, description="train encoders and head in turn; if false, both in every epoch")
+    iterative_epochs: int = Field(default=5, ge=1, description="T_iter, the epochs of one turn")
+    freeze: bool = Field(
+        default=True,
+        description="no gradient for the part whose turn it is not (slides); if false, that part is only in evaluation mode "
+        "(authors' code)",
+    )
+    first_phase: Literal["full", "short"] = Field(
+        default="full", description="first turn of the encoders: T_iter epochs (slides), or one less (authors' code)"
+    )
+    freeze_encoders: bool = Field(default=False, description="never train the encoders, only the head")
 
     def phase(self, epoch: int) -> Phase:
         """What epoch ``epoch`` (from 1) trains."""

@@ -1,4 +1,4 @@
-"""The ``edge:`` section of a study: which trials are measured on which devices, and how."""
+"""The section ``edge:`` of a study: which trials are measured, on which devices, and how."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing_extensions import Self
 
 from harness.options import Options, Positive
 
-VERSION = "1"  # of what is measured and how; raise when it changes: it is in every profile job's key
+VERSION = "1"  # of the measurement; raise it when the measurement changes: it is in the key of every profile job
 Runtime = Literal["eager", "compile", "onnx"]
 Precision = Literal["fp32", "bf16", "fp16"]
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
-HERE = ("cpu", "cuda")  # names of this machine's own devices
+HERE = ("cpu", "cuda")  # the names of this machine's own devices
 
 
 def _device(value: Any) -> Any:
@@ -23,82 +23,105 @@ def _device(value: Any) -> Any:
 class Device(Options):
     """A device to measure on.
 
-    ``cpu`` and ``cuda`` are this machine. Any other name is a node of the Ray cluster (`harness edge join --name NAME`), unless
-    it says how else it is reached: ``ssh`` (user@host, as ssh knows it) or ``offline`` (by a bundle that is carried there).
-    kind: what the work runs on there. command: how the harness is called there. ssh_options: put before the host.
+    The names ``cpu`` and ``cuda`` mean this machine. Any other device is a node of the Ray cluster, which was started there
+    with `harness edge join --name NAME`, unless ``ssh`` or ``offline`` says how else it is reached.
     """
 
-    name: Annotated[str, Field(pattern=f"^{NAME}$")]
-    kind: Literal["cpu", "cuda"] | None = None
-    ssh: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:\[\]-]*$")] | None = None
-    command: str = "harness"
-    ssh_options: list[str] = Field(default_factory=list)
-    offline: bool = False
+    name: str = Field(pattern=f"^{NAME}$", description="the device's name; cpu and cuda mean this machine")
+    kind: Literal["cpu", "cuda"] | None = Field(
+        default=None, description="the processor to run on; by default the one that the name says, else cpu"
+    )
+    ssh: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:\[\]-]*$")] | None = Field(
+        default=None, description="reach the device by ssh: its address, as USER@HOST"
+    )
+    command: str = Field(default="harness", description="the command that starts the harness on the device")
+    ssh_options: list[str] = Field(default=[], description="arguments for ssh, before the address")
+    offline: bool = Field(default=False, description="the device has no network: jobs and records travel in a bundle")
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _is_reached_one_way(self) -> Self:
         if self.ssh and self.offline:
-            raise ValueError("a device is reached by ssh, or it is offline: give one of them")
+            raise ValueError("a device is either reached by ssh or offline: give one of them")
         if self.name in HERE and self.kind not in (None, self.name):
-            raise ValueError(f"{self.name} is this machine's own {self.name}: give the device another name")
+            raise ValueError(f"the name {self.name} means this machine's {self.name}: give the device another name")
         return self
 
     @property
     def attachment(self) -> str:
-        """How it is reached: "ssh", "offline", "here" or "ray"."""
+        """How the device is reached: "here", "ssh", "ray" or "offline"."""
         if self.ssh or self.offline:
             return "ssh" if self.ssh else "offline"
         return "here" if self.name in HERE else "ray"
 
     @property
     def runs_on(self) -> str:
+        """The processor to run on: "cpu" or "cuda"."""
         return self.kind or (self.name if self.name in HERE else "cpu")
 
 
 class LatencySettings(Options):
-    """How long a model is timed: at least ``seconds`` and at least ``count`` queries, after ``warmup`` that don't count."""
+    """How long the inference of a model is timed: until both minima are reached."""
 
-    seconds: Annotated[float, Field(gt=0)] = 10.0
-    count: Positive = 100
-    warmup: Positive = 10
+    seconds: float = Field(default=10.0, gt=0, description="least time, in seconds")
+    count: int = Field(default=100, ge=1, description="least number of queries")
+    warmup: int = Field(default=10, ge=1, description="queries before the first one that is timed")
 
 
 class Measuring(Options):
-    """How a trial is measured; all of it is part of a profile job's key.
+    """How a trial is measured. All of it is part of the key of a profile job."""
 
-    epochs: of stage 2, None: as many as the trial trains. minutes: stop after the epoch in which they are over. extrapolate: if
-    that was fewer than the trial trains, also say what all would take, marked as such. repeats: of the training. meter: ``auto``,
-    ``none``, a meter's name, or ``name:argument``. hertz: readings a second, None: the meter's own. idle_seconds: of rest
-    before, to know the power at rest. batch_sizes, runtimes, precisions: of inference, all combinations.
-    """
-
-    epochs: Positive | None = None
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    extrapolate: bool = False
-    repeats: Positive = 1
-    meter: str = "auto"
-    hertz: Annotated[float, Field(gt=0, le=1000)] | None = None
-    idle_seconds: Annotated[float, Field(ge=0)] = 30.0
-    batch_sizes: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 8, 64)
-    runtimes: tuple[Runtime, ...] = ("eager",)
-    precisions: tuple[Precision, ...] = ("fp32",)
-    latency: LatencySettings = LatencySettings()
+    epochs: int | None = Field(
+        default=None, ge=1, description="epochs of stage 2 to measure; by default as many as the trial trains"
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="stop after the epoch in which so many minutes of training are over; by default never",
+    )
+    extrapolate: bool = Field(
+        default=False,
+        description="where fewer epochs were measured than the trial trains, report an estimate for all, marked as one",
+    )
+    repeats: int = Field(default=1, ge=1, description="how often the training is measured")
+    meter: str = Field(
+        default="auto",
+        description="energy meter: auto for the first that can be read, none, a meter's name, or NAME:ARGUMENT",
+    )
+    hertz: float | None = Field(
+        default=None, gt=0, le=1000, description="readings a second; by default the meter's own rate"
+    )
+    idle_seconds: float = Field(
+        default=30.0, ge=0, description="seconds of rest before the job, to measure the idle power"
+    )
+    batch_sizes: tuple[Positive, ...] = Field(default=(1, 8, 64), min_length=1, description="batch sizes of inference")
+    runtimes: tuple[Runtime, ...] = Field(default=("eager",), description="runtimes of inference")
+    precisions: tuple[Precision, ...] = Field(default=("fp32",), description="precisions of inference")
+    latency: LatencySettings = Field(default=LatencySettings(), description="how long inference is timed")
 
 
 class Edge(Measuring):
-    """The section. methods, label_rates, seeds: of the study's trials; None: all methods, all rates, the first seed."""
+    """The section ``edge:`` of a study: the trials to measure, the devices, and how to measure."""
 
-    devices: Annotated[tuple[Annotated[Device, BeforeValidator(_device)], ...], Field(min_length=1)]
-    methods: tuple[str, ...] | None = None
-    label_rates: tuple[float, ...] | None = None
-    seeds: tuple[int, ...] | None = None
+    devices: tuple[Annotated[Device, BeforeValidator(_device)], ...] = Field(
+        min_length=1, description="the devices to measure on: names, or mappings"
+    )
+    methods: tuple[str, ...] | None = Field(
+        default=None, description="the study's methods whose trials are measured; by default all"
+    )
+    label_rates: tuple[float, ...] | None = Field(
+        default=None, description="the label rates whose trials are measured; by default all"
+    )
+    seeds: tuple[int, ...] | None = Field(
+        default=None, description="the study's seeds whose trials are measured; by default the first"
+    )
 
     @property
     def measuring(self) -> Measuring:
+        """The settings of the measurement, without the choice of trials and devices."""
         return Measuring.model_validate({name: getattr(self, name) for name in Measuring.model_fields})
 
     def wants(self, method: str, label_rate: float, seed: int, first_seed: int) -> bool:
-        """Whether a trial is measured."""
+        """Whether a trial of this method, label rate and seed is measured."""
         return (
             (self.methods is None or method in self.methods)
             and (self.label_rates is None or label_rate in self.label_rates)

@@ -134,7 +134,7 @@ def test_what_is_searched_for_a_method(tmp_path: Path) -> None:
         ("trials: 3", "trials: 0", "7: search.trials: 0 should be greater than or equal to 1"),
         ("trials: 3", "trails: 3", "7: search.trails: there is no such option\n    did you mean 'trials'?"),
         ("trials: 3", "scheduler: hyperband", "7: search.scheduler: 'hyperband' should be 'none' or 'asha'"),
-        ("trials: 3", "sampler: optuna", "7: search.sampler: 'optuna' should be random; what a sampler that adapts draws"),
+        ("trials: 3", "sampler: optuna", "7: search.sampler: 'optuna' should be random: an adaptive sampler draws according to which trial ends first"),
     ],
 )  # fmt: skip
 def test_a_fault_is_one_clear_message(tmp_path: Path, old: str, new: str, message: str) -> None:
