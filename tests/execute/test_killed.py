@@ -13,7 +13,7 @@ import pytest
 @pytest.mark.skipif(sys.platform != "linux", reason="leftovers are found in /proc")
 def test_a_killed_driver_loses_nothing() -> None:
     pytest.importorskip("ray")
-    program = Path(__file__).parents[1] / "benchmarks/killed.py"
+    program = Path(__file__).parents[2] / "benchmarks/killed.py"
     command = [sys.executable, str(program), "--kills", "1", "--seeds", "1"]
     done = subprocess.run(command, cwd=program.parents[1], capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,7 +13,7 @@ from small import without_times
 
 from harness.ledger import Ledger
 
-STUDY = Path(__file__).parents[2] / "studies/edge_cost.yaml"
+STUDY = Path(__file__).parents[3] / "studies/edge_cost.yaml"
 SMALL = (
     "datasets=[usc-had]", "methods=[cosmo]", "label_rate=0.01", "unlabeled=64", "stage1.epochs=1", "stage2.epochs=4",
     "edge.epochs=2", "edge.idle_seconds=2.5", "edge.hertz=100", "edge.batch_sizes=[1, 8]",
