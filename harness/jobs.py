@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -81,6 +81,7 @@ class Outcome:
     environment: Mapping[str, Any]
     started_at: str  # ISO 8601, UTC
     seconds: float
+    log: str = ""  # what the job printed
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,16 @@ class Failure:
     message: str
     traceback: str
     partial: Mapping[str, Any] = field(default_factory=dict)
+    log: str = ""  # what the job printed before it failed
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """An exception's; one that carries a ``failure`` from elsewhere gives that."""
+        log = getattr(error, "job_log", "")
         if isinstance(known := getattr(error, "failure", None), cls):
-            return known
+            return replace(known, log=known.log or log)
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        return cls(type(error).__name__, str(error) or type(error).__name__, text, getattr(error, "partial", {}))
+        return cls(type(error).__name__, str(error) or type(error).__name__, text, getattr(error, "partial", {}), log)
 
     def to_json(self) -> dict[str, str]:
         return {"type": self.type, "message": self.message, "traceback": self.traceback}

@@ -5,6 +5,7 @@ RUN/plan.json       the trials, and the keys of their jobs
 RUN/live.json       what the run is doing now
 RUN/records/KEY.json
 RUN/artefacts/KEY/NAME
+RUN/logs/KEY.txt     what the job printed, and the traceback if it failed
 RUN/checkpoints/KEY  where a job that isn't done can go on
 """
 
@@ -143,6 +144,7 @@ class Ledger:
         for name, data in outcome.artefacts.items():
             write_whole(self._artefact_path(job.key, name), data)
             artefacts[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        self._write_log(job.key, outcome.log)
         record = self._write(
             job,
             status="done",
@@ -158,6 +160,7 @@ class Ledger:
 
     def write_failed(self, job: Job, failure: Failure) -> Record:
         """Write a failed job, with its error and what it had measured; it is tried again when the run is started again."""
+        self._write_log(job.key, failure.log + failure.traceback)
         partial = {"partial": dict(failure.partial)} if failure.partial else {}
         return self._write(job, status="failed", error=failure.to_json(), **partial)
 
@@ -222,6 +225,19 @@ class Ledger:
             )
         return data
 
+    # -- logs -------------------------------------------------------------------------------------------------------
+
+    def log(self, key: str) -> str:
+        """What a job printed in its last attempt, followed by the traceback if it failed; empty if it printed nothing."""
+        path = self._log_path(key)
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+    def _write_log(self, key: str, text: str) -> None:
+        if text:
+            write_whole(self._log_path(key), text.encode("utf-8", errors="replace"))
+        else:
+            self._log_path(key).unlink(missing_ok=True)  # an earlier attempt's
+
     # -- checkpoints ------------------------------------------------------------------------------------------------
 
     def keep_checkpoint(self, key: str, checkpoint: bytes) -> None:
@@ -240,6 +256,9 @@ class Ledger:
 
     def _artefact_path(self, key: str, name: str) -> Path:
         return self.root / "artefacts" / _checked(_KEY, key) / _checked(_NAME, name)
+
+    def _log_path(self, key: str) -> Path:
+        return self.root / "logs" / f"{_checked(_KEY, key)}.txt"
 
     def _checkpoint_path(self, key: str) -> Path:
         return self.root / "checkpoints" / _checked(_KEY, key)

@@ -1,4 +1,4 @@
-"""Commands that read a run: `status`, `records`, `report`, `compare`."""
+"""Commands that read a run: `status`, `records`, `logs`, `report`, `compare`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from harness.cli.console import RunFolder, out
+from harness.cli.console import RunFolder, err, out
 from harness.errors import InputError
 
 
@@ -58,6 +58,22 @@ def records(
         from reports.formats.csv import parquet
 
         sys.stdout.buffer.write(parquet(table))
+
+
+def logs(
+    run_folder: RunFolder,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of a job, or the beginning of one.")],
+) -> None:
+    """Print what a job wrote to standard output and standard error, and the traceback if it failed."""
+    from harness.results.run import RunResults
+
+    results = RunResults.open(run_folder)
+    key = results.find_key(key)
+    if text := results.log(key):
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    else:
+        state = "printed nothing" if results.status(key) == "done" else "has not left a log"
+        err.print(f"{results.plan.jobs[key].title} ({key}) {state}", markup=False, highlight=False, soft_wrap=True)
 
 
 def report(

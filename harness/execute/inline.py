@@ -9,6 +9,7 @@ import torch
 from harness.data.base import Recordings
 from harness.errors import InputError
 from harness.execute.base import Perform, ProgressObserver, default_perform
+from harness.execute.job_log import logged
 from harness.execute.job_queue import JobQueue
 from harness.execute.preflight import ledger_room
 from harness.jobs import Failure, Inputs, Job, Outcome
@@ -50,7 +51,7 @@ class InlineExecutor:
             torch.set_num_threads(threads)  # each job sets its own
 
     def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, queue: JobQueue) -> Outcome:
-        doing = self._perform(job, data[job.data], inputs)
+        doing = logged(self._perform(job, data[job.data], inputs))
         while True:
             try:
                 progress = next(doing)

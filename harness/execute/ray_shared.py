@@ -18,6 +18,7 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
+from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
 from harness.jobs import CHECKPOINT, Failure, Outcome
 from harness.method import Progress
@@ -90,7 +91,7 @@ def _member(config: dict[str, Any]) -> None:
         perform, job, inputs, recordings = take(relay, key)
         if (checkpoint := ray.get(relay.checkpoint.remote(key))) is not None:
             inputs = {**inputs, key: {CHECKPOINT: checkpoint}}
-        doing = perform(job, ray.get(recordings), inputs)
+        doing = logged(perform(job, ray.get(recordings), inputs))
         while True:
             try:
                 progress = next(doing)

@@ -16,6 +16,7 @@ import ray
 from ray import tune
 
 from harness.data.base import Recordings
+from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
 from harness.jobs import Failure, Outcome
 from harness.method import Progress
@@ -89,7 +90,7 @@ class Worker(tune.Trainable):
         perform, job, inputs, recordings = take(self._relay, self._key)
         if job.data not in self._recordings:
             self._recordings[job.data] = ray.get(recordings)
-        doing: WorkerGenerator = perform(job, self._recordings[job.data], inputs)
+        doing: WorkerGenerator = logged(perform(job, self._recordings[job.data], inputs))
         return doing
 
 

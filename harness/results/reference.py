@@ -36,6 +36,7 @@ A run's folder holds everything that its tables and reports are made from:
 | `study.json` | what was asked: the study's text, every value in force with its source, the state of the code |
 | `records/KEY.json` | what a job left: its result, or why it failed |
 | `artefacts/KEY/NAME` | files that a job left: encoders, predictions, latencies |
+| `logs/KEY.txt` | what a job printed, and the traceback if it failed; missing if it printed nothing |
 | `checkpoints/KEY` | where a job that is not done can go on |
 | `live.json` | what the run is doing now |
 

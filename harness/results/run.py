@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,28 @@ class RunResults:
             path = self._ledger.record_path(key)
             self._records[key] = read_record(path) if path.is_file() else None
         return self._records[key]
+
+    def find_key(self, text: str) -> str:
+        """The key of the plan's job that begins with ``text``, as git takes a commit.
+
+        Raises `InputError` if no job's key begins with it, with the keys nearest to it, or if several do.
+        """
+        jobs = self.plan.jobs
+        found = [key for key in jobs if key.startswith(text)]
+        if len(found) == 1:
+            return found[0]
+        by_beginning = {key[: len(text)]: key for key in jobs}
+        near = found or [by_beginning[one] for one in get_close_matches(text, by_beginning, n=3)]
+        what = f"{len(found)} jobs have keys that begin with it" if found else "no job has a key that begins with it"
+        shown = "".join(f"\n    {key}  {jobs[key].title}" for key in near[:5])
+        hint = shown or "; `harness records RUN` shows the keys of the trials in its columns key and stage1_key"
+        raise InputError(f"{self.folder}: {text!r} is not a job: {what}{':' if shown else ''}{hint}")
+
+    def log(self, key: str) -> str:
+        """What a job printed, and its traceback if it failed; empty if it printed nothing or has not ended."""
+        record = self.record(key)
+        recorded = record.error.traceback if isinstance(record, FailedRecord) else ""
+        return self._ledger.log(key) or recorded  # runs of earlier versions have records alone
 
     def status(self, key: str) -> str | None:
         """The status of a job's record; None if it has left none."""

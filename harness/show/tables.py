@@ -60,7 +60,7 @@ def show_choices(results: RunResults, console: Console) -> None:
 def show_failures(results: RunResults, console: Console) -> None:
     """A line for each failed job: which, and why."""
     for job, record in results.failed():
-        text = f"failed: {job.title}: {record.error}"
+        text = f"failed: {job.title}: {record.error} (harness logs {results.folder} {record.key[:8]})"
         console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import signal
+import sys
 import time
+import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,18 @@ def behave(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
     return outcome(
         {"inputs": {key: sorted(artefacts) for key, artefacts in inputs.items()}, "types": types}, b"x" * 1000
     )
+
+
+def speak(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
+    """Prints and warns in two epochs, then ends, or fails if its name says so."""
+    for epoch in (1, 2):
+        print(f"out {epoch}")
+        print(f"err {epoch}", file=sys.stderr)
+        warnings.warn("odd", stacklevel=1)
+        yield Progress(epoch, 2, 0.0)
+    if "fails" in job.content["name"]:
+        raise ValueError("no such luck")
+    return outcome({})
 
 
 def together(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
