@@ -137,8 +137,8 @@ def test_no_subject_is_in_two_parts_and_no_label_leaks(tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("split.test=[99]", "there is no subject 99"),
-        ("split={train: [1, 2], test: [2]}", "subject 2 stands in train and in test"),
-        ("unlabeled=100000", "100000 samples are not to be had"),
+        ("split={train: [1, 2], test: [2]}", "subject 2 is in both train and test"),
+        ("unlabeled=100000", "100000 samples can't be drawn"),
         (
             "select=validation",
             "select: validation needs validation subjects, fantasy-device has none; set split.validation",
@@ -157,7 +157,7 @@ def test_what_does_not_fit_the_data_is_said_with_its_place(tmp_path: Path, overr
 
 def test_a_head_that_is_never_trained_is_said(tmp_path: Path) -> None:
     assert plan(tmp_path, "stage2.epochs=6").cautions == []
-    text = "with 5 epochs of stage 2 and iterative_epochs 5 its classifier is never trained"
+    text = "the classifier is never trained, because stage 2 has 5 epochs and iterative_epochs is 5"
     assert plan(tmp_path, "stage2.epochs=5").cautions == [
         f"{name} on fantasy-device: {text}" for name in ("cosmo", "cmc")
     ]

@@ -1,1 +1,1 @@
-"""Networks: encoders by kind of modality, projection heads, fusion classifier, contrastive loss."""
+"""Networks and losses that methods share: encoders, projection heads, the fusion classifier, contrastive losses."""

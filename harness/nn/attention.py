@@ -1,4 +1,4 @@
-"""Attention over modalities as in the authors' code, used by Cosmo (reading authors-code), CMC and AttnSense."""
+"""Attention over modalities as in the authors' code; used by Cosmo (reading authors-code), CMC and AttnSense."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from harness.nn.heads import HIDDEN, PROJECTED
 
 
 class JointAttention(nn.Module):
-    """Each feature → Linear 1280; all of them → MLP 1280-128-M with BatchNorm and tanh after every layer, the last too; softmax.
+    """Softmax weights over M modalities, computed from all of their features.
 
-    features: M tensors (n, 16, width_j) → weights (n, M), rows summing to one. Source: authors' code (two modalities there).
+    Each modality's features pass through a Linear layer of 1280 units. Their concatenation passes through an MLP
+    1280-128-M with BatchNorm and tanh after every layer, including the last, and a softmax. Takes M tensors (n, 16,
+    width_j) and returns weights (n, M), whose rows sum to one. Source: the authors' code, which has two modalities.
     """
 
     def __init__(self, widths: Sequence[int]):

@@ -1,4 +1,4 @@
-"""The classifier of stage 2 that all methods share: encoders, weights over modalities, fusion, recurrent head."""
+"""The classifier of stage 2 that methods share: encoders, attention over modalities, fusion and a recurrent head."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Iterative(Options):
     iterative_epochs: int = Field(default=5, ge=1, description="T_iter, the epochs of one turn")
     freeze: bool = Field(
         default=True,
-        description="no gradient for the part whose turn it is not (slides); if false, that part is only in evaluation mode "
-        "(authors' code)",
+        description="no gradient for the part whose turn it is not (slides); if false, that part is only put in "
+        "evaluation mode and still gets gradients (authors' code)",
     )
     first_phase: Literal["full", "short"] = Field(
         default="full", description="first turn of the encoders: T_iter epochs (slides), or one less (authors' code)"
@@ -35,7 +35,7 @@ class Iterative(Options):
     freeze_encoders: bool = Field(default=False, description="never train the encoders, only the head")
 
     def phase(self, epoch: int) -> Phase:
-        """What epoch ``epoch`` (from 1) trains."""
+        """The parts that are trained in ``epoch``, counted from 1."""
         both = frozenset({ENCODERS, HEAD})
         if self.freeze_encoders:
             return Phase(frozenset({HEAD}))
@@ -46,19 +46,21 @@ class Iterative(Options):
         return Phase(active) if self.freeze else Phase(both, train_mode=active)
 
     def cautions(self, epochs: int) -> list[str]:
-        """That the head is never trained, if its first turn comes after the last epoch."""
+        """A warning if the first turn of the head comes after the last epoch, so that it is never trained."""
         if not epochs or any(HEAD in self.phase(epoch).gradient for epoch in range(1, epochs + 1)):
             return []
         return [
-            f"with {epochs} epochs of stage 2 and iterative_epochs {self.iterative_epochs} its classifier is never trained"
+            f"the classifier is never trained, because stage 2 has {epochs} epochs and iterative_epochs is "
+            f"{self.iterative_epochs}"
         ]
 
 
 class FusionHead(nn.Module):
-    """Features of M modalities, each (n, 16, width_j) → logits (n, n_classes) and weights (n, M), or None without attention.
+    """Fuse the features of M modalities and classify them.
 
-    Each feature is multiplied by its weight; "concat" sets them side by side (ConcateAttn), "sum" adds them (SumAttn; equal
-    widths only, ValueError otherwise).
+    Takes M tensors (n, 16, width_j). Returns logits (n, n_classes) and the weights (n, M), or None without attention.
+    The features are multiplied by their weights and then concatenated (``fusion="concat"``, ConcateAttn) or added
+    (``fusion="sum"``, SumAttn). Raises ValueError if features of unequal width are to be added.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class FusionHead(nn.Module):
     ):
         super().__init__()
         if fusion == "sum" and len(set(widths)) > 1:
-            raise ValueError(f"features of widths {tuple(widths)} can't be added: fusion 'sum' needs equal ones")
+            raise ValueError(f"fusion 'sum' needs features of equal width, but the widths are {tuple(widths)}")
         self.fusion = fusion
         self.attention = attention
         self.recurrent = RecurrentClassifier(widths[0] if fusion == "sum" else sum(widths), n_classes)
@@ -81,7 +83,7 @@ class FusionHead(nn.Module):
 
 
 class FusionClassifier(Classifier):
-    """Encoders and a `FusionHead`; without ``iterative`` every epoch trains both."""
+    """Encoders and a `FusionHead`. Without ``iterative`` both are trained in every epoch."""
 
     def __init__(self, encoders: nn.ModuleDict, head: nn.Module, iterative: Iterative | None = None):
         super().__init__()
@@ -90,7 +92,7 @@ class FusionClassifier(Classifier):
         self.iterative = iterative
 
     def modal_features(self, batch: Batch) -> dict[str, Tensor]:
-        """Modality → its features (n, 16, width_j), before any weighting."""
+        """The features of each modality, (n, 16, width_j), before they are weighted."""
         return {name: encoder(batch[name]) for name, encoder in self.encoders.items()}
 
     def forward(self, batch: Batch) -> Tensor:
@@ -100,8 +102,10 @@ class FusionClassifier(Classifier):
         return super().phase(epoch) if self.iterative is None else self.iterative.phase(epoch)
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
-        """``attention`` (n, M): the weights over modalities. Of the features before any weighting: ``modal_distance`` (n,), see there,
-        and themselves, ``features`` (n, M, 16 · width).
+        """The weights over modalities, and the distance between the modalities' features.
+
+        Returns ``attention`` (n, M), ``modal_distance`` (n,) and ``features`` (n, M, 16 · width), as far as they exist.
+        The last two are those of the features before they are weighted; see `harness.nn.distance`.
         """
         features = list(self.modal_features(batch).values())
         weights = self.head(features)[1]
@@ -114,7 +118,7 @@ class FusionClassifier(Classifier):
         return found
 
     def unexplained(self) -> dict[str, str]:
-        """Between features of unequal width there is no cosine."""
+        """The reasons why there is no attention, or no distance between the modalities."""
         by_name = dict(zip(self.encoders, widths(self.encoders), strict=True))
         reasons = {"attention": "the method has no attention over modalities"}
         if len(by_name) < 2:
@@ -127,7 +131,7 @@ class FusionClassifier(Classifier):
 
 
 def start_encoders(task: Task, state: Mapping[str, Tensor] | None = None) -> nn.ModuleDict:
-    """The task's encoders, random or with stage 1's parameters."""
+    """The encoders of a task, randomly initialised or with the parameters of stage 1."""
     encoders = build_encoders(task.modalities)
     if state is not None:
         encoders.load_state_dict(dict(state))
@@ -135,5 +139,5 @@ def start_encoders(task: Task, state: Mapping[str, Tensor] | None = None) -> nn.
 
 
 def widths(encoders: nn.ModuleDict) -> tuple[int, ...]:
-    """Each encoder's width, in order."""
+    """The width of each encoder, in order."""
     return tuple(e.width for e in encoders.values() if isinstance(e, Encoder))

@@ -1,6 +1,7 @@
-"""Collectives with gradient, for a loss that every worker computes alike from what all of them have.
+"""Differentiable collectives, for a loss that every worker computes from the values of all workers.
 
-Backward sums what the workers hand back for one value. The mean of the workers' gradients is then one process's gradient.
+The backward pass sums the gradients of all workers for each value. The mean over the workers is then equal to the
+gradient of a single process.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing_extensions import override
 
 
 def gather(x: Tensor, counts: list[int]) -> Tensor:
-    """Each worker's rows (counts[rank], ...) → the rows of all, in the order of their ranks."""
+    """Concatenate the rows of all workers, (counts[rank], ...) each, in the order of their ranks."""
     found: Tensor = _Gather.apply(x, counts)  # type: ignore[no-untyped-call]
     return found
 
@@ -31,9 +32,8 @@ class _Gather(torch.autograd.Function):
     @override
     def forward(ctx: Any, x: Tensor, counts: list[int]) -> Tensor:
         ctx.counts = counts
-        padded = F.pad(
-            x, (0, 0) * (x.dim() - 1) + (0, max(counts) - len(x))
-        ).contiguous()  # the collective asks for equal lengths
+        padding = (0, 0) * (x.dim() - 1) + (0, max(counts) - len(x))
+        padded = F.pad(x, padding).contiguous()  # all_gather needs equal shapes
         parts = [torch.empty_like(padded) for _ in counts]
         dist.all_gather(parts, padded)
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])

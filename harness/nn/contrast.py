@@ -1,4 +1,4 @@
-"""The contrastive loss whose labels are the samples themselves."""
+"""The contrastive loss in which the views of a sample are its positives."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from torch import Tensor
 
 
 def same_sample_loss(views: Tensor, temperature: float) -> Tensor:
-    """SupCon's "out" form with the sample's identity as label: Cosmo's contrastive fusion loss, and CMC's.
+    """The "out" form of SupCon with the sample as label, which is the contrastive fusion loss of Cosmo and of CMC.
 
-    views: (n, p, d), p >= 2 views of each of n samples; the scalar is the mean over the n·p anchors s of
-    −1/(p−1) Σ_q log[exp(v_s·v_q/τ) / Σ_{a≠s} exp(v_s·v_a/τ)], q the other views of s's sample. Views are taken as they are:
-    normalise them before. Computed in at least float32 by log-sum-exp, so that no τ overflows. Never below
-    `same_sample_floor`. Source: Cosmo, contrastive fusion learning; the mean is the authors' code (the slides sum), whose
-    factor τ/0.07 is left out. Raises ValueError for fewer than two views.
+    ``views`` has shape (n, p, d): p ≥ 2 views of each of n samples. The loss is the mean over all n·p anchors s of
+    −1/(p−1) Σ_q log[exp(v_s·v_q/τ) / Σ_{a≠s} exp(v_s·v_a/τ)], where q runs over the other views of the same sample.
+    Views are not normalised here. The loss is computed by log-sum-exp in at least float32, so that it does not overflow
+    for a small τ. It is never below `same_sample_floor`. Raises ValueError for fewer than two views.
+
+    Source: Cosmo, contrastive fusion learning. The mean is that of the authors' code (the slides have a sum), without
+    the code's factor τ/0.07.
     """
     n, p, d = views.shape
     if p < 2:
@@ -24,7 +26,7 @@ def same_sample_loss(views: Tensor, temperature: float) -> Tensor:
         views = views.float() if views.dtype in (torch.bfloat16, torch.float16) else views
         flat = views.reshape(n * p, d)
         similarity = flat @ flat.T / temperature
-        own = similarity.view(n, p, n, p).diagonal(dim1=0, dim2=2)  # (p, p, n): within each sample
+        own = similarity.view(n, p, n, p).diagonal(dim1=0, dim2=2)  # (p, p, n), within each sample
         diagonal = similarity.diagonal()
         positive = (own.sum(1).T.flatten() - diagonal) / (p - 1)
         others = similarity.masked_fill(torch.eye(n * p, dtype=torch.bool, device=views.device), -math.inf)
@@ -32,5 +34,8 @@ def same_sample_loss(views: Tensor, temperature: float) -> Tensor:
 
 
 def same_sample_floor(views: int) -> float:
-    """The least value of `same_sample_loss`: log(views − 1), when a sample's views agree and no other sample is near."""
+    """The lower bound of `same_sample_loss`, log(views − 1).
+
+    The loss approaches it when the views of each sample agree and other samples are far away.
+    """
     return math.log(views - 1)

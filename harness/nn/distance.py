@@ -1,4 +1,4 @@
-"""How far apart the modalities' features of one sample lie, as a number and as a picture."""
+"""The distance between the modalities' features of a sample, as a number and as points in a plane."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from torch import Tensor
 
 
 def modal_distance(features: Sequence[Tensor]) -> Tensor:
-    """Cosine distance 1 − cos between the features of one sample, mean over the pairs of modalities: (n,), in [0, 2].
+    """The cosine distance 1 − cos between the features of each sample, averaged over the pairs of modalities.
 
-    features: M ≥ 2 tensors of the same shape (n, ...), each sample's taken as one vector; a vector of zeros has distance 1
-    to all others. Its mean over the samples is the D̄ of Cosmo's evaluation (Fig 2).
+    Takes M ≥ 2 tensors of the same shape (n, ...), each flattened to one vector per sample. Returns (n,), in [0, 2]. A
+    zero vector has distance 1 to every other one. The mean over all samples is D̄ in Cosmo's evaluation (Fig. 2).
     """
     flat = [z.flatten(1).float() for z in features]
     return torch.stack([1 - F.cosine_similarity(one, other) for one, other in combinations(flat, 2)]).mean(0)
 
 
 def modal_plane(features: np.ndarray) -> tuple[np.ndarray, float]:
-    """All modalities' features in one plane, that of their two principal components, and the share of their variance in it.
+    """Project the features of all modalities onto the plane of their first two principal components.
 
-    features: (n, M, width). They are scaled to length 1 first, so that distances go with the cosine distances that D̄ is the mean of.
-    Returns (n, M, 2) float32. Raises ValueError for less than three vectors.
+    Takes (n, M, width). Returns (n, M, 2) float32, and the fraction of the variance that the plane explains. Features
+    are scaled to length 1 first, so that distances in the plane correspond to cosine distances. Raises ValueError for
+    fewer than three vectors.
     """
     from sklearn.decomposition import PCA
 
     flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
     if len(flat) < 3:
-        raise ValueError(f"a plane through {len(flat)} features says nothing")
+        raise ValueError(f"a principal plane needs at least three feature vectors, not {len(flat)}")
     lengths = np.linalg.norm(flat, axis=1, keepdims=True)
     pca = PCA(2, random_state=0)
-    with np.errstate(invalid="ignore"):  # features that are all the same have no variance
+    with np.errstate(invalid="ignore"):  # identical features have no variance to divide by
         plane = pca.fit_transform(np.divide(flat, lengths, out=np.zeros_like(flat), where=lengths > 0))
-    return plane.reshape(*features.shape[:2], 2).astype(np.float32), float(
-        np.nan_to_num(pca.explained_variance_ratio_.sum())
-    )
+    explained = float(np.nan_to_num(pca.explained_variance_ratio_.sum()))
+    return plane.reshape(*features.shape[:2], 2).astype(np.float32), explained

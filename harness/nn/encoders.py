@@ -1,7 +1,8 @@
-"""Encoders by kind of modality: a feature map of 16 channels, read by what follows as 16 steps.
+"""One encoder for each kind of modality. Its feature map has 16 channels, which the layers above read as 16 steps.
 
-Series and skeleton are the authors' UTD networks (golden values in tests/golden), with kernels clipped where an input is
-narrower than they are. Frames and volumes are not in their published code: a stack of the same widths of ours.
+The encoders of series and skeletons are the authors' networks for UTD-MHAD (golden values are in tests/golden), with
+kernels clipped to inputs that are smaller. The authors' published code has no encoder of frames or volumes; ours has
+convolutions of the same widths.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from harness.nn.layers import DepthFoldedConv3d, Dropout
 WIDTHS = (64, 64, 32, 16)
 STEPS = WIDTHS[-1]
 DROPOUT = 0.5
-POOLED = 40  # frames and volumes are averaged down to at most this many pixels a side before the first convolution
+POOLED = 40  # frames and volumes are pooled to at most this many pixels per side before the first convolution
 
 
 class Encoder(nn.Module, ABC):
-    """Base: (n, *modality.shape) → (n, 16, width). ``map_shape`` is (16, time, ...), time first, of which width is the product.
+    """The base class of encoders: (n, *modality.shape) → (n, 16, width).
 
-    ``features`` are four times convolution, BatchNorm, ReLU, with Dropout 0.5 after all but the last (authors' code).
+    ``map_shape`` is (16, time, ...), the shape of a sample's feature map; ``width`` is the product of all axes but the
+    first. ``features`` are four blocks of convolution, BatchNorm and ReLU, with Dropout 0.5 in between (authors' code).
     """
 
     def __init__(self, modality: Modality):
@@ -38,23 +40,23 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> nn.Sequential:
-        """The layers for one sample of this shape."""
+        """The layers for samples of this shape."""
 
     @abstractmethod
     def map(self, x: Tensor) -> Tensor:
-        """The feature map (n, 16, time, ...) of the samples (n, *modality.shape)."""
+        """The feature map (n, 16, time, ...) of samples (n, *modality.shape)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.map(x).flatten(2)
 
     @property
     def time(self) -> int:
-        """Length of the feature map's time axis."""
+        """The length of the feature map's time axis."""
         return self.map_shape[1]
 
     @property
     def width(self) -> int:
-        """Features of one of the 16 steps."""
+        """The number of features in each of the 16 steps."""
         return prod(self.map_shape[1:])
 
 
@@ -72,7 +74,7 @@ def _clip(kernel: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:
 
 
 class SeriesEncoder(Encoder):
-    """Time series (time, channels) as an image of one channel: the authors' IMU network, 120x6 → 16x118x4."""
+    """Encodes a series (time, channels) as an image with one channel: the authors' IMU network, 120x6 → 16x118x4."""
 
     KERNELS = ((2, 2), (2, 2), (1, 1), (1, 1))
 
@@ -90,7 +92,10 @@ class SeriesEncoder(Encoder):
 
 
 class SkeletonEncoder(Encoder):
-    """Joints (time, joints, axes): the authors' skeleton network, 40x20x3 → 16x24x7x1. Same parameters, axes folded."""
+    """Encodes a skeleton (time, joints, axes): the authors' skeleton network, 40x20x3 → 16x24x7x1.
+
+    The parameters are those of the authors' Conv3d layers. `DepthFoldedConv3d` computes the same result faster.
+    """
 
     KERNELS = ((5, 5, 2), (5, 5, 2), (5, 5, 1), (5, 2, 1))
 
@@ -102,7 +107,7 @@ class SkeletonEncoder(Encoder):
             convolutions.append(DepthFoldedConv3d(inputs, width, (time, joints, axes), size[2]))
             inputs, size = width, (size[0] - time + 1, size[1] - joints + 1, size[2] - axes + 1)
         self.depth = size[2]
-        return _stack(convolutions, nn.BatchNorm2d)  # the statistics over folded axes are BatchNorm3d's
+        return _stack(convolutions, nn.BatchNorm2d)  # over the folded axes it has the same statistics as BatchNorm3d
 
     def map(self, x: Tensor) -> Tensor:
         folded = x.permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1)
@@ -110,10 +115,10 @@ class SkeletonEncoder(Encoder):
 
 
 class FramesEncoder(Encoder):
-    """Frames (time, height, width), or volumes (time, x, y, z) with z as input channels: a strided Conv3d stack of our own.
+    """Encodes frames (time, height, width), or volumes (time, x, y, z) with z as input channels, by strided Conv3d.
 
-    30x40 pixels at 20 frames → 16x4x4x6. Larger frames are averaged to at most 40 pixels a side first, so that 112x112
-    costs about the same. Source: none; the widths and the order of layers are the authors'.
+    20 frames of 30x40 pixels → 16x4x4x6. Larger frames are pooled to at most 40 pixels per side first, so that 112x112
+    pixels cost about the same. The network is our own; its widths and the order of its layers are the authors'.
     """
 
     KERNELS = ((3, 5, 5), (3, 3, 3), (3, 3, 3), (3, 1, 1))

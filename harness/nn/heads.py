@@ -1,4 +1,4 @@
-"""What stands on the encoders: projection head (stage 1), recurrent classifier (stage 2)."""
+"""The layers on top of the encoders: the projection head of stage 1 and the recurrent classifier of stage 2."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ class ProjectionHead(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(STEPS * width, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, PROJECTED)
-        )  # fmt: skip
+            nn.Linear(STEPS * width, HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(inplace=True),
+            nn.Linear(HIDDEN, PROJECTED),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         return F.normalize(self.layers(features.flatten(1)), dim=1)
@@ -31,7 +34,10 @@ def build_projections(encoders: nn.ModuleDict) -> nn.ModuleDict:
 
 
 class RecurrentClassifier(nn.Module):
-    """(n, 16, width) → logits (n, n_classes): GRU 2x120 over the 16 steps, all its outputs, MLP 1280-128 (authors' code)."""
+    """(n, 16, width) → logits (n, n_classes), as in the authors' code.
+
+    A GRU of two layers with 120 units runs over the 16 steps; all of its outputs pass through an MLP 1280-128.
+    """
 
     def __init__(self, width: int, n_classes: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""BatchNorm over the samples of all workers."""
+"""BatchNorm with statistics over the samples of all workers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class SyncedBatchNorm(_BatchNorm):
-    """BatchNorm of any number of axes whose statistics in training are those of the whole batch; parameters as torch's own.
+    """BatchNorm, of any number of axes, that takes its training statistics from the whole batch across workers.
 
-    torch's SyncBatchNorm is for GPUs only. In float32 at least, the variance about the common mean, so two rounds of messages.
+    Parameters and buffers are those of torch's BatchNorm; torch's own SyncBatchNorm only runs on GPUs. Statistics are
+    computed in at least float32. The variance is taken about the common mean, which needs a second all-reduce.
     """
 
     @override
     def _check_input_dim(self, input: Tensor) -> None:
-        pass  # whatever the layer that it replaces has taken
+        pass  # accept every input that the replaced layer accepts
 
     @override
     def forward(self, input: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ class SyncedBatchNorm(_BatchNorm):
 
     @torch.no_grad()
     def _keep(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics, as torch's own does."""
+        """Update the running statistics as torch does."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
@@ -51,7 +52,7 @@ class SyncedBatchNorm(_BatchNorm):
 
 
 def synced(module: M) -> M:
-    """``module`` with every BatchNorm within it a `SyncedBatchNorm` with the same parameters and statistics; in place."""
+    """Replace every BatchNorm within ``module`` by a `SyncedBatchNorm` with the same parameters, in place."""
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
             replacement = SyncedBatchNorm(

@@ -1,4 +1,4 @@
-"""The pretrainer whose features are one projection a modality."""
+"""A pretrainer with one encoder and one projection head per modality."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from harness.nn.heads import build_projections
 
 
 class ProjectingPretrainer(Pretrainer):
-    """Encoders and a projection head each; a subclass says what the loss makes of the projections.
+    """Encoders with a projection head each. A subclass defines the loss of the projections.
 
-    augmentations: of each sample before it is encoded, each modality by itself; None, as in all of Cosmo's sources.
+    ``augmentations`` are applied to each modality of each sample before it is encoded. None of Cosmo's sources has any,
+    so the default is None.
     """
 
     def __init__(self, task: Task, augmentations: Augmentations | None = None):
@@ -25,7 +26,7 @@ class ProjectingPretrainer(Pretrainer):
 
     @override
     def views(self, batch: Batch, rng: torch.Generator) -> Batch:
-        """The batch, each sample augmented once if the options say so."""
+        """The batch, with each sample augmented once if there are augmentations."""
         if self.augmentations is None:
             return batch
         generator = device_generator(batch, rng)

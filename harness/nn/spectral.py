@@ -1,4 +1,4 @@
-"""Spectra of time intervals and one sensor's convolutions on them: what DeepSense and AttnSense begin with, as published."""
+"""The first layers of DeepSense and AttnSense as published: spectra of time intervals, and convolutions on them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,32 @@ from harness.data.base import Modality
 from harness.errors import InputError
 from harness.nn.encoders import Encoder
 
-INTERVALS = 20  # as published for windows of 5 s
-SAMPLES = 10  # of one interval, and so of its spectrum
+INTERVALS = 20  # as published, for windows of 5 s
+SAMPLES = 10  # the length of an interval, and of its spectrum
 FILTERS = 64
 KERNEL = 3
 DROPOUT = 0.2
-WIDTH = SAMPLES - 3 * (KERNEL - 1)  # of the map that three convolutions leave of a spectrum
+WIDTH = SAMPLES - 3 * (KERNEL - 1)  # the width that remains of a spectrum after three convolutions
 
 
 def require_series(modalities: Sequence[Modality], method: str) -> None:
-    """Raises InputError, naming the modality, unless all are series, or skeletons, whose joints and axes are taken as channels."""
+    """Raise InputError, which names the modality, unless all are series or skeletons.
+
+    The joints and axes of a skeleton are treated as channels.
+    """
     for modality in modalities:
         if modality.kind not in ("series", "skeleton"):
             raise InputError(
-                f"{method}: form 'original' is for time series and skeletons; {modality.name!r} is of kind {modality.kind!r}, "
-                "for which form 'comparison' has an encoder"
+                f"{method}: form 'original' needs series or skeletons, but {modality.name!r} is of kind "
+                f"{modality.kind!r}; use form 'comparison'"
             )
 
 
 def resample(x: Tensor, steps: int) -> Tensor:
-    """A series or skeleton (n, time, ...) as (n, channels, steps): means where it is longer, linear between samples where shorter."""
+    """Resample a series or skeleton (n, time, ...) to (n, channels, steps).
+
+    Longer ones are averaged, shorter ones interpolated linearly.
+    """
     series = x.flatten(2).transpose(1, 2)
     if series.shape[2] >= steps:
         return F.adaptive_avg_pool1d(series, steps)
@@ -40,10 +46,11 @@ def resample(x: Tensor, steps: int) -> Tensor:
 
 
 def spectra(x: Tensor, intervals: int) -> Tensor:
-    """(n, time, ...) → (n, 2·channels, intervals, 10): each interval's Fourier transform, all real parts and then all imaginary ones.
+    """The Fourier transform of each interval: (n, time, ...) → (n, 2·channels, intervals, 10).
 
-    Units are the series' own, times samples (the transform isn't scaled). Source: Yao et al. 2017; how an interval gets its 10
-    samples is not published, here see `resample`.
+    The channels hold all real parts, followed by all imaginary parts. The transform is not scaled, so its unit is that
+    of the series times samples. Source: Yao et al. 2017, which does not say how an interval gets its 10 samples; here
+    `resample` does it.
     """
     cut = resample(x, intervals * SAMPLES).reshape(len(x), -1, intervals, SAMPLES)
     transformed = torch.fft.fft(cut.float(), dim=3)
@@ -51,19 +58,22 @@ def spectra(x: Tensor, intervals: int) -> Tensor:
 
 
 def n_intervals(modalities: Sequence[Modality], asked: int | None) -> int:
-    """As many intervals as asked; by default 20, or fewer, so that each holds 10 samples of the shortest modality (at least one)."""
+    """The number of intervals: ``asked``, or by default 20.
+
+    The default is reduced, to no less than 1, so that each interval has 10 samples of the shortest modality.
+    """
     return asked or min(INTERVALS, max(1, min(m.shape[0] for m in modalities) // SAMPLES))
 
 
 class SpectralEncoder(Encoder):
-    """One sensor: (n, *modality.shape) → (n, 64, intervals · 4): three convolutions along each interval's spectrum.
+    """Three convolutions along the spectrum of each interval: (n, *modality.shape) → (n, 64, intervals · 4).
 
-    Each has BatchNorm, ReLU and dropout 0.2 of whole filters. Source: Yao et al. 2017 and the authors' code, whose first
-    kernel of [1, 18] with stride 6 is this one of 3 spectral samples on 2·3 channels.
+    Each is followed by BatchNorm, ReLU and dropout of whole filters with p = 0.2. Source: Yao et al. 2017 and the
+    authors' code. Its first kernel, [1, 18] with stride 6, covers 3 spectral samples of 2·3 channels, as here.
     """
 
     def __init__(self, modality: Modality, intervals: int):
-        self.intervals = intervals  # before the base's, which needs it to try a map
+        self.intervals = intervals  # set first, since the base class computes a feature map
         super().__init__(modality)
 
     def build(self, shape: tuple[int, ...]) -> nn.Sequential:
@@ -78,17 +88,20 @@ class SpectralEncoder(Encoder):
         return nn.Sequential(*layers)
 
     def map(self, x: Tensor) -> Tensor:
-        """(n, 64, intervals, 4)."""
+        """The feature map (n, 64, intervals, 4)."""
         return self.features(spectra(x, self.intervals))
 
 
 def by_interval(features: Tensor) -> Tensor:
-    """A `SpectralEncoder`'s features (n, 64, intervals · 4) as its map (n, 64, intervals, 4)."""
+    """Reshape the features of a `SpectralEncoder`, (n, 64, intervals · 4), to its map (n, 64, intervals, 4)."""
     return features.reshape(*features.shape[:2], -1, WIDTH)
 
 
 def build_spectral_encoders(modalities: Sequence[Modality], intervals: int | None, method: str) -> nn.ModuleDict:
-    """A randomly initialised `SpectralEncoder` for each modality. ``method`` is named in the InputError for frames and volumes."""
+    """A randomly initialised `SpectralEncoder` for each modality.
+
+    Raises InputError, which names ``method``, for frames and volumes.
+    """
     require_series(modalities, method)
     count = n_intervals(modalities, intervals)
     return nn.ModuleDict({m.name: SpectralEncoder(m, count) for m in modalities})

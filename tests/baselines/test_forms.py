@@ -91,7 +91,7 @@ def test_frames_have_no_original_form(name: str) -> None:
     method = registry.get("methods", name)()
     options = [stage.from_plain({"form": "original"}) if stage else None for stage in (method.Stage1, method.Stage2)]
     with pytest.raises(
-        InputError, match=f"{name}: form 'original' is for time series and skeletons; 'depth' is of kind 'frames'"
+        InputError, match=f"{name}: form 'original' needs series or skeletons, but 'depth' is of kind 'frames'"
     ):
         method.check(Task(MODALITIES, CLASSES), *options)
 
