@@ -21,7 +21,7 @@ from harness import registry
 from harness.data import cache
 from harness.data.base import Dataset, Recordings
 from harness.data.splits import draw_labelled, draw_unlabelled, labelled_from_list, resolve_split, split_indices
-from harness.errors import InputError, Problem, StudyError
+from harness.errors import InputError, Problem, StudyError, did_you_mean
 from harness.jobs import Job
 from harness.keys import array_key, content_key
 from harness.method import Method, Task
@@ -109,6 +109,7 @@ class Plan:
             "study": file.study,
             "title": file.title,
             "question": file.question,
+            "reference": file.reference,
             "file": str(self.study.path),
             "text": self.study.text,
             "overrides": list(self.study.overrides),
@@ -131,6 +132,10 @@ def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Reco
             problems += error.problems
         except InputError as error:
             problems.append(Problem(where, f"datasets.{index}", str(error)))
+    reference = study.file.reference
+    if not problems and reference and reference not in plan.titles:
+        where, hint = study.located.place(("reference",)), did_you_mean(reference, plan.titles)
+        problems.append(Problem(where, "reference", f"{reference!r} is not a method or a variant of this study", hint))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
     plan.cautions = list(dict.fromkeys(plan.cautions))

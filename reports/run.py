@@ -71,7 +71,7 @@ class Run:
 
     trials: one row a trial with `COLUMNS` and one column per swept option under its own dotted name.
     study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance, data, options,
-    command, versions; where known also folder, hosts, provenance, others (records of other plans), in_force; search, where
+    command, versions; where known also reference, folder, hosts, provenance, others (records of other plans), in_force; search, where
     hyper-parameters were searched: trials, scheduler, sampler, seed, space, tunings [{dataset, method, point, chosen,
     candidates [{number, values, status, accuracy, epoch}]}]; edge, where devices were measured: tables {title, columns, rows, notes}.
     details: trial's key → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and loss by epoch,
@@ -110,8 +110,8 @@ class Run:
 
     @property
     def reference(self) -> str:
-        """The method that the others are held against: Cosmo, else the last that the study names. No figure has a say in it."""
-        return "cosmo" if "cosmo" in self.methods else self.methods[-1]
+        """The method that the others are compared with: the study's choice, else Cosmo, else the last method of the study."""
+        return self.study.get("reference") or ("cosmo" if "cosmo" in self.methods else self.methods[-1])
 
     @cached_property
     def styles(self) -> Mapping[str, int]:

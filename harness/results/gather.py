@@ -65,7 +65,7 @@ def _study(results: RunResults, arrays: bool) -> dict[str, Any]:
     state = study.provenance
     versions = {**state.get("packages", {}), **{name: state[name] for name in ("python", "platform") if name in state}}
     return {
-        **study.model_dump(include={"study", "title", "question", "command", "text", "provenance"}),
+        **study.model_dump(include={"study", "title", "question", "reference", "command", "text", "provenance"}),
         **plan.model_dump(include={"select", "sweep", "methods", "titles", "seeds", "data", "search"}),
         "chance": {name: 1 / data.n_classes for name, data in plan.data.items()},
         "edge": [asdict(table) for table in edge_tables(results)],

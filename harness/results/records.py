@@ -359,6 +359,9 @@ class StudyRecord(RecordModel):
     study: str = Field(description="name of the study")
     title: str | None = Field(default="", description="of the report")
     question: str | None = Field(default="", description="what is to be answered")
+    reference: str | None = Field(
+        default=None, description="the method that the others are compared with, if the study names one"
+    )
     file: str = Field(default="", description="path of the study's file")
     text: str = Field(default="", description="the file's text")
     overrides: list[str] = Field(default=[], description="what --set gave")

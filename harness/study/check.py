@@ -75,6 +75,10 @@ def _names(file: StudyFile, located: Located) -> list[Problem]:
             problems += _known(("methods", "datasets"), plugin, ("datasets", index, "options", plugin), located)
     for plugin in file.options:
         problems += _known(("methods", "datasets"), plugin, ("options", plugin), located)
+    if file.reference and file.reference.partition(":")[0] not in file.methods:
+        hint = did_you_mean(file.reference, file.methods)
+        message = f"{file.reference!r} is not among the study's methods"
+        problems.append(Problem(located.place(("reference",)), "reference", message, hint))
     return problems + _edge(file, located)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError, StudyError
+from harness.plan import make_plan
 from harness.study import Study, read_study
 from harness.study.settings import Value, flatten, nest
 
@@ -300,3 +301,27 @@ def test_an_ablation_is_a_preset_laid_over_the_reading(tmp_path: Path) -> None:
     assert (
         "study.yaml:5 (value 2): cosmo.without: there is no without 'atention'\n    did you mean 'attention'?" in fault
     )
+
+
+def test_the_reference_is_one_of_the_methods(tmp_path: Path) -> None:
+    study = read(tmp_path, GOOD + "reference: deepsense\n")
+    assert study.file.reference == "deepsense"
+    assert make_plan(study, None).study_json()["reference"] == "deepsense"
+    assert problems(tmp_path, GOOD + "reference: deepsens\n") == [
+        "study.yaml:10: reference: 'deepsens' is not among the study's methods\n    did you mean 'deepsense'?"
+    ]
+    assert "is not among" in problems(tmp_path, GOOD, "reference=cmc")[0]
+
+
+def test_the_reference_may_be_a_variant(tmp_path: Path) -> None:
+    text = GOOD.replace("deepsense", "single-modal") + "reference: single-modal"
+    study = read(tmp_path, f"{text}:sensor_1\n")
+    assert sorted(make_plan(study, None).jobs) == sorted(
+        make_plan(read(tmp_path, GOOD.replace("deepsense", "single-modal")), None).jobs
+    )
+    for wrong in (text, f"{text}:sensor_9"):
+        with pytest.raises(
+            StudyError, match=r"study.yaml:10: reference: .* is not a method or a variant of this study"
+        ) as caught:
+            make_plan(read(tmp_path, wrong + "\n"), None)
+        assert "did you mean 'single-modal:sensor_" in str(caught.value)
