@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from harness.cli import plugins, results
 from harness.cli.console import err, out
 from harness.cli.data import data_app
 from harness.cli.edge import edge_app
+from harness.cli.environment import env
 from harness.cli.run import run
 from harness.errors import InputError, StudyError
 
@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "logs": (results.logs, "harness logs runs/label_rate 3f2a"),
     "report": (results.report, "harness report runs/label_rate --format html,pdf --open"),
     "compare": (results.compare, "harness compare runs/monday runs/tuesday --format html"),
+    "env": (env, "harness env --format json"),
     "list": (plugins.list_plugins, "harness list methods"),
 }
 for name, (command, example) in EXAMPLES.items():
@@ -74,7 +75,6 @@ def entry() -> None:
         sys.exit(141)
     except Exception:
         traceback.print_exc()
-        where = f"cosmo-harness {__version__}, Python {platform.python_version()}, {platform.platform()}"
-        err.print("\nThis is a bug of the harness, not of your study. What is finished is kept.", highlight=False)
-        err.print(f"Please report it with the text above and: {where}", highlight=False, soft_wrap=True)
+        err.print("\nThis is a bug in the harness, not in your study. Finished jobs are kept.", highlight=False)
+        err.print("Please report it with the text above and the output of `harness env`.", highlight=False)
         sys.exit(70)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.method import Batch, Classifier
+from harness.provenance import cpu_flags
 
 Infer = Callable[[Batch], Tensor]
 """A batch → logits (n, n_classes)."""
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-CPU_FLAGS = {
+PRECISION_FLAGS = {
     "bf16": {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"},
     "fp16": {"avx512_fp16", "amx_fp16", "asimdhp"},
 }
@@ -46,14 +46,7 @@ def has_precision(precision: str, device: str) -> bool:
     """Whether the device computes in bf16 or fp16 by itself, rather than by emulation."""
     if device == "cuda":
         return precision == "fp16" or torch.cuda.is_bf16_supported(including_emulation=False)
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    flags = {
-        flag for line in text.splitlines() if line.lower().startswith(("flags", "features")) for flag in line.split()
-    }
-    return bool(flags & CPU_FLAGS[precision])
+    return bool(cpu_flags() & PRECISION_FLAGS[precision])
 
 
 def _eager(run: Callable[[Batch], Tensor], precision: str, device: str) -> Infer:

@@ -17,6 +17,7 @@ from harness.data.base import Recordings
 from harness.data.normalise import Normaliser
 from harness.jobs import Inputs, Job
 from harness.method import Pretrained, Task
+from harness.provenance import processor
 from harness.training.checkpoint import pretrained_from_bytes
 from harness.training.material import Material
 
@@ -46,7 +47,7 @@ def environment(device: str) -> dict[str, Any]:
     found = {
         "host": socket.gethostname(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor(),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "python": platform.python_version(),
     }
@@ -56,14 +57,6 @@ def environment(device: str) -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:

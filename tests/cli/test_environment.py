@@ -1,0 +1,56 @@
+"""`harness env`: what a bug report needs, also where something is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+import harness
+from harness.provenance import cpu_flags, describe_environment, processor, provenance
+
+
+def run(*arguments: str) -> str:
+    command = [sys.executable, "-m", "harness", "env", *arguments]
+    return subprocess.run(command, env={**os.environ}, capture_output=True, text=True, check=True).stdout
+
+
+def test_text_and_json_say_the_same() -> None:
+    found, text = json.loads(run("--format", "json")), run()
+    assert found["harness"] == harness.__version__
+    assert found["packages"]["numpy"] == numpy.__version__
+    assert torch.__version__.startswith(found["packages"]["torch"].partition("+")[0])
+    assert "pytest" not in found["packages"]  # a developer's tool
+    assert found["cores"] >= found["usable_cores"] >= 1
+    for value in (found["python"], found["platform"], found["processor"], found["git"].get("commit", "none")):
+        assert value in text
+    for name in found["packages"]:
+        assert f"\n{name} " in text
+
+
+def test_flags_are_read_on_x86_and_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cpuinfo(text: str) -> None:
+        monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+
+    cpuinfo("model name\t: A Processor\nflags\t\t: sse avx2 avx512f amx_tile amx_bf16\n")
+    assert processor() == "A Processor"
+    assert describe_environment()["cpu_flags"] == ["avx2", "avx512f", "amx_tile", "amx_bf16"]
+    cpuinfo("Features\t: fp asimd bf16\n")
+    assert {"asimd", "bf16"} <= cpu_flags()
+
+
+def test_a_broken_torch_does_not_hide_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # `import torch` raises ImportError
+    found = describe_environment()
+    assert found["gpus"][0].startswith("unknown: ModuleNotFoundError")
+    assert found["python"]
+
+
+def test_the_record_of_a_plan_is_unchanged() -> None:
+    assert set(provenance()) == {"git", "packages", "python", "platform", "cpus"}
