@@ -45,7 +45,7 @@ class Pretrained:
     """What stage 1 leaves: the encoders' parameters, and what was found in the unlabelled data (Cosmo: its quality)."""
 
     encoders: Mapping[str, Tensor]
-    findings: Mapping[str, Any]
+    diagnostics: Mapping[str, Any]
 
 
 class Pretrainer(nn.Module, ABC):
@@ -59,7 +59,7 @@ class Pretrainer(nn.Module, ABC):
 
     encoders: nn.ModuleDict
     loss_floor: float | None = None  # the least value that the loss can take, where it is known
-    trains: bool = True  # False: no epoch is run; the encoders stay random and only the findings are wanted
+    trains: bool = True  # False: no epoch is run; the encoders stay random and only the diagnostics are wanted
 
     def views(self, batch: Batch, rng: torch.Generator) -> Batch:
         """What `forward` gets of a batch: tensors whose first axis is still the sample. By default the batch itself."""
@@ -161,7 +161,7 @@ class Method(ABC):
         """The model of stage 1, randomly initialised from torch's global generator."""
         raise TypeError(f"{self.name} has no stage 1")
 
-    def findings(self, batch: Batch, task: Task, options: Any, seed: int) -> dict[str, Any]:
+    def diagnose(self, batch: Batch, task: Task, options: Any, seed: int) -> dict[str, Any]:
         """What is computed once from the unlabelled samples (normalised), as JSON; stage 2 gets it as `Pretrained`."""
         return {}
 

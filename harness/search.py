@@ -1,6 +1,6 @@
 """A study's search: what was drawn for each method, how each draw did on the validation subjects, which is chosen.
 
-Pure functions of the study and of the search's records. Nothing here looks at a test sample.
+Pure functions of the study and of the search's records. No test sample has a part in it.
 """
 
 from __future__ import annotations

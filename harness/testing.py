@@ -26,7 +26,7 @@ from harness.edge.power.meter import Channel, Meter, MeterError
 from harness.errors import InputError
 from harness.method import Method, Pretrained, Task
 from harness.options import Options, Stage1, Stage2
-from harness.training import Material, Stage1Result, Stage2Result, pretrain, train
+from harness.training import Stage1Result, Stage2Result, TrainingData, pretrain, train
 from harness.training.stage2 import Training
 
 SAMPLES, CLASSES, STEPS = 24, 3, 24
@@ -172,7 +172,7 @@ class _MethodOnTask:
         rng = np.random.default_rng(0)
         shift = self.label.reshape(-1, 1, 1)
         arrays = {m.name: rng.normal(size=(SAMPLES, *m.shape)) + shift for m in task.modalities}
-        self.material = Material(task, arrays, lambda _, x: x.astype(np.float32), seeds=("testing", 0))
+        self.data = TrainingData(task, arrays, lambda _, x: x.astype(np.float32), seeds=("testing", 0))
         self.everything = np.arange(SAMPLES)
 
     def check(self) -> None:
@@ -200,7 +200,7 @@ class _MethodOnTask:
     def _pretrain(self) -> Stage1Result:
         settings = Stage1(epochs=EPOCHS, batch_size=8)
         with _stating(f"{self.method.name}: stage 1 does not run", "its loss should be finite in each epoch"):
-            return _finish(pretrain(self.method, self.stage1, settings, self.material, self.everything))
+            return _finish(pretrain(self.method, self.stage1, settings, self.data, self.everything))
 
     def _check_stage1(self) -> Pretrained:
         one, other = self._pretrain(), self._pretrain()
@@ -208,10 +208,10 @@ class _MethodOnTask:
         same = one.loss == other.loss and set(first.encoders) == set(second.encoders)
         if not same or not all(torch.equal(t, second.encoders[n]) for n, t in first.encoders.items()):
             self._fail_seed("stage 1")
-        with _stating(f"{self.method.name}: findings() can't be kept", "it should return what JSON can hold"):
-            texts = [json.dumps(found.findings, sort_keys=True) for found in (first, second)]
+        with _stating(f"{self.method.name}: diagnose() can't be kept", "it should return what JSON can hold"):
+            texts = [json.dumps(found.diagnostics, sort_keys=True) for found in (first, second)]
         if texts[0] != texts[1]:
-            self._fail_seed("findings()")
+            self._fail_seed("diagnose()")
         return first
 
     def _check_logits(self, pretrained: Pretrained | None, variant: str) -> None:
@@ -220,7 +220,7 @@ class _MethodOnTask:
             torch.no_grad(),
         ):
             model = self.method.build_classifier(self.task, self.stage2, pretrained, variant).eval()
-            shapes = {n: tuple(model(self.material.batch(self.everything[:n])).shape) for n in (1, 5)}
+            shapes = {n: tuple(model(self.data.batch(self.everything[:n])).shape) for n in (1, 5)}
         for n, shape in shapes.items():
             if shape != (n, CLASSES):
                 _fail(
@@ -231,7 +231,7 @@ class _MethodOnTask:
         settings = Stage2(epochs=EPOCHS, batch_size=8)
         with _stating(f"{self.method.name}: stage 2 does not run", "phase() should name the classifier's children"):
             training = Training(
-                self.method, self.stage2, settings, self.material, self.label, self.everything, pretrained, variant
+                self.method, self.stage2, settings, self.data, self.label, self.everything, pretrained, variant
             )
             for epoch in range(1, EPOCHS + 1):
                 trained = training.model.phase(epoch).gradient
@@ -252,7 +252,7 @@ class _MethodOnTask:
                     self.method,
                     self.stage2,
                     settings,
-                    self.material,
+                    self.data,
                     self.label,
                     self.everything,
                     looks,

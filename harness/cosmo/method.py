@@ -160,7 +160,7 @@ class Cosmo(Method):
         return CosmoPretrainer(task, options)
 
     @override
-    def findings(self, batch: Batch, task: Task, options: CosmoStage1, seed: int) -> dict[str, Any]:
+    def diagnose(self, batch: Batch, task: Task, options: CosmoStage1, seed: int) -> dict[str, Any]:
         """``quality``: modality → `Quality`, from all unlabelled samples."""
         names = [m.name for m in task.modalities]
         found = measure([batch[name].numpy(force=True) for name in names], task.n_classes, options.quality, seed)
@@ -179,11 +179,11 @@ class Cosmo(Method):
     ) -> Classifier:
         """Raises InputError if the options don't fit the modalities or ask for a quality that stage 1 hasn't found."""
         encoders = start_encoders(task, pretrained.encoders if pretrained else None)
-        head = _head(task, widths(encoders), options, pretrained.findings if pretrained else {})
+        head = _head(task, widths(encoders), options, pretrained.diagnostics if pretrained else {})
         return FusionClassifier(encoders, head, options)
 
 
-def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, findings: Mapping[str, Any]) -> FusionHead:
+def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, diagnostics: Mapping[str, Any]) -> FusionHead:
     alike = len({(m.kind, m.shape) for m in task.modalities}) == 1
     fusion: Fusion = ("sum" if alike else "concat") if options.fusion == "auto" else options.fusion
     if fusion == "sum" and len(set(widths)) > 1:
@@ -194,19 +194,19 @@ def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, findings: M
             DotAttention(widths, options.attention_scale) if options.attention == "paper" else JointAttention(widths)
         )
     if options.guide != "none":
-        attention = Guided(attention, _guide(task, options, findings), options.lambda_)
+        attention = Guided(attention, _guide(task, options, diagnostics), options.lambda_)
     return FusionHead(widths, task.n_classes, attention, fusion)
 
 
-def _guide(task: Task, options: CosmoStage2, findings: Mapping[str, Any]) -> list[float]:
+def _guide(task: Task, options: CosmoStage2, diagnostics: Mapping[str, Any]) -> list[float]:
     """The weights β(QoM), one for each modality."""
     names = [m.name for m in task.modalities]
     if options.guide == "quality":
-        if "quality" not in findings:
+        if "quality" not in diagnostics:
             raise InputError(
-                "cosmo: guide 'quality' needs stage 1's findings; without stage 1 use guide 'fixed' or 'none'"
+                "cosmo: guide 'quality' needs stage 1's diagnostics; without stage 1 use guide 'fixed' or 'none'"
             )
-        return [findings["quality"][name]["weight"] for name in names]
+        return [diagnostics["quality"][name]["weight"] for name in names]
     if len(options.guide_weights) != len(names) or not sum(options.guide_weights):
         given = list(options.guide_weights)
         raise InputError(

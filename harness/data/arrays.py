@@ -13,11 +13,11 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 from pydantic import Field
 
-from harness.data.base import DataOptions, Dataset, DefaultSplit, Kind, Modality, Recordings
+from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, ModalityKind, Recordings
 from harness.errors import DataError, did_you_mean
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separators and no leading dot, so it stays inside the data folder
-KIND_OF_RANK: Mapping[int, Kind] = {3: "series", 4: "frames", 5: "volume"}
+KIND_OF_RANK: Mapping[int, ModalityKind] = {3: "series", 4: "frames", 5: "volume"}
 FORM = 'it needs at least {"modalities": {"NAME": {}, ...}, "activities": ["...", ...]}'
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -182,9 +182,9 @@ class _Store:
         except UNREADABLE as error:
             raise DataError(f"{self.where}: not a readable .npz file; it may be truncated ({error})") from error
 
-    def _kinds(self) -> dict[str, Kind | None]:
+    def _kinds(self) -> dict[str, ModalityKind | None]:
         listed = self.about["modalities"]
-        kinds: dict[str, Kind | None] = {}
+        kinds: dict[str, ModalityKind | None] = {}
         for name in listed:
             if not isinstance(name, str) or not NAME.fullmatch(name):
                 raise DataError(
@@ -192,8 +192,10 @@ class _Store:
                 )
             entry = listed[name] if isinstance(listed, dict) else None
             kind = entry.get("kind") if isinstance(entry, dict) else None
-            if kind is not None and kind not in get_args(Kind):
-                raise DataError(f"{self.where}: kind of {name} is {kind!r}, none of {', '.join(get_args(Kind))}")
+            if kind is not None and kind not in get_args(ModalityKind):
+                raise DataError(
+                    f"{self.where}: kind of {name} is {kind!r}, none of {', '.join(get_args(ModalityKind))}"
+                )
             kinds[name] = kind
         return kinds
 
@@ -250,7 +252,7 @@ def _as_float(array: np.ndarray, where: str) -> np.ndarray:
         return array.astype(np.float32)
 
 
-def _kind_of(array: np.ndarray, where: str) -> Kind:
+def _kind_of(array: np.ndarray, where: str) -> ModalityKind:
     if array.ndim not in KIND_OF_RANK:
         raise DataError(
             f"{where}: the shape is {array.shape}; at most 5 axes are supported (samples, time and three in space)"

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.options import Options
 
-Kind = Literal["series", "skeleton", "frames", "volume"]
+ModalityKind = Literal["series", "skeleton", "frames", "volume"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Modality:
     """
 
     name: str
-    kind: Kind
+    kind: ModalityKind
     shape: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,6 +168,27 @@ def draw_unlabelled(train: np.ndarray, labelled: np.ndarray, unlabeled: str | in
     if not 1 <= unlabeled <= len(train):
         raise InputError(f"unlabeled: {unlabeled} samples can't be drawn; 1 to {len(train)} are available")
     return np.sort(rng_of("unlabelled", *names).permutation(np.sort(train))[:unlabeled]).astype(np.int64)
+
+
+def read_label_list(path: Path, rate: float) -> list[str]:
+    """The sample names of a label list: a JSON list, or a JSON mapping of label rates in per cent to lists.
+
+    Raises `InputError` that names the file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"label_list: {path} can't be read: {error}") from None
+    if isinstance(content, dict):
+        per_cent = f"{round(rate * 100, 6):g}"
+        if per_cent not in content:
+            raise InputError(f"label_list: {path} has no list for {per_cent} %; it has {', '.join(content)}")
+        content = content[per_cent]
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise InputError(
+            f"label_list: {path} is not a list of sample names, nor a mapping of label rates to such lists"
+        )
+    return content
 
 
 def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.ndarray | None = None) -> np.ndarray:

@@ -28,8 +28,8 @@ from harness.jobs import Inputs, Job
 from harness.method import Classifier, Method, Progress
 from harness.options import Stage2
 from harness.study.edge import Measuring
-from harness.training import Material
-from harness.training.job import material_of, npz_bytes, pretrained_of
+from harness.training import TrainingData
+from harness.training.job import npz_bytes, pretrained_of, training_data_of
 from harness.training.stage2 import Training
 
 CHECKED = 256  # samples at most on which a runtime's predictions are held against eager fp32's
@@ -92,20 +92,18 @@ def profile(
         Measuring.from_plain(job.content["measuring"]),
         registry.get("methods", job.content["method"]["name"])(),
     )
-    material = material_of(job, recordings)
-    device = torch.device(material.device).type
+    data = training_data_of(job, recordings)
+    device = torch.device(data.device).type
     before = device_state()
     with Timeline(settings, device) as line:
         result: dict[str, Any] = {"trial": job.content["trial"], "meter": line.name, "meters_tried": line.tried}
         result["idle"] = _idle(line, settings)
         tell("idle", result["idle"])
-        model, result["training"] = yield from _training(
-            method, job, recordings, inputs, material, settings, line, tell
-        )
+        model, result["training"] = yield from _training(method, job, recordings, inputs, data, settings, line, tell)
         samples = job.indices["test"] if job.indices["test"].size else job.indices["labelled"]
         raw: dict[str, np.ndarray] = {}
         result["inference"] = []
-        for row in _inference(model, material, samples, settings, line, job.threads, raw):
+        for row in _inference(model, data, samples, settings, line, job.threads, raw):
             result["inference"].append(row)
             tell("inference", row)
             yield Progress(job.epochs, job.epochs, float("nan"))
@@ -145,7 +143,7 @@ def _training(
     job: Job,
     recordings: Recordings,
     inputs: Inputs,
-    material: Material,
+    data: TrainingData,
     settings: Measuring,
     line: Timeline,
     tell: Tell,
@@ -159,7 +157,7 @@ def _training(
             method,
             options,
             stage2,
-            material,
+            data,
             recordings.label,
             job.indices["labelled"],
             pretrained_of(job, inputs),
@@ -168,7 +166,7 @@ def _training(
         edges, losses = [time.monotonic()], []
         for epoch in range(1, least + 1):
             losses.append(training.epoch(epoch))
-            _synchronise(material.device)
+            _synchronise(data.device)
             edges.append(time.monotonic())
             yield Progress(epoch, least, losses[-1])
             if settings.minutes is not None and edges[-1] - edges[0] >= 60 * settings.minutes:
@@ -266,7 +264,7 @@ def _mean(values: list[float | None]) -> float | None:
 
 def _inference(
     model: Classifier,
-    material: Material,
+    data: TrainingData,
     samples: np.ndarray,
     settings: Measuring,
     line: Timeline,
@@ -278,20 +276,18 @@ def _inference(
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     checked = samples[:CHECKED]
-    reference = _predict(
-        build("eager", "fp32", model, material.batch(checked[:1]), threads), material, checked, len(checked)
-    )
+    reference = _predict(build("eager", "fp32", model, data.batch(checked[:1]), threads), data, checked, len(checked))
     for runtime in settings.runtimes:
         for precision in settings.precisions:
             for size in settings.batch_sizes:
                 row: dict[str, Any] = {"runtime": runtime, "precision": precision, "batch_size": size}
-                batch = material.batch(np.resize(samples, size))
+                batch = data.batch(np.resize(samples, size))
                 try:
                     begun = time.perf_counter()
                     infer = build(runtime, precision, model, batch, threads)
                     row["load_seconds"] = time.perf_counter() - begun
-                    row["first_seconds"] = _once(infer, batch, material.device)
-                    agreed = agreement(_predict(infer, material, checked, size), reference)
+                    row["first_seconds"] = _once(infer, batch, data.device)
+                    agreed = agreement(_predict(infer, data, checked, size), reference)
                     row["agreement"] = agreed
                     if reason := refuse(agreed, len(checked), AGREE[precision]):
                         raise Unavailable(reason)
@@ -299,7 +295,7 @@ def _inference(
                     yield {**row, "absent": {"latency": str(error)}}
                     continue
                 yield row | _timed(
-                    infer, batch, size, material.device, settings, line, raw, f"{runtime}-{precision}-{size}"
+                    infer, batch, size, data.device, settings, line, raw, f"{runtime}-{precision}-{size}"
                 )
 
 
@@ -311,10 +307,10 @@ def _once(infer: Infer, batch: Mapping[str, Tensor], device: str) -> float:
     return time.perf_counter() - begun
 
 
-def _predict(infer: Infer, material: Material, samples: np.ndarray, size: int) -> np.ndarray:
+def _predict(infer: Infer, data: TrainingData, samples: np.ndarray, size: int) -> np.ndarray:
     """Predicted classes, in batches of exactly ``size``."""
     whole = np.resize(samples, -(-len(samples) // size) * size)
-    found = [infer(material.batch(whole[i : i + size])).argmax(1).numpy(force=True) for i in range(0, len(whole), size)]
+    found = [infer(data.batch(whole[i : i + size])).argmax(1).numpy(force=True) for i in range(0, len(whole), size)]
     return np.concatenate(found)[: len(samples)]
 
 

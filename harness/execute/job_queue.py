@@ -39,7 +39,7 @@ class JobQueue:
 
     @property
     def head(self) -> Job | None:
-        """The job that `next` will look at first."""
+        """The job that `next` will evaluation at first."""
         return self._ready[0] if self._ready else None
 
     def next_ready(self) -> tuple[Job, Inputs] | None:

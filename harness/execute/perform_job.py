@@ -19,7 +19,7 @@ from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
 from harness.method import Method, Progress
 from harness.options import Stage1, Stage2
 from harness.training import Stage2Result, pretrain, pretrained_to_bytes, train
-from harness.training.job import environment, material_of, npz_bytes, pretrained_of
+from harness.training.job import environment, npz_bytes, pretrained_of, training_data_of
 from harness.training.metrics import metrics
 from harness.training.workers import Workers
 
@@ -59,14 +59,14 @@ def _pretrain(
     settings = Stage1.from_plain(job.content["settings"])
     checkpoint, workers = inputs.get(job.key, {}).get(CHECKPOINT), Workers.here(job.workers)
     done = yield from pretrain(
-        method, options, settings, material_of(job, recordings), job.indices["unlabelled"], workers, checkpoint
+        method, options, settings, training_data_of(job, recordings), job.indices["unlabelled"], workers, checkpoint
     )
     result = {
         "loss": done.loss,
         "loss_floor": done.loss_floor,
-        "findings": dict(done.pretrained.findings),
+        "findings": dict(done.pretrained.diagnostics),
         "train_seconds": done.seconds,
-        "findings_seconds": done.findings_seconds,
+        "findings_seconds": done.diagnostics_seconds,
         "n_parameters": done.n_parameters,
         "modal_distance": done.modal_distance,
         "modal_plane_variance": done.plane_variance,
@@ -91,7 +91,7 @@ def _train(
         method,
         method.Stage2.from_plain(job.content["options"]),
         Stage2.from_plain(job.content["settings"]),
-        material_of(job, recordings),
+        training_data_of(job, recordings),
         recordings.label,
         job.indices["labelled"],
         {part: job.indices[part] for part in ("validation", "test") if job.indices[part].size},
@@ -102,17 +102,17 @@ def _train(
 
 
 def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[str, Any]:
-    """Figures of stage 2: curves over the epochs looked at; which epoch counts is chosen later, from the record alone.
+    """Figures of stage 2: metrics at each evaluation. Which one counts is chosen later, from the record alone.
 
-    per_class: part → accuracy of each class at the last look, None where the part has no such sample; for other looks, and
-    for confusion matrices, see `harness.results.artefacts`.
+    per_class: part → recall of each class at the last evaluation, None where the part has no such sample. For other
+    evaluations, and for confusion matrices, see `harness.results.artefacts`.
     """
     curves, per_class = {}, {}
     for part, predictions in done.predictions.items():
         truth = recordings.label[job.indices[part]]
-        looks = [metrics(truth, look, recordings.n_classes) for look in predictions]
-        curves[part] = {"accuracy": [look.accuracy for look in looks], "macro_f1": [look.macro_f1 for look in looks]}
-        per_class[part] = list(looks[-1].per_class)
+        found = [metrics(truth, predicted, recordings.n_classes) for predicted in predictions]
+        curves[part] = {"accuracy": [one.accuracy for one in found], "macro_f1": [one.macro_f1 for one in found]}
+        per_class[part] = list(found[-1].per_class)
     return {
         "loss": done.loss,
         "epochs_evaluated": done.epochs_evaluated,
@@ -152,7 +152,7 @@ def _explained_means(done: Stage2Result, recordings: Recordings) -> dict[str, An
 
 
 def _predictions(done: Stage2Result, recordings: Recordings, job: Job) -> bytes:
-    """The predictions of every look, the truth, and what the model explains, as an npz without pickle."""
+    """The predictions of every evaluation, the truth, and what the model explains, as an npz without pickle."""
     arrays: dict[str, np.ndarray] = {"epochs": np.asarray(done.epochs_evaluated, dtype=np.int64)}
     for part, predictions in done.predictions.items():
         arrays[f"{part}_predicted"] = predictions

@@ -14,7 +14,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from harness.data.base import Kind, Modality
+from harness.data.base import Modality, ModalityKind
 from harness.nn.layers import DepthFoldedConv3d, Dropout
 
 WIDTHS = (64, 64, 32, 16)
@@ -142,7 +142,7 @@ class FramesEncoder(Encoder):
         return self.features(self.pool(channels))
 
 
-BY_KIND: dict[Kind, type[Encoder]] = {
+BY_KIND: dict[ModalityKind, type[Encoder]] = {
     "series": SeriesEncoder,
     "skeleton": SkeletonEncoder,
     "frames": FramesEncoder,

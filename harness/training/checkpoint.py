@@ -17,9 +17,9 @@ def pretrained_to_bytes(pretrained: Pretrained) -> bytes:
     return save({name: tensor.contiguous() for name, tensor in pretrained.encoders.items()})
 
 
-def pretrained_from_bytes(content: bytes, findings: Mapping[str, Any]) -> Pretrained:
+def pretrained_from_bytes(content: bytes, diagnostics: Mapping[str, Any]) -> Pretrained:
     """The inverse. Raises safetensors' SafetensorError for anything else."""
-    return Pretrained(load(content), findings)
+    return Pretrained(load(content), diagnostics)
 
 
 def to_bytes(state: Mapping[str, Any]) -> bytes:

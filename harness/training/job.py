@@ -19,13 +19,13 @@ from harness.jobs import Inputs, Job
 from harness.method import Pretrained, Task
 from harness.provenance import processor
 from harness.training.checkpoint import pretrained_from_bytes
-from harness.training.material import Material
+from harness.training.training_data import TrainingData
 
 
-def material_of(job: Job, recordings: Recordings) -> Material:
+def training_data_of(job: Job, recordings: Recordings) -> TrainingData:
     """What a job's training reads. A profile job's draws are those of the train job that it measures."""
     normaliser = Normaliser.fit(recordings.arrays, job.indices["train"], recordings.modalities)
-    return Material(
+    return TrainingData(
         task=Task(recordings.modalities, recordings.n_classes),
         arrays=recordings.arrays,
         normalise=normaliser.apply,

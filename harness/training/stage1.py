@@ -18,7 +18,7 @@ from harness.nn.distance import modal_distance, modal_plane
 from harness.options import Stage1
 from harness.training.checkpoint import from_bytes, to_bytes
 from harness.training.device import OwnRandomness, at_least_float32, autocast, build_optimiser, n_parameters
-from harness.training.material import Material, in_order, permuted
+from harness.training.training_data import TrainingData, in_order, permuted
 from harness.training.workers import ALONE, Workers, bare
 
 DRAWN = 200  # samples whose projections are kept as a picture
@@ -29,7 +29,7 @@ class Stage1Result:
     """What stage 1 leaves.
 
     loss: mean over the samples of each epoch. loss_floor: the least that it can be, if known. seconds: training alone.
-    findings_seconds: what the method found in the unlabelled data (Cosmo: quality). n_parameters: of the whole pretrainer.
+    diagnostics_seconds: what the method found in the unlabelled data (Cosmo: quality). n_parameters: of the whole pretrainer.
     Of the modalities' projections of the unlabelled samples after the last epoch, None if the pretrainer has none by modality:
     modal_distance: mean cosine distance between those of one sample. modal_plane: those of some samples, (n, M, 2), in the plane that
     holds plane_variance of their variance, see `harness.nn.distance`.
@@ -39,7 +39,7 @@ class Stage1Result:
     loss: tuple[float, ...]
     loss_floor: float | None
     seconds: float
-    findings_seconds: float
+    diagnostics_seconds: float
     n_parameters: int
     modal_distance: float | None
     modal_plane: np.ndarray | None
@@ -47,7 +47,7 @@ class Stage1Result:
 
 
 def pretrain(
-    method: Method, options: Any, settings: Stage1, material: Material, unlabelled: np.ndarray,
+    method: Method, options: Any, settings: Stage1, data: TrainingData, unlabelled: np.ndarray,
     workers: Workers = ALONE, checkpoint: bytes | None = None,
 ) -> Generator[Progress, None, Stage1Result]:  # fmt: skip
     """Train a method's pretrainer on the samples ``unlabelled`` (indices); yields after each epoch, returns the result.
@@ -59,7 +59,7 @@ def pretrain(
     if len(unlabelled) < 2 * workers.count:
         each = f" for each of {workers.count} workers" if workers.count > 1 else ""
         raise InputError(f"{method.name}: stage 1 needs at least two unlabelled samples{each}, not {len(unlabelled)}")
-    run = _Run(method, options, settings, material, unlabelled, workers)
+    run = _Run(method, options, settings, data, unlabelled, workers)
     if checkpoint is not None:
         run.restore(checkpoint)
     elif workers.rank == 0:
@@ -74,13 +74,13 @@ def pretrain(
             run.model.loss_floor or None,
             checkpoint=run.checkpoint() if due else None,
         )
-    distance, plane, variance = _between_modalities(run.model, material, unlabelled)
+    distance, plane, variance = _between_modalities(run.model, data, unlabelled)
     return Stage1Result(
-        pretrained=Pretrained(bare(run.model.encoders.state_dict()), run.findings),
+        pretrained=Pretrained(bare(run.model.encoders.state_dict()), run.diagnostics),
         loss=tuple(run.losses),
         loss_floor=run.model.loss_floor,
         seconds=run.seconds,
-        findings_seconds=run.findings_seconds,
+        diagnostics_seconds=run.diagnostics_seconds,
         n_parameters=n_parameters(run.model),
         modal_distance=distance,
         modal_plane=plane,
@@ -96,33 +96,31 @@ class _Run:
         method: Method,
         options: Any,
         settings: Stage1,
-        material: Material,
+        data: TrainingData,
         unlabelled: np.ndarray,
         workers: Workers,
     ):
         self.method, self.options, self.settings = method, options, settings
-        self.material, self.unlabelled, self.workers = material, unlabelled, workers
-        self.randomness = OwnRandomness(material.seed("weights"), material.device)
+        self.data, self.unlabelled, self.workers = data, unlabelled, workers
+        self.randomness = OwnRandomness(data.seed("weights"), data.device)
         with self.randomness():
-            self.model = method.build_pretrainer(material.task, options).to(material.device)
-            torch.manual_seed(material.seed("dropout", *([workers.rank] if workers.rank else [])))
+            self.model = method.build_pretrainer(data.task, options).to(data.device)
+            torch.manual_seed(data.seed("dropout", *([workers.rank] if workers.rank else [])))
         self.replicated = workers.replicate(self.model, settings)
-        self.order, self.draws = material.rng("order"), torch.Generator().manual_seed(material.seed("method"))
+        self.order, self.draws = data.rng("order"), torch.Generator().manual_seed(data.seed("method"))
         self.optimiser, self.schedule = build_optimiser(self.model.parameters(), settings)
         self.losses: list[float] = []
-        self.seconds = self.findings_seconds = 0.0
-        self.findings: dict[str, Any] = {}
+        self.seconds = self.diagnostics_seconds = 0.0
+        self.diagnostics: dict[str, Any] = {}
         self.model.train()
 
     def find(self) -> None:
         """Compute the method's statistics of the unlabelled data, such as data quality."""
         started = perf_counter()
         with torch.no_grad():
-            batch = self.material.batch(self.unlabelled)
-            self.findings = self.method.findings(
-                batch, self.material.task, self.options, self.material.seed("findings")
-            )
-        self.findings_seconds = perf_counter() - started
+            batch = self.data.batch(self.unlabelled)
+            self.diagnostics = self.method.diagnose(batch, self.data.task, self.options, self.data.seed("findings"))
+        self.diagnostics_seconds = perf_counter() - started
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch."""
@@ -146,8 +144,8 @@ class _Run:
 
     def loss(self, samples: np.ndarray) -> Tensor:
         """The loss of a whole batch, of which this worker encodes its part."""
-        views = self.model.views(self.material.batch(samples), self.draws)
-        with autocast(self.material.device, self.settings.precision):
+        views = self.model.views(self.data.batch(samples), self.draws)
+        with autocast(self.data.device, self.settings.precision):
             features = self.replicated(self.workers.part(views), self.draws)
         gathered = self.workers.gather(tuple(at_least_float32(f) for f in features))
         return self.model.loss(gathered, self.draws)
@@ -162,8 +160,8 @@ class _Run:
             "draws": self.draws.get_state(),
             "randomness": self.workers.collect(self.randomness.states()),
             "losses": self.losses,
-            "seconds": [self.seconds, self.findings_seconds],
-            "findings": json.dumps(self.findings),
+            "seconds": [self.seconds, self.diagnostics_seconds],
+            "findings": json.dumps(self.diagnostics),
         }
         return to_bytes(state)
 
@@ -177,13 +175,13 @@ class _Run:
         self.draws.set_state(state["draws"])
         self.randomness.restore(state["randomness"][self.workers.rank])
         self.losses = state["losses"]
-        self.seconds, self.findings_seconds = state["seconds"]
-        self.findings = json.loads(state["findings"])
+        self.seconds, self.diagnostics_seconds = state["seconds"]
+        self.diagnostics = json.loads(state["findings"])
 
 
 @torch.no_grad()
 def _between_modalities(
-    model: Pretrainer, material: Material, samples: np.ndarray
+    model: Pretrainer, data: TrainingData, samples: np.ndarray
 ) -> tuple[float | None, np.ndarray | None, float | None]:
     """Mean distance between the modalities' projections, those of at most `DRAWN` samples in a plane, and its share of variance."""
     projections = getattr(model, "projections", None)
@@ -192,7 +190,7 @@ def _between_modalities(
     model.eval()
     total, kept = 0.0, []
     for chunk in in_order(samples):
-        batch = material.batch(chunk)
+        batch = data.batch(chunk)
         z = [head(model.encoders[name](batch[name])).float() for name, head in projections.items()]
         total += modal_distance(z).sum().item()
         kept.append(torch.stack([one.flatten(1) for one in z], 1).numpy(force=True))

@@ -17,7 +17,7 @@ from harness.nn.distance import modal_plane
 from harness.options import Stage2
 from harness.training.cost import inference_flops
 from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
-from harness.training.material import Material, in_order, permuted
+from harness.training.training_data import TrainingData, in_order, permuted
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Stage2Result:
 
 
 def train(
-    method: Method, options: Any, settings: Stage2, material: Material, label: np.ndarray, labelled: np.ndarray,
+    method: Method, options: Any, settings: Stage2, data: TrainingData, label: np.ndarray, labelled: np.ndarray,
     evaluated: Mapping[str, np.ndarray], pretrained: Pretrained | None, variant: str = "",
 ) -> Generator[Progress, None, Stage2Result]:  # fmt: skip
     """Train a method's classifier on the samples ``labelled``, evaluating ``evaluated`` (name → indices) every ``evaluate_every`` epochs.
@@ -53,9 +53,9 @@ def train(
     label: (n_samples,) of all samples. Yields after each epoch, returns the result. Raises InputError for fewer than two
     labelled samples, RuntimeError when the loss is no longer finite.
     """
-    training = Training(method, options, settings, material, label, labelled, pretrained, variant)
+    training = Training(method, options, settings, data, label, labelled, pretrained, variant)
     model = training.model
-    evaluations = Evaluations(model, settings, material, evaluated)
+    evaluations = Evaluations(model, settings, data, evaluated)
     losses: list[float] = []
     seconds = 0.0
     for epoch in range(1, settings.epochs + 1):
@@ -81,7 +81,7 @@ def train(
         explained=explained,
         plane_variance=plane_variance,
         unexplained=model.unexplained(),
-        flops=inference_flops(model, material.batch(labelled[:1])),  # last, for it takes the model off its device
+        flops=inference_flops(model, data.batch(labelled[:1])),  # last, for it takes the model off its device
     )
 
 
@@ -107,18 +107,18 @@ class Training:
     """Stage 2 under way: a model, and what trains it epoch by epoch. Arguments and errors as of `train`."""
 
     def __init__(
-        self, method: Method, options: Any, settings: Stage2, material: Material, label: np.ndarray, labelled: np.ndarray,
+        self, method: Method, options: Any, settings: Stage2, data: TrainingData, label: np.ndarray, labelled: np.ndarray,
         pretrained: Pretrained | None, variant: str = "",
     ):  # fmt: skip
         if len(labelled) < 2:
             raise InputError(f"{method.name}: stage 2 needs at least two labelled samples, not {len(labelled)}")
-        self._randomness = OwnRandomness(material.seed("weights"), material.device)
+        self._randomness = OwnRandomness(data.seed("weights"), data.device)
         with self._randomness():
-            model = method.build_classifier(material.task, options, pretrained, variant).to(material.device)
-            torch.manual_seed(material.seed("dropout"))
+            model = method.build_classifier(data.task, options, pretrained, variant).to(data.device)
+            torch.manual_seed(data.seed("dropout"))
         self.model = model
-        self._settings, self._material, self._label, self._labelled = settings, material, label, labelled
-        self._order = material.rng("order")
+        self._settings, self._data, self._label, self._labelled = settings, data, label, labelled
+        self._order = data.rng("order")
         self._optimiser, self._schedule = build_optimiser(_parameters(model, settings), settings)
 
     def epoch(self, epoch: int) -> float:
@@ -126,7 +126,7 @@ class Training:
         apply_phase(self.model, self.model.phase(epoch))
         order = permuted(self._labelled, self._settings.batch_size, self._order)
         with self._randomness():
-            loss = _epoch(self.model, self._optimiser, self._settings, self._material, self._label, order, epoch)
+            loss = _epoch(self.model, self._optimiser, self._settings, self._data, self._label, order, epoch)
         self._schedule.step()
         return loss
 
@@ -143,14 +143,14 @@ def apply_phase(model: Classifier, phase: Phase) -> None:
 
 
 def _epoch(
-    model: Classifier, optimiser: torch.optim.Optimizer, settings: Stage2, material: Material,
+    model: Classifier, optimiser: torch.optim.Optimizer, settings: Stage2, data: TrainingData,
     label: np.ndarray, batches: list[np.ndarray], epoch: int,
 ) -> float:  # fmt: skip
     total = 0.0
     for samples in batches:
-        with autocast(material.device, settings.precision):
-            logits = model(material.batch(samples))
-        loss = F.cross_entropy(logits.float(), torch.from_numpy(label[samples].astype(np.int64)).to(material.device))
+        with autocast(data.device, settings.precision):
+            logits = model(data.batch(samples))
+        loss = F.cross_entropy(logits.float(), torch.from_numpy(label[samples].astype(np.int64)).to(data.device))
         value = loss.item()
         if not np.isfinite(value):
             raise RuntimeError(f"the loss of stage 2 is {value} in epoch {epoch}; a smaller lr may help")
@@ -164,8 +164,8 @@ def _epoch(
 class Evaluations:
     """Predictions for the evaluated samples, one array an evaluation."""
 
-    def __init__(self, model: Classifier, settings: Stage2, material: Material, evaluated: Mapping[str, np.ndarray]):
-        self.model, self.settings, self.material, self.evaluated = model, settings, material, evaluated
+    def __init__(self, model: Classifier, settings: Stage2, data: TrainingData, evaluated: Mapping[str, np.ndarray]):
+        self.model, self.settings, self.data, self.evaluated = model, settings, data, evaluated
         self.epochs: list[int] = []
         self.predictions: dict[str, list[np.ndarray]] = {name: [] for name in evaluated}
         self.seconds = 0.0
@@ -179,8 +179,8 @@ class Evaluations:
         for name, samples in self.evaluated.items():
             parts = [np.empty(0, np.uint16)]
             for chunk in in_order(samples):
-                with autocast(self.material.device, self.settings.precision):
-                    logits = self.model(self.material.batch(chunk))
+                with autocast(self.data.device, self.settings.precision):
+                    logits = self.model(self.data.batch(chunk))
                 parts.append(logits.argmax(1).numpy(force=True).astype(np.uint16))
             self.predictions[name].append(np.concatenate(parts))
         self.seconds += perf_counter() - started
@@ -197,7 +197,7 @@ class Evaluations:
         self.model.eval()
         parts: dict[str, list[np.ndarray]] = {}
         for chunk in in_order(samples):
-            for name, tensor in self.model.explain(self.material.batch(chunk)).items():
+            for name, tensor in self.model.explain(self.data.batch(chunk)).items():
                 parts.setdefault(name, []).append(tensor.float().numpy(force=True))
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 

@@ -21,7 +21,7 @@ from harness.nn.spectral import n_intervals, spectra
 from harness.options import Stage1, Stage2
 from harness.plan import Plan, make_plan
 from harness.study import read_study
-from harness.training import Material, Stage2Result, pretrain, pretrained_to_bytes, train
+from harness.training import Stage2Result, TrainingData, pretrain, pretrained_to_bytes, train
 
 torch.set_num_threads(1)  # on tiny data more threads only wait for each other
 FORMED = ("deepsense", "attnsense", "cpc", "cmc")
@@ -44,10 +44,10 @@ def run(generator: Any) -> Any:
             return stop.value
 
 
-def material(task: Task) -> Material:
+def training_data(task: Task) -> TrainingData:
     rng = np.random.default_rng(1)
     arrays = {m.name: rng.normal(size=(N, *m.shape)) + LABEL.reshape(-1, *[1] * len(m.shape)) for m in task.modalities}
-    return Material(task, arrays, lambda _, x: x.astype(np.float32), seeds=(0,))
+    return TrainingData(task, arrays, lambda _, x: x.astype(np.float32), seeds=(0,))
 
 
 def trained(name: str, modalities: tuple[Modality, ...]) -> tuple[Any, Stage2Result]:
@@ -56,7 +56,7 @@ def trained(name: str, modalities: tuple[Modality, ...]) -> tuple[Any, Stage2Res
     second = method.Stage2.from_plain({"form": "original"})
     first = method.Stage1.from_plain({"form": "original"}) if method.Stage1 else None
     method.check(task, first, second)
-    data = material(task)
+    data = training_data(task)
     stage1 = run(pretrain(method, first, Stage1(epochs=6, batch_size=12, **ADAM), data, everything)) if first else None
     settings = Stage2(epochs=10, batch_size=12, **ADAM)
     pretrained = stage1.pretrained if stage1 else None

@@ -18,7 +18,7 @@ from harness.data.base import Modality
 from harness.errors import InputError
 from harness.method import Method, Pretrained, Task
 from harness.options import Stage1, Stage2
-from harness.training import Material, pretrain, train
+from harness.training import TrainingData, pretrain, train
 
 torch.set_num_threads(1)  # on tiny data more threads only wait for each other
 NAMES = sorted(registry.BUILT_IN["methods"])
@@ -39,12 +39,12 @@ def method_of(name: str) -> Method:
     return method
 
 
-def material(task: Task) -> Material:
+def training_data(task: Task) -> TrainingData:
     rng = np.random.default_rng(1)
     arrays = {
         m.name: (rng.normal(size=(24, *m.shape)) + LABEL.reshape(-1, *[1] * len(m.shape))) for m in task.modalities
     }
-    return Material(task, arrays, lambda _, x: x.astype(np.float32), seeds=(0,))
+    return TrainingData(task, arrays, lambda _, x: x.astype(np.float32), seeds=(0,))
 
 
 def run(generator: Any) -> Any:
@@ -64,7 +64,7 @@ def plain(options: type | None) -> Any:
 @pytest.mark.parametrize("modalities", [2, 4])
 def test_loss_falls(name: str, modalities: int) -> None:
     method, task = method_of(name), Task(MODALITIES[-modalities:], CLASSES)
-    data, everything, pretrained = material(task), np.arange(24), None
+    data, everything, pretrained = training_data(task), np.arange(24), None
     method.check(task, plain(method.Stage1), plain(method.Stage2))
     if method.Stage1:
         stage1 = run(pretrain(method, plain(method.Stage1), Stage1(epochs=6, batch_size=12), data, everything))
@@ -94,7 +94,7 @@ def test_the_authors_reading_of_cosmo_runs() -> None:
     method, reading = Cosmo(), Cosmo.READINGS["authors-code"]
     first = method.Stage1.from_plain({k: v for k, v in reading.items() if k in method.Stage1.model_fields})
     second = method.Stage2.from_plain({k: v for k, v in reading.items() if k in method.Stage2.model_fields})
-    data, everything = material(task), np.arange(24)
+    data, everything = training_data(task), np.arange(24)
     pretrained = run(pretrain(method, first, Stage1(epochs=1), data, everything)).pretrained
     result = run(train(method, second, Stage2(epochs=6), data, LABEL, everything, {"test": everything}, pretrained))
     np.testing.assert_allclose(result.explained["attention"].sum(1), 1, rtol=1e-5)

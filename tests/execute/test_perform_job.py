@@ -113,12 +113,14 @@ def test_stage_1_has_its_distance_and_the_quality_of_each_modality(ledger: Ledge
 def test_confusion_and_accuracy_by_class_agree_with_the_curves(ledger: Ledger, part):
     record = train(ledger, "cosmo")
     key, curve = record["key"], record["result"]["curves"][part]
-    looks = {"last": 2, "validation": int(np.argmax(record["result"]["curves"]["validation"]["accuracy"]))}
-    for select, look in looks.items():
+    evaluations = {"last": 2, "validation": int(np.argmax(record["result"]["curves"]["validation"]["accuracy"]))}
+    for select, evaluation in evaluations.items():
         counts = confusion(RunResults(ledger.root), key, select, part)
         assert counts.shape == (4, 4)
-        assert np.trace(counts) / counts.sum() == pytest.approx(curve["accuracy"][look])
-        assert evaluated(RunResults(ledger.root), key, select, part).macro_f1 == pytest.approx(curve["macro_f1"][look])
+        assert np.trace(counts) / counts.sum() == pytest.approx(curve["accuracy"][evaluation])
+        assert evaluated(RunResults(ledger.root), key, select, part).macro_f1 == pytest.approx(
+            curve["macro_f1"][evaluation]
+        )
         with np.errstate(invalid="ignore"):
             np.testing.assert_allclose(
                 per_class(RunResults(ledger.root), key, select, part), counts.diagonal() / counts.sum(1)

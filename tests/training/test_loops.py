@@ -15,9 +15,9 @@ from harness.errors import InputError
 from harness.method import Method, Pretrained, Progress, Task
 from harness.options import Stage1, Stage2
 from harness.training import (
-    Material,
     Stage1Result,
     Stage2Result,
+    TrainingData,
     pretrain,
     pretrained_from_bytes,
     pretrained_to_bytes,
@@ -35,14 +35,14 @@ UNLABELLED = np.arange(0, 30)
 FEW = {"quality": {"restarts": 1}}
 
 
-def material(**changes: Any) -> Material:
+def training_data(**changes: Any) -> TrainingData:
     rng = np.random.default_rng(0)
     arrays = {}
     for m in TASK.modalities:
         array = (rng.normal(size=(N, *m.shape)) + LABEL[:, None, None] * 2).astype(np.float32)
         array.flags.writeable = False
         arrays[m.name] = array
-    return Material(TASK, arrays, lambda _, x: (x - 2) / 2, **{"seeds": ("test", 0), **changes})
+    return TrainingData(TASK, arrays, lambda _, x: (x - 2) / 2, **{"seeds": ("test", 0), **changes})
 
 
 def finish(generator: Generator[Progress, None, Result]) -> Result:
@@ -59,7 +59,7 @@ def first_stage(
     method = method or Cosmo()
     assert method.Stage1
     given = Stage1(**{"epochs": 2, "batch_size": 8, **settings})
-    return pretrain(method, method.Stage1.from_plain(options), given, material(), UNLABELLED)
+    return pretrain(method, method.Stage1.from_plain(options), given, training_data(), UNLABELLED)
 
 
 def second_stage(
@@ -71,7 +71,14 @@ def second_stage(
     method = method or DeepSense()
     given = Stage2(**{"epochs": 3, "batch_size": 8, "evaluate_every": 2, **settings})
     return train(
-        method, method.Stage2.from_plain(options or {}), given, material(), LABEL, LABELLED, {"test": TEST}, pretrained
+        method,
+        method.Stage2.from_plain(options or {}),
+        given,
+        training_data(),
+        LABEL,
+        LABELLED,
+        {"test": TEST},
+        pretrained,
     )
 
 
@@ -84,7 +91,7 @@ def test_results_have_the_promised_shapes() -> None:
     assert len(stage1.loss) == 2
     assert stage1.loss_floor is not None
     assert min(stage1.loss) > stage1.loss_floor
-    assert set(stage1.pretrained.findings["quality"]) == {"a", "b"}
+    assert set(stage1.pretrained.diagnostics["quality"]) == {"a", "b"}
     stage2 = finish(second_stage(Cosmo(), None, stage1.pretrained))
     assert stage2.epochs_evaluated == (2, 3)
     assert stage2.predictions["test"].shape == (2, len(TEST))
@@ -120,7 +127,14 @@ def test_other_seeds_other_bits() -> None:
     results = [
         finish(
             train(
-                method, method.Stage2(), Stage2(epochs=1), material(seeds=(s,)), LABEL, LABELLED, {"test": TEST}, None
+                method,
+                method.Stage2(),
+                Stage2(epochs=1),
+                training_data(seeds=(s,)),
+                LABEL,
+                LABELLED,
+                {"test": TEST},
+                None,
             )
         )
         for s in (0, 1)
@@ -138,7 +152,7 @@ def test_no_epochs_still_evaluates_once() -> None:
 def test_without_contrastive_learning_the_encoders_are_random_and_the_quality_is_found() -> None:
     result = finish(first_stage(options={**FEW, "contrastive": False}, epochs=5))
     assert result.loss == ()
-    assert result.pretrained.findings["quality"]
+    assert result.pretrained.diagnostics["quality"]
     untrained = finish(first_stage(epochs=0)).pretrained.encoders
     assert all(torch.equal(result.pretrained.encoders[name], tensor) for name, tensor in untrained.items())
 
@@ -148,7 +162,7 @@ def test_stage_two_starts_from_stage_one() -> None:
     model = Cosmo().build_classifier(TASK, Cosmo.Stage2(), pretrained)
     for name, tensor in model.encoders.state_dict().items():
         assert torch.equal(tensor, pretrained.encoders[name])
-    back = pretrained_from_bytes(pretrained_to_bytes(pretrained), pretrained.findings)
+    back = pretrained_from_bytes(pretrained_to_bytes(pretrained), pretrained.diagnostics)
     assert all(torch.equal(back.encoders[name], tensor) for name, tensor in pretrained.encoders.items())
 
 
@@ -208,9 +222,9 @@ def test_a_loss_that_is_not_finite_names_the_epoch(stage: Any) -> None:
 def test_too_few_samples_is_bad_input() -> None:
     method = Cosmo()
     with pytest.raises(InputError, match="two unlabelled"):
-        finish(pretrain(method, method.Stage1(), Stage1(), material(), np.arange(1)))
+        finish(pretrain(method, method.Stage1(), Stage1(), training_data(), np.arange(1)))
     with pytest.raises(InputError, match="two labelled"):
-        finish(train(DeepSense(), None, Stage2(), material(), LABEL, np.arange(1), {}, None))
+        finish(train(DeepSense(), None, Stage2(), training_data(), LABEL, np.arange(1), {}, None))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.training.material import batches, in_order
 from harness.training.metrics import metrics
+from harness.training.training_data import batches, in_order
 
 
 def test_metrics() -> None:

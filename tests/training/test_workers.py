@@ -19,7 +19,7 @@ from harness.data.base import Modality
 from harness.errors import InputError
 from harness.method import Method, Progress, Task
 from harness.options import Stage1
-from harness.training import Material, pretrain
+from harness.training import TrainingData, pretrain
 from harness.training.stage1 import _Run
 from harness.training.workers import Workers
 from tests.training.together import together
@@ -42,20 +42,20 @@ METHODS: dict[str, tuple[type[Method], dict[str, Any]]] = {
 }
 
 
-def material() -> Material:
+def training_data() -> TrainingData:
     rng = np.random.default_rng(0)
     arrays = {m.name: rng.normal(size=(N, *m.shape)).astype(np.float32) for m in TASK.modalities}
-    return Material(TASK, arrays, lambda _, x: x, seeds=("test", 0))
+    return TrainingData(TASK, arrays, lambda _, x: x, seeds=("test", 0))
 
 
-class InDoubles(Material):
+class InDoubles(TrainingData):
     def batch(self, samples: np.ndarray) -> dict[str, torch.Tensor]:
         return {name: x.double() for name, x in super().batch(samples).items()}
 
 
 def run(name: str, count: int, **settings: Any) -> _Run:
     kind, options = METHODS[name]
-    method, base = kind(), material()
+    method, base = kind(), training_data()
     assert method.Stage1
     given = Stage1(**{"batch_size": N, "workers": count, "epochs": 3, **settings})
     data = InDoubles(base.task, base.arrays, base.normalise, base.device, base.seeds)
@@ -128,7 +128,7 @@ def stage1(
     settings = Stage1(epochs=4, batch_size=8, workers=count, checkpoint_every=2, lr_milestones=(1, 3))
     options = method.Stage1.from_plain(METHODS["cosmo"][1])
     doing: Generator[Progress, None, Any] = pretrain(
-        method, options, settings, material(), np.arange(N), Workers.here(count), checkpoint
+        method, options, settings, training_data(), np.arange(N), Workers.here(count), checkpoint
     )
     while True:
         try:
@@ -174,7 +174,7 @@ def test_workers_without_a_group_are_refused() -> None:
     with pytest.raises(RuntimeError, match="process group of 2"):
         Workers.here(2)
     with pytest.raises(InputError, match="each of 4 workers"):
-        next(pretrain(Cosmo(), None, Stage1(workers=4), material(), np.arange(7), Workers(0, 4)))
+        next(pretrain(Cosmo(), None, Stage1(workers=4), training_data(), np.arange(7), Workers(0, 4)))
 
 
 def test_workers_and_not_their_keeping_are_in_the_content() -> None:

@@ -164,7 +164,7 @@ def test_a_full_disk_is_found_before_anything_is_measured(carried: tuple[Ledger,
 
 def test_export_notices_that_the_study_is_no_longer_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, ledger = planned(tmp_path, DEVICES)
-    monkeypatch.setattr("harness.plan.TRAINING_VERSION", "other")
+    monkeypatch.setattr("harness.plan.dataset.TRAINING_VERSION", "other")
     with pytest.raises(InputError, match="have changed since"):
         export(ledger, tmp_path / "bundle.zip", None)
 

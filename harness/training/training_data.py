@@ -18,7 +18,7 @@ Normalise = Callable[[str, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Task, data and seeds of a job.
 
     arrays: modality → (n_samples, *shape), as recorded; may be read-only or a memory map, only a batch at a time is copied.

@@ -1,0 +1,48 @@
+"""From a study to its jobs: a pure function of the study, the data's fingerprints and, for a search, its records.
+
+A job's key is the hash of everything that can change its result, and of nothing else. Two trials therefore share whatever
+they have in common, without a rule for it: λ is not in the content of stage 1, so a sweep of λ shares its pre-training.
+
+A study with a search is planned twice: first the jobs of the search, then, from the records they leave, its own trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import InputError, Problem, StudyError, did_you_mean
+from harness.plan.dataset import DatasetPlanner
+from harness.plan.plan import Plan
+from harness.results.records import Record
+from harness.study import Study
+
+__all__ = ["Plan", "make_plan"]
+
+
+def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Record | None] = lambda key: None) -> Plan:
+    """Plan a checked study. Each data set is parsed, or found in the cache.
+
+    record: gives the record of a key, from which a search chooses. Raises `StudyError` with every data set that can't be
+    used as asked: where the study names it, and why.
+    """
+    plan = Plan(study)
+    problems: list[Problem] = []
+    for index, entry in enumerate(study.file.datasets):
+        where = study.located.place(("datasets", index))
+        try:
+            DatasetPlanner(plan, entry, data_root, record).plan_all()
+        except StudyError as error:
+            problems += error.problems
+        except InputError as error:
+            problems.append(Problem(where, f"datasets.{index}", str(error)))
+    reference = study.file.reference
+    if not problems and reference and reference not in plan.titles:
+        where, hint = study.located.place(("reference",)), did_you_mean(reference, plan.titles)
+        problems.append(Problem(where, "reference", f"{reference!r} is not a method or a variant of this study", hint))
+    if problems:
+        raise StudyError(list(dict.fromkeys(problems)))
+    plan.cautions = list(dict.fromkeys(plan.cautions))
+    # the longest and most needed first; what is measured last, when nothing else runs
+    plan.jobs = dict(sorted(plan.jobs.items(), key=lambda item: ("pretrain", "train", "profile").index(item[1].kind)))
+    return plan

@@ -1,0 +1,323 @@
+"""Planning one data set of a study: its samples, its trials and their jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import registry
+from harness.data import cache
+from harness.data.base import Dataset, Recordings
+from harness.data.splits import (
+    draw_labelled,
+    draw_unlabelled,
+    labelled_from_list,
+    read_label_list,
+    resolve_split,
+    split_indices,
+)
+from harness.errors import InputError
+from harness.jobs import Job
+from harness.keys import array_key, content_key
+from harness.method import Method, Task
+from harness.plan.plan import Plan
+from harness.results.records import PlannedTrial, Record
+from harness.search import Candidate, Tuning, draw
+from harness.study import DatasetEntry, Settings
+from harness.study.edge import VERSION as PROFILE_VERSION
+from harness.study.model import General
+from harness.study.settings import fields_in_force
+from harness.study.space import Dimension
+from harness.training import VERSION as TRAINING_VERSION
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A data set's recordings under one split: what samples are drawn from."""
+
+    recordings: Recordings
+    dataset: Dataset
+    parts: Mapping[str, np.ndarray]
+    subjects: Mapping[str, list[int]]
+    seed_names: tuple[Any, ...]  # of every draw: the data set and the split; the seed follows
+
+    @property
+    def task(self) -> Task:
+        return Task(self.recordings.modalities, self.recordings.n_classes)
+
+    def to_json(self) -> dict[str, Any]:
+        """What plan.json keeps of a data set."""
+        recordings = self.recordings
+        return {
+            "title": self.dataset.title,
+            "fingerprint": recordings.fingerprint,
+            "modalities": [modality.to_json() for modality in recordings.modalities],
+            "n_samples": recordings.n_samples,
+            "n_classes": recordings.n_classes,
+            "classes": list(recordings.classes),
+            "subjects": self.subjects,
+            "notes": dict(recordings.notes),
+        }
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    """A variant of a method at a point of the sweep, with its options: a trial but for the seed."""
+
+    method: Method
+    variant: str
+    point: Mapping[str, Any]
+    settings: Settings
+    source: _Source
+
+    @property
+    def name(self) -> str:
+        """As tables name it."""
+        return f"{self.method.name}:{self.variant}" if self.variant else self.method.name
+
+    @property
+    def title(self) -> str:
+        return f"{self.method.title} ({self.variant})" if self.variant else self.method.title
+
+
+class DatasetPlanner:
+    """Plans the trials of one data set of a study."""
+
+    def __init__(self, plan: Plan, entry: DatasetEntry, data_root: Path | None, record: Callable[[str], Record | None]):
+        self.plan, self.entry, self.root, self.record = plan, entry, data_root, record
+        self.study, self.file = plan.study, plan.study.file
+        self.loaded: dict[str, tuple[Dataset, Recordings]] = {}
+        self.checked: set[str] = set()
+        self.drawn: dict[str, np.ndarray] = {}
+
+    def plan_all(self) -> None:
+        sweep = self.file.sweep_of(self.entry)
+        points = [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
+        for name, point in product(self.file.methods, points):
+            method: Method = registry.get("methods", name)()
+            settings = self.study.settings(self.entry, name, point)
+            source = self._source(settings)
+            self._note(method, settings, source)
+            for variant in method.variants(source.task) or ("",):
+                self._plan_configuration(_Configuration(method, variant, point, settings, source))
+
+    # -- the data set -----------------------------------------------------------------------------------------------
+
+    def _source(self, settings: Settings) -> _Source:
+        options_key = content_key(settings.data_options.to_json())
+        if options_key not in self.loaded:
+            dataset = registry.get("datasets", self.entry.plugin)(settings.data_options, self.entry.argument)
+            self.loaded[options_key] = dataset, cache.load(dataset, self.root)
+        dataset, recordings = self.loaded[options_key]
+        split, default = settings.general.split, dataset.default_split(recordings)
+        subjects = resolve_split(recordings, split, default)
+        if not subjects["validation"]:
+            self._need_no_validation(subjects)
+        parts = split_indices(recordings, split, default)
+        return _Source(recordings, dataset, parts, subjects, (self.entry.name, content_key(subjects)))
+
+    def _need_no_validation(self, subjects: Mapping[str, list[int]]) -> None:
+        """Raise `InputError` if the study selects or searches by validation subjects."""
+        if self.file.select == "validation":
+            raise InputError(
+                f"select: validation needs validation subjects, {self.entry.name} has none; set split.validation"
+            )
+        if self.file.search:
+            raise InputError(
+                f"search needs validation subjects, {self.entry.name} has none; take some from those that train "
+                f"({', '.join(map(str, subjects['train']))}): split: {{validation: [{subjects['train'][-1]}]}}"
+            )
+
+    def _note(self, method: Method, settings: Settings, source: _Source) -> None:
+        """Keep what the report says of the set-up."""
+        models = {"": settings.general, "method": settings.stage1_options, "data": settings.data_options}
+        found = fields_in_force(settings, models) | fields_in_force(settings, {"method": settings.stage2_options})
+        for searched in self.study.searched(self.entry, method.name).values():
+            found[".".join(searched.path)] = {"value": f"searched: {searched.dimension}", "source": searched.source}
+        self.plan.in_force.setdefault(self.entry.name, {}).setdefault(method.name, found)
+        self.plan.about_data.setdefault(self.entry.name, source.to_json())
+        self.plan.data[source.recordings.fingerprint] = source.recordings
+
+    # -- trials -----------------------------------------------------------------------------------------------------
+
+    def _plan_configuration(self, asked: _Configuration) -> None:
+        """Plan the trials of one configuration, and before them their search."""
+        self.plan.titles[asked.name] = asked.title
+        space = self.study.searched(self.entry, asked.method.name)
+        if not space:
+            self._check(asked)
+            if self.file.search:
+                self.plan.cautions.append(
+                    f"{asked.method.name} on {self.entry.name} is not tuned: none of its options is in search.space"
+                )
+            return self._plan_trials(asked)
+        tuning = self._tune(asked, {option: searched.dimension for option, searched in space.items()})
+        self.plan.tunings.append(tuning)
+        if not tuning.chosen:
+            return self._await_choice(asked, tuning.error)
+        chosen = dict(tuning.chosen.values)
+        settings = self.study.settings(self.entry, asked.method.name, {**asked.point, **chosen}, "search")
+        return self._plan_trials(replace(asked, settings=settings), chosen)
+
+    def _plan_trials(self, asked: _Configuration, chosen: Mapping[str, Any] | None = None) -> None:
+        """Plan a trial and its jobs for each seed. chosen: option → value, by the study's search."""
+        for seed in self.file.seeds:
+            key, stage1_key = self._train(asked, seed, {"point": asked.point})
+            profiles = self._profile(self.plan.jobs[key], asked)
+            self._add_trial(asked, seed, key=key, stage1_key=stage1_key, chosen=chosen or {}, profile_keys=profiles)
+
+    def _await_choice(self, asked: _Configuration, error: str | None) -> None:
+        """Plan trials without jobs: their options are not chosen yet, or, with an error, never will be."""
+        for seed in self.file.seeds:
+            self._add_trial(asked, seed, key=None, stage1_key=None, error=error)
+
+    def _add_trial(self, asked: _Configuration, seed: int, **trial: Any) -> None:
+        counts = {part: len(indices) for part, indices in self._samples(asked, seed).items()}
+        about: dict[str, Any] = {"dataset": self.entry.name, "method": asked.name, "seed": seed, "point": asked.point}
+        self.plan.trials.append(PlannedTrial(**about, counts=counts, **trial))
+
+    def _tune(self, asked: _Configuration, space: Mapping[str, Dimension]) -> Tuning:
+        """Plan the search's jobs of one configuration, and see what their records say so far."""
+        search, candidates = self.file.search, []
+        assert search is not None
+        for number in range(1, search.trials + 1):
+            values = draw(space, self.file.search_seed, number)
+            point, source = {**asked.point, **values}, f"search, draw {number}"
+            drawn = replace(asked, settings=self.study.settings(self.entry, asked.method.name, point, source))
+            self._check(drawn)
+            about = {"point": asked.point, "search": {"number": number, "values": values}}
+            key, _ = self._train(drawn, self.file.search_seed, about)
+            record = self.record(key)
+            if record and record.status == "stopped" and search.scheduler == "none":
+                record = None  # an earlier search stopped the job early; this one needs it trained to its end
+            candidates.append(Candidate(number, values, key).judged(record, self.file.select))
+        return Tuning(self.entry.name, asked.name, asked.point, tuple(candidates))
+
+    def _check(self, asked: _Configuration) -> None:
+        """Raise `InputError` if the method can't be built with these options for this data set."""
+        method, settings, task = asked.method, asked.settings, asked.source.task
+        cautions = method.cautions(settings.stage2_options, settings.general.stage2.epochs)
+        self.plan.cautions += [f"{method.name} on {self.entry.name}: {caution}" for caution in cautions]
+        if len(task.modalities) < method.min_modalities:
+            names = ", ".join(modality.name for modality in task.modalities)
+            raise InputError(
+                f"{method.name} needs {method.min_modalities} modalities, {self.entry.name} has only {names}"
+            )
+        options = [stage.to_json() if stage else None for stage in (settings.stage1_options, settings.stage2_options)]
+        key = content_key([method.name, [modality.to_json() for modality in task.modalities], task.n_classes, options])
+        if key not in self.checked:
+            method.check(task, settings.stage1_options, settings.stage2_options)
+        self.checked.add(key)
+
+    # -- samples ----------------------------------------------------------------------------------------------------
+
+    def _samples(self, asked: _Configuration, seed: int) -> dict[str, np.ndarray]:
+        """The sample numbers of each part, and those that the stages of a trial learn from."""
+        source, general = asked.source, asked.settings.general
+        labelled = self._labelled(asked, seed)
+        names = (*source.seed_names, seed)
+        unlabelled = draw_unlabelled(source.parts["train"], labelled, general.unlabeled, *names)
+        return {
+            **source.parts,
+            "labelled": labelled,
+            "unlabelled": unlabelled if asked.method.Stage1 else unlabelled[:0],
+        }
+
+    def _labelled(self, asked: _Configuration, seed: int) -> np.ndarray:
+        """The labelled samples, drawn once: the same for every method."""
+        general, names = asked.settings.general, (*asked.source.seed_names, seed)
+        key = content_key([asked.source.recordings.fingerprint, general.label_rate, general.label_list, names])
+        if key not in self.drawn:
+            self.drawn[key] = self._draw_labelled(asked.source, general, names)
+        return self.drawn[key]
+
+    def _draw_labelled(self, source: _Source, general: General, names: tuple[Any, ...]) -> np.ndarray:
+        recordings, train = source.recordings, source.parts["train"]
+        if general.label_list is not None:
+            samples = read_label_list(self.study.path.parent / general.label_list, general.label_rate)
+            return labelled_from_list(recordings, samples, train)
+        pool, classes = source.dataset.label_pool(recordings), recordings.classes
+        return draw_labelled(
+            recordings.label, train, recordings.n_classes, general.label_rate, pool, *names, classes=classes
+        )
+
+    # -- jobs -------------------------------------------------------------------------------------------------------
+
+    def _train(self, asked: _Configuration, seed: int, purpose: dict[str, Any]) -> tuple[str, str | None]:
+        """Add the jobs that train one configuration with one seed: the keys of its train job and of its stage 1.
+
+        purpose: what the train job is for, kept in its ``about``.
+        """
+        general, settings = asked.settings.general, asked.settings
+        samples = self._samples(asked, seed)
+        about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
+        stage1_key = None
+        if settings.stage1_options:
+            indices = {part: samples[part] for part in ("train", "unlabelled")}
+            content: dict[str, Any] = {
+                "options": settings.stage1_options.to_json(),
+                "settings": general.stage1.content(),
+            }
+            content |= self._content("pretrain", asked, seed, indices)
+            about1 = {**about, "method": asked.method.name, "gpus": general.stage1.gpus_per_worker}
+            stage1_key = self._add(content, about1, asked.source, indices)
+        indices = {part: rows for part, rows in samples.items() if part != "unlabelled"}
+        content = {"options": settings.stage2_options.to_json(), "settings": general.stage2.content()}
+        content |= {"row": asked.variant, "stage1": stage1_key, **self._content("train", asked, seed, indices)}
+        about = {**about, "method": asked.name, **purpose}
+        return self._add(content, about, asked.source, indices, (stage1_key,) if stage1_key else ()), stage1_key
+
+    def _profile(self, trial: Job, asked: _Configuration) -> dict[str, str]:
+        """Add the profile jobs of a trial, device → key: each repeats its training, and times the model that it leaves."""
+        edge, keys = self.file.edge, {}
+        label_rate, seed = asked.settings.general.label_rate, trial.about["seed"]
+        if edge is None or not edge.wants(asked.method.name, label_rate, seed, self.file.seeds[0]):
+            return {}
+        for device in edge.devices:
+            measuring = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
+            content = {**trial.content, "kind": "profile", "profile": PROFILE_VERSION, "trial": trial.key, **measuring}
+            about = {**trial.about, "device": {**device.to_json(), "way": device.attachment}}
+            keys[device.name] = self._add(content, about, asked.source, trial.indices, trial.needs)
+        return keys
+
+    def _content(
+        self, kind: str, asked: _Configuration, seed: int, indices: Mapping[str, np.ndarray]
+    ) -> dict[str, Any]:
+        """What can change a job's result beside its options, as JSON."""
+        source, method = asked.source, asked.method
+        return {
+            "kind": kind,
+            "training": TRAINING_VERSION,
+            "method": {"name": method.name, "version": method.version},
+            "dataset": {"name": source.dataset.name, "version": source.dataset.version},
+            "data": source.recordings.fingerprint,
+            "samples": {part: array_key(rows) for part, rows in indices.items()},
+            "seeds": [*source.seed_names, seed],
+            "threads": self.file.threads,
+            "device": self.file.device,
+        }
+
+    def _add(
+        self,
+        content: dict[str, Any],
+        about: dict[str, Any],
+        source: _Source,
+        indices: Mapping[str, np.ndarray],
+        needs: tuple[str, ...] = (),
+    ) -> str:
+        """Add a job, unless one with the same content is there. Returns its key."""
+        content = json.loads(json.dumps(content))  # as it will be read back: tuples are lists
+        key = content_key(content)
+        self.plan.asked += 1
+        on_gpu = self.file.device == "cuda" and content["kind"] != "profile"  # a profile job has its whole device
+        about = {**about, "gpus": (about.get("gpus") or 1) if on_gpu else 0}
+        if key not in self.plan.jobs:
+            data = source.recordings.fingerprint
+            self.plan.jobs[key] = Job(key, content["kind"], content, about, data, indices, needs)
+        return key
