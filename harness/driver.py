@@ -17,6 +17,30 @@ from harness.results.run import RunResults
 from harness.study import Study, find_study, read_study
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How the jobs of a run are executed.
+
+    inline: in this process, one after another; else on Ray. address: of a Ray cluster; None is this machine, or
+    RAY_ADDRESS where that is set. wait_seconds: how long to wait for nodes to join while none has what a job needs.
+    stop_at_failure: whether the first job that fails in this process ends the run, with `JobFailed`.
+    Raises `InputError` for values that exclude each other.
+    """
+
+    inline: bool = False
+    address: str | None = None
+    wait_seconds: float | None = None
+    stop_at_failure: bool = False
+
+    def __post_init__(self) -> None:
+        if self.inline and self.address:
+            raise InputError("inline runs all jobs in this process, address runs them on a cluster: give one of them")
+        if self.inline and self.wait_seconds is not None:
+            raise InputError(
+                "inline runs all jobs in this process: there are no nodes for --wait-for-nodes to wait for"
+            )
+
+
 @dataclass
 class Driver:
     """A planned run: its ledger, and what of it is there already."""
@@ -75,19 +99,19 @@ class Driver:
 
         show_plan(self.plan, self.todo, self.console)
 
-    def run(self, inline: bool, address: str | None, wait_seconds: float = 0.0) -> int:
+    def run(self, execution: Execution) -> int:
         """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
         from harness.results.gather import write_reports
         from harness.show.tables import show_result
 
         search = self.plan.study.file.search
-        if inline and search and search.scheduler != "none":
+        if execution.inline and search and search.scheduler != "none":
             raise InputError(
                 f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: leave --inline out, "
                 "or train every trial of the search to its end with --set search.scheduler=none"
             )
         with self.ledger.locked():
-            self._run_all(inline, address, wait_seconds)
+            self._run_all(execution)
             failed = show_result(self.results, self.console)
             if self.offline:
                 text = f"{len(self.offline)} jobs wait for an offline device: harness edge export {self.ledger.root} BUNDLE.zip"
@@ -95,7 +119,7 @@ class Driver:
             self.console.print(f"report: {write_reports([self.results])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
-    def _run_all(self, inline: bool, address: str | None, wait_seconds: float) -> None:
+    def _run_all(self, execution: Execution) -> None:
         """Run what the plan asks for, and what it asks for then: a search's choice adds the study's own trials."""
         from harness.provenance import provenance
 
@@ -106,7 +130,7 @@ class Driver:
             todo = [job for job in self.todo if job.key not in tried]
             if not todo:
                 break
-            self._execute(todo, inline, address, wait_seconds)
+            self._execute(todo, execution)
             tried |= {job.key for job in todo}
             self.results = self.results.newer()
             if not self.plan.tunings:
@@ -116,27 +140,32 @@ class Driver:
             done = len(self.plan.jobs) - len(self.offline)
             self.console.print(f"all {done} jobs are done already: nothing to run", highlight=False)
 
-    def _execute(self, todo: list[Job], inline: bool, address: str | None, wait_seconds: float) -> None:
+    def _execute(self, todo: list[Job], execution: Execution) -> None:
         from harness.execute.inline import InlineExecutor
         from harness.show.heartbeat import Heartbeat
         from harness.show.progress import RunProgress, progress_for
 
         first, apart = todo, list[Job]()
-        executor: Executor = InlineExecutor()
-        if inline and (on_ray := [job for job in todo if job.attachment == "ray"]):
+        here = InlineExecutor(stop_at_failure=execution.stop_at_failure)
+        executor: Executor = here
+        if execution.inline and (on_ray := [job for job in todo if job.attachment == "ray"]):
             name = on_ray[0].about["device"]["name"]
             raise InputError(
-                f"device {name} is a node of a Ray cluster, which --inline has not: give --address, or ssh or offline for {name}"
+                f"device {name} is a node of a Ray cluster, so --inline can't reach it: "
+                f"give --address, or attach {name} by ssh or offline"
             )
         if any(job.attachment == "ssh" for job in todo):
             from harness.edge.attach.ssh import require
 
             require(todo)
-        if not inline:
+        if not execution.inline:
             from harness.execute.ray_tune import RayExecutor
 
             retries = self.plan.study.file.retries
-            executor = RayExecutor(address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds)
+            wait_seconds = execution.wait_seconds or 0.0
+            executor = RayExecutor(
+                execution.address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds
+            )
             first, apart = (
                 [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)
             )
@@ -147,7 +176,7 @@ class Driver:
         with progress_for(self.console, shown) as observer, Heartbeat(observer, self.ledger, told) as heartbeat:
             try:
                 executor.run(first, self.plan.data, self.ledger, heartbeat)
-                InlineExecutor().run(apart, self.plan.data, self.ledger, heartbeat)  # measured when nothing else runs
+                here.run(apart, self.plan.data, self.ledger, heartbeat)  # measured while nothing else runs
             except KeyboardInterrupt:
                 self.results = self.results.newer()
                 left = len(self.todo)

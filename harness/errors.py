@@ -11,6 +11,10 @@ class InputError(Exception):
     """Bad input. Its text is the whole message: where, what, and what would be right."""
 
 
+class JobFailed(Exception):
+    """A job failed in a run that was asked to stop at the first failure. Its cause is the job's own exception."""
+
+
 class DataError(InputError):
     """Data that is missing, unreadable or unfit; the text names the file or the number."""
 

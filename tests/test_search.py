@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.driver import Driver
+from harness.driver import Driver, Execution
 from harness.errors import InputError, StudyError
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
@@ -163,7 +163,7 @@ def run(
     driver = Driver.from_file(
         folder / "study.yaml", folder / out, data, list(overrides), "harness run study.yaml", console
     )
-    return driver.ledger, driver.run(inline=True, address=None)
+    return driver.ledger, driver.run(Execution(inline=True))
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_a_second_run_does_nothing_and_a_longer_search_runs_what_is_new(ledger: 
     before = {path: path.stat().st_mtime_ns for path in (ledger.root / "records").iterdir()}
     console = Console(file=(ledger.root / "again.txt").open("w"), width=200)
     driver = Driver.from_file(ledger.root.parent / "study.yaml", ledger.root, None, [], "", console)
-    assert driver.run(inline=True, address=None) == 0
+    assert driver.run(Execution(inline=True)) == 0
     assert before == {path: path.stat().st_mtime_ns for path in (ledger.root / "records").iterdir()}
     longer = Driver.from_file(ledger.root.parent / "study.yaml", ledger.root, None, ["search.trials=4"], "", console)
     assert [job.about["search"]["number"] for job in longer.todo] == [4, 4]

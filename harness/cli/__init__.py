@@ -12,12 +12,12 @@ import typer
 
 from harness import __version__, registry
 from harness.cli import plugins, results
-from harness.cli.console import err, out
+from harness.cli.console import Pdb, debugger, err, out
 from harness.cli.data import data_app
 from harness.cli.edge import edge_app
 from harness.cli.environment import env
 from harness.cli.run import run
-from harness.errors import InputError, StudyError
+from harness.errors import InputError, JobFailed, StudyError
 
 app = typer.Typer(
     name="harness",
@@ -54,6 +54,7 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    pdb: Pdb = False,
 ) -> None:
     """Benchmarks and ablations for multimodal sensing with few labels."""
 
@@ -73,8 +74,15 @@ def entry() -> None:
     except BrokenPipeError:  # `harness records RUN | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except Exception:
+    except JobFailed as error:
+        cause = error.__cause__ or error
+        traceback.print_exception(cause)
+        err.print(f"\nfailed: {error}. Finished jobs are kept.", markup=False, highlight=False, soft_wrap=True)
+        debugger.open(cause)
+        sys.exit(1)
+    except Exception as error:
         traceback.print_exc()
         err.print("\nThis is a bug in the harness, not in your study. Finished jobs are kept.", highlight=False)
         err.print("Please report it with the text above and the output of `harness env`.", highlight=False)
+        debugger.open(error)
         sys.exit(70)

@@ -10,8 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from harness.cli.console import DataRoot, out
-from harness.errors import InputError
+from harness.cli.console import DataRoot, Pdb, debugger, out
 
 
 def command_line() -> str:
@@ -44,17 +43,15 @@ def run(
         Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
+    pdb: Pdb = False,
 ) -> None:
     """Run a study, or go on with one: jobs that are done are not run again."""
-    from harness.driver import Driver
+    from harness.driver import Driver, Execution
 
-    if inline and address:
-        raise InputError("--inline runs in this process, --address on a cluster: give one of them")
-    if inline and wait is not None:
-        raise InputError("--inline runs in this process: there are no nodes for --wait-for-nodes to wait for")
+    execution = Execution(inline, address, wait, stop_at_failure=debugger.wanted)
     driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out)
     if dry_run:
         driver.show_plan()
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers send it: ends the run as Ctrl-C does
-    raise typer.Exit(driver.run(inline, address, wait or 0.0))
+    raise typer.Exit(driver.run(execution))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from harness.data.base import Recordings
-from harness.errors import InputError
+from harness.errors import InputError, JobFailed
 from harness.execute.base import Perform, ProgressObserver, default_perform
 from harness.execute.job_log import logged
 from harness.execute.job_queue import JobQueue
@@ -17,10 +17,14 @@ from harness.ledger import Ledger
 
 
 class InlineExecutor:
-    """Runs jobs here, in the order of the plan. perform: what does a job; by default `harness.execute.perform_job.perform`."""
+    """Runs jobs here, in the order of the plan.
 
-    def __init__(self, perform: Perform | None = None):
-        self._perform = perform or default_perform()
+    perform: what does a job; by default `harness.execute.perform_job.perform`. stop_at_failure: whether the first job
+    that fails ends the run, with `JobFailed`, once its record is written.
+    """
+
+    def __init__(self, perform: Perform | None = None, stop_at_failure: bool = False):
+        self._perform, self._stop_at_failure = perform or default_perform(), stop_at_failure
 
     def run(
         self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, observer: ProgressObserver
@@ -45,6 +49,8 @@ class InlineExecutor:
                     outcome = self._do(job, data, inputs, queue)
                 except Exception as error:
                     queue.failed(job, Failure.of(error))
+                    if self._stop_at_failure:
+                        raise JobFailed(job.title) from error
                 else:
                     queue.done(job, outcome)
         finally:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from stubs import DATA, JobGenerator, RecordingObserver, make_job, outcome
 
-from harness.driver import Driver
+from harness.driver import Driver, Execution
 from harness.execute.base import EarlyStopping
 from harness.execute.ray_tune import RayExecutor
 from harness.jobs import Inputs, Job
@@ -119,7 +119,7 @@ def test_a_study_searches_with_asha(tmp_path: Path) -> None:
         return Driver.from_file(tmp_path / "study.yaml", tmp_path / "run", None, list(overrides), "", console)
 
     first = driver()
-    assert first.run(inline=False, address=None) == 0
+    assert first.run(Execution()) == 0
     search = RunResults(first.ledger.root).plan.search
     (tuning,) = search["tunings"]
     by_status = {
