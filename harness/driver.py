@@ -1,4 +1,4 @@
-"""Driving a run: study → plan → executor → ledger → report, once, in this order."""
+"""One run from start to end: study → plan → executor → ledger → report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Execution:
 
 @dataclass
 class Driver:
-    """A planned run: its ledger, and what of it is there already."""
+    """A planned run, its ledger, and the results that it already has."""
 
     plan: Plan
     ledger: Ledger
@@ -62,7 +62,7 @@ class Driver:
         command: str,
         console: Console,
     ) -> Driver:
-        """Read and check the study, read its data, lay out the jobs. Starts and writes nothing."""
+        """Read and check a study, read its data and plan its jobs. Starts nothing and writes nothing."""
         checked = read_study(find_study(study), overrides)
         if data is not None and not data.is_dir():
             raise InputError(f"the data folder {data} does not exist; give another with --data or HARNESS_DATA")
@@ -81,12 +81,12 @@ class Driver:
 
     @property
     def todo(self) -> list[Job]:
-        """The jobs that can be run from here and still need to."""
+        """The jobs that are not done and can be run from here."""
         return [job for job in self._open if job.attachment != "offline"]
 
     @property
     def offline(self) -> list[Job]:
-        """Jobs that are not done and are measured by hand on a device with no network."""
+        """The jobs that are not done and must be carried to a device without a network."""
         return [job for job in self._open if job.attachment == "offline"]
 
     @property
@@ -94,13 +94,16 @@ class Driver:
         return [job for key, job in self.plan.jobs.items() if not self.plan.is_settled(key, self.results.record(key))]
 
     def show_plan(self) -> None:
-        """The plan in words and a table; what `--dry-run` prints."""
+        """Print the plan, as `--dry-run` does."""
         from harness.show.tables import show_plan
 
         show_plan(self.plan, self.todo, self.console)
 
     def run(self, execution: Execution) -> int:
-        """Run what isn't done; print the tables, write the report. Returns the exit status: 0, or 1 when trials failed."""
+        """Run the jobs that are not done, print the tables and write the report.
+
+        Returns the exit status: 0, or 1 if trials failed.
+        """
         from harness.results.gather import write_reports
         from harness.show.tables import show_result
 
@@ -120,7 +123,7 @@ class Driver:
         return 1 if failed else 0
 
     def _run_all(self, execution: Execution) -> None:
-        """Run what the plan asks for, and what it asks for then: a search's choice adds the study's own trials."""
+        """Run the jobs of the plan; once a search has chosen, plan again and run the study's own trials."""
         from harness.provenance import provenance
 
         tried: set[str] = set()
@@ -170,10 +173,10 @@ class Driver:
                 [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)
             )
         before = self._seconds_before()
-        shown, told = (
+        shown, written = (
             RunProgress(todo, len(self.plan.jobs) - len(todo), n, before=before) for n in (self.plan.shared, 0)
         )
-        with progress_for(self.console, shown) as observer, Heartbeat(observer, self.ledger, told) as heartbeat:
+        with progress_for(self.console, shown) as observer, Heartbeat(observer, self.ledger, written) as heartbeat:
             try:
                 executor.run(first, self.plan.data, self.ledger, heartbeat)
                 here.run(apart, self.plan.data, self.ledger, heartbeat)  # measured while nothing else runs
@@ -185,7 +188,7 @@ class Driver:
                 raise
 
     def _seconds_before(self) -> dict[str, list[float]]:
-        """Kind → how long the plan's jobs took that are done already."""
+        """Kind → seconds of each finished job of the plan."""
         found: dict[str, list[float]] = {}
         for key in self.plan.jobs:
             record = self.results.record(key)
@@ -194,7 +197,7 @@ class Driver:
         return found
 
     def _stopping(self) -> EarlyStopping | None:
-        """Which of the jobs compete in a search, if the study has losers stopped early."""
+        """Which jobs compete in a search, if the study stops the losing ones early."""
         search = self.plan.study.file.search
         if search is None or search.scheduler == "none":
             return None

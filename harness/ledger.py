@@ -1,4 +1,4 @@
-"""The ledger: a run's folder. Records and artefacts stand under their jobs' keys, each written whole or not at all.
+"""The ledger: a run's folder. Records and artefacts are filed under their jobs' keys, each written whole or not at all.
 
 RUN/study.json      what was asked: the study's text, every value in force and where it came from
 RUN/plan.json       the trials, and the keys of their jobs
@@ -37,9 +37,10 @@ Record = dict[str, Any]
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever dies when: temporary file, fsync, rename.
+    """Write a file atomically: it is there whole or not at all, even if the process or the machine dies.
 
-    Raises `InputError` with what the system says: a full disk, a folder that can't be written to.
+    Writes a temporary file, syncs it and renames it. Raises `InputError` with the system's reason, such as a full disk
+    or a folder that is not writable.
     """
     try:
         _write_whole(path, data)
@@ -90,10 +91,10 @@ class Ledger:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process alone, and clear away what a killed one left half-written.
+        """Lock the run for this process, and remove files that a killed process left half-written.
 
-        The lock is the system's, so it ends with its process however that dies. Raises `InputError` with the pid and host
-        of the process that holds it.
+        The lock belongs to the operating system and ends with the process, however that ends. Raises `InputError` with
+        the pid and host of the process that holds it.
         """
         lock, holder = FileLock(self.root / "lock", timeout=0), self.root / "holder.json"
         try:
@@ -123,23 +124,23 @@ class Ledger:
     # -- what was asked ---------------------------------------------------------------------------------------------
 
     def write_plan(self, study: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
-        """Keep what is asked now; records of what was asked before stay."""
+        """Write the plan and the study. Records of an earlier plan stay."""
         write_whole(self.root / "study.json", to_bytes({"schema": SCHEMA, **study}))
         write_whole(self.root / "plan.json", to_bytes({"schema": SCHEMA, **plan}))
 
     def write_live(self, content: Mapping[str, Any]) -> None:
-        """Keep what the run is doing now."""
+        """Write what the run is doing now."""
         write_whole(self.root / "live.json", to_bytes({"schema": SCHEMA, **content}))
 
     def live(self) -> Record | None:
-        """What the last run was doing when it last wrote; None if none has begun."""
+        """What the run was doing when it last wrote; None if it has not begun."""
         path = self.root / "live.json"
         return self._read(path) if path.is_file() else None
 
     # -- records ----------------------------------------------------------------------------------------------------
 
     def write_done(self, job: Job, outcome: Outcome) -> Record:
-        """Write a finished job: its artefacts first, then the record that vouches for them."""
+        """Write a finished job: first its artefacts, then the record with their hashes."""
         artefacts: dict[str, dict[str, Any]] = {}
         for name, data in outcome.artefacts.items():
             write_whole(self._artefact_path(job.key, name), data)
@@ -159,15 +160,15 @@ class Ledger:
         return record
 
     def write_failed(self, job: Job, failure: Failure) -> Record:
-        """Write a failed job, with its error and what it had measured; it is tried again when the run is started again."""
+        """Write a failed job with its error and what it had measured. The next run tries it again."""
         self._write_log(job.key, failure.log + failure.traceback)
         partial = {"partial": dict(failure.partial)} if failure.partial else {}
         return self._write(job, status="failed", error=failure.to_json(), **partial)
 
     def write_stopped(self, job: Job, evaluations: Sequence[tuple[int, float]]) -> Record:
-        """Write a job that a search stopped early: (epoch, accuracy on the validation samples) of its evaluations, and no artefact.
+        """Write a job that a search stopped early. It has no artefacts and does not count as done.
 
-        Whoever wants the job whole runs it: it is not done.
+        evaluations: (epoch, accuracy on the validation samples) of each.
         """
         epochs, accuracies = [epoch for epoch, _ in evaluations], [accuracy for _, accuracy in evaluations]
         result = {"epochs_evaluated": epochs, "curves": {"validation": {"accuracy": accuracies}}}
@@ -216,7 +217,10 @@ class Ledger:
         return {name: self.artefact(key, name, sha256) for name, sha256 in self._hashes[key].items()}
 
     def artefact(self, key: str, name: str, sha256: str) -> bytes:
-        """One artefact of a finished job. sha256: from its record. Raises `InputError` if it isn't that, or is missing."""
+        """One artefact of a finished job.
+
+        sha256: from its record. Raises `InputError` if the file differs or is missing.
+        """
         path = self._artefact_path(key, name)
         data = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(data).hexdigest() != sha256:
@@ -241,11 +245,11 @@ class Ledger:
     # -- checkpoints ------------------------------------------------------------------------------------------------
 
     def keep_checkpoint(self, key: str, checkpoint: bytes) -> None:
-        """Keep where a running job can go on, until it is done."""
+        """Keep a checkpoint of a running job until the job is done."""
         write_whole(self._checkpoint_path(key), checkpoint)
 
     def checkpoint(self, key: str) -> bytes | None:
-        """Where a job can go on; None: at its beginning."""
+        """The checkpoint of a job; None if it has none."""
         path = self._checkpoint_path(key)
         return path.read_bytes() if path.is_file() else None
 
@@ -278,12 +282,12 @@ class Ledger:
 
 
 def checked_key(text: str) -> str:
-    """A key that may become a file's name. Raises `InputError` for any other text."""
+    """The key, if it is safe as a file name. Raises `InputError` otherwise."""
     return _checked(_KEY, text)
 
 
 def checked_name(text: str) -> str:
-    """A name that may become a file's. Raises `InputError` for any other text."""
+    """The name, if it is safe as a file name. Raises `InputError` otherwise."""
     return _checked(_NAME, text)
 
 

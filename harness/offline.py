@@ -20,8 +20,8 @@ from harness.study import parse_study
 def export(ledger: Ledger, path: Path, data: Path | None, device: str | None = None) -> list[Job]:
     """Write a bundle of the run's profile jobs that are not done; those of one device, or of all offline ones.
 
-    data: the data sets' folder. Raises `InputError` if there are none, if what they need isn't done, or if study, data or code
-    are no longer those of the run.
+    data: the data sets' folder. Raises `InputError` if there are none, if what they need isn't done, or if study, data
+    or code are no longer those of the run.
     """
     results = RunResults.open(ledger.root)
     study, known = results.study, results.plan.jobs

@@ -1,6 +1,7 @@
-"""A study's search: what was drawn for each method, how each draw did on the validation subjects, which is chosen.
+"""A study's search: what is drawn for each method, how accurate each draw is on the validation subjects, which is
+chosen.
 
-Pure functions of the study and of the search's records. No test sample has a part in it.
+Pure functions of the study and of the search's records. No test sample takes part.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Status = Literal["pending", "done", "stopped", "failed"]
 class Candidate:
     """One drawn configuration of a method, trained once.
 
-    number: from 1, in the order of the draws. values: option → value. key: of its train job; equal draws have one.
-    accuracy: share of the validation samples that are right at ``epoch``; None if no record tells it.
+    number: of the draw, from 1. values: option → value. key: of its train job; equal draws share one. accuracy: share
+    of validation samples predicted correctly at ``epoch``; None without a record.
     """
 
     number: int
@@ -58,13 +59,13 @@ class Tuning:
 
     @property
     def chosen(self) -> Candidate | None:
-        """The most accurate of those trained to their end, the first of equals; None until all are settled, or if none was."""
+        """The most accurate candidate trained to its end, the first of equals; None until all are settled."""
         done = [candidate for candidate in self.candidates if candidate.status == "done"] if self.settled else []
         return max(done, key=lambda candidate: (candidate.accuracy or 0.0, -candidate.number), default=None)
 
     @property
     def error(self) -> str | None:
-        """Why there is nothing to choose from, once that is certain."""
+        """Why nothing can be chosen; None if something is, or may still be."""
         if not self.settled or self.chosen:
             return None
         return (
@@ -78,7 +79,7 @@ class Tuning:
 def draw(space: Mapping[str, Dimension], seed: int, number: int) -> dict[str, Any]:
     """Draw ``number`` of a search: option → value.
 
-    Each option is a draw of its own: all methods, data sets and points get the same values, and a longer search or a larger
-    space holds the draws of a smaller one.
+    Each option is drawn on its own, so all methods, data sets and points get the same values, and a longer search or a
+    larger space contains the draws of a smaller one.
     """
     return {option: dimension.draw(rng_of("search", seed, option, number)) for option, dimension in space.items()}

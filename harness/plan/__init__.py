@@ -1,7 +1,8 @@
 """From a study to its jobs: a pure function of the study, the data's fingerprints and, for a search, its records.
 
-A job's key is the hash of everything that can change its result, and of nothing else. Two trials therefore share whatever
-they have in common, without a rule for it: λ is not in the content of stage 1, so a sweep of λ shares its pre-training.
+A job's key is the hash of everything that can change its result, and of nothing else. Two trials therefore share
+whatever they have in common, without a rule for it: λ is not in the content of stage 1, so a sweep of λ shares its
+pre-training.
 
 A study with a search is planned twice: first the jobs of the search, then, from the records they leave, its own trials.
 """
@@ -23,8 +24,8 @@ __all__ = ["Plan", "make_plan"]
 def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Record | None] = lambda key: None) -> Plan:
     """Plan a checked study. Each data set is parsed, or found in the cache.
 
-    record: gives the record of a key, from which a search chooses. Raises `StudyError` with every data set that can't be
-    used as asked: where the study names it, and why.
+    record: gives the record of a key, from which a search chooses. Raises `StudyError` with every data set that can't
+    be used as asked: where the study names it, and why.
     """
     plan = Plan(study)
     problems: list[Problem] = []

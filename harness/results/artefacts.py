@@ -14,8 +14,8 @@ from harness.training.metrics import Metrics, metrics
 def evaluated(results: RunResults, key: str, select: str | None = None, part: Part = "test") -> Metrics:
     """All metrics of the train job ``key`` at one evaluation.
 
-    select: which evaluation, "last", "validation" or "oracle"; None: the one that the study selects. Raises InputError for
-    a job that isn't done, or a part of the data that was not evaluated.
+    select: which evaluation, "last", "validation" or "oracle"; None: the one that the study selects. Raises InputError
+    for a job that isn't done, or a part of the data that was not evaluated.
     """
     truth, predicted = predictions(results, key, select, part)
     return metrics(truth, predicted, results.plan.data[_trained(results, key).about.dataset].n_classes)

@@ -58,7 +58,7 @@ def gather(results: RunResults, arrays: bool = True) -> Run:
 
 
 def _study(results: RunResults, arrays: bool) -> dict[str, Any]:
-    """What the reports are told of a run as a whole; see `reports.run.Run`."""
+    """What the reports know of a run as a whole; see `reports.run.Run`."""
     plan, study = results.plan, results.study
     environments = [record.environment for record in results.done().values()]
     hosts = Counter(tuple(environment.get(name, "–") for name in HOST) for environment in environments)
@@ -121,7 +121,10 @@ def _pretrained(results: RunResults, record: PretrainRecord, arrays: bool) -> di
 
 
 def changed_options(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -> list[dict[str, Any]]:
-    """The options that differ from their defaults, each once for the methods and data sets that it holds for. file: the study's."""
+    """The options that differ from their defaults, each once for the methods and data sets that it holds for.
+
+    file: the study's.
+    """
     found: dict[tuple[str, str, str], list[str]] = {}
     for dataset, methods in in_force.items():
         for method, options in methods.items():

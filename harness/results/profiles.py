@@ -1,4 +1,4 @@
-"""Measured figures as tables: columns beside a trial's own, and the two tables that the paper shows (Table 3, Fig 17)."""
+"""What was measured on devices: columns of the trial table, and tables of cost and latency."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def edge_tables(results: RunResults) -> list[TextTable]:
 def latency_curves(results: RunResults) -> list[dict[str, Any]]:
     """The distribution of latencies, one for each data set, device and method.
 
-    Of the first point measured, its first runtime, precision and batch size that was timed. shares: of the queries, those
-    that the number of queries supports. seconds: the least time within which that share was answered.
+    Of the first point measured, its first runtime, precision and batch size that was timed. shares: of the queries,
+    those that the number of queries supports. seconds: the least time within which that share was answered.
     """
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for trial in results.plan.trials:

@@ -31,8 +31,8 @@ from harness.results.records import (
 class RunResults:
     """What a run's folder held when it was read: the plan, the study and the records, each file read once.
 
-    Tables, reports and the status are views of one such snapshot, so their parts agree with each other even while the run
-    goes on. `newer` gives the run as it is now.
+    Tables, reports and the status are views of one such snapshot, so their parts agree with each other even while the
+    run goes on. `newer` gives the run as it is now.
     """
 
     def __init__(self, folder: Path):

@@ -10,8 +10,8 @@ CURVE: dict[str, Part] = {"validation": "validation", "oracle": "test"}  # whose
 def selected_index(result: TrainResult | StoppedResult, select: str) -> int:
     """The index of the evaluation that counts: a pure function of a train job's result.
 
-    last: the last evaluation. validation: the best accuracy on the validation subjects, the first of equals. oracle: the
-    best accuracy on the test samples themselves, which is leakage and labelled so wherever it is used.
+    last: the last evaluation. validation: the best accuracy on the validation subjects, the first of equals. oracle:
+    the best accuracy on the test samples themselves, which is leakage and labelled so wherever it is used.
 
     >>> from harness.results.records import Scores
     >>> curves = {"validation": Scores(accuracy=[0.2, 0.5, 0.5])}

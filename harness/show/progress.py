@@ -36,8 +36,8 @@ class Running:
 class RunProgress:
     """Counts and times of a run's jobs.
 
-    jobs: those to run. already_done: needed jobs that an earlier run has left. shared: jobs that trials have in common and
-    that are therefore not run again for each. before: kind → seconds of jobs that an earlier run has left.
+    jobs: those to run. already_done: needed jobs that an earlier run has left. shared: jobs that trials have in common
+    and that are therefore not run again for each. before: kind → seconds of jobs that an earlier run has left.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class RunProgress:
     def time_left(self) -> float | None:
         """Seconds until the last job ends, if the rest takes what the finished ones of its kind took.
 
-        While none is finished, what those that run will take if all their epochs are alike. None as long as that isn't known of
-        every kind that is left: there is nothing to tell from.
+        While none is finished, what those that run will take if all their epochs are alike. None as long as that isn't
+        known of every kind that is left: there is nothing to tell from.
         """
         left = {kind: n for kind, n in self._left.items() if n > 0}
         known = {kind: self._seconds[kind] or self._expected(kind) for kind in left}
@@ -249,7 +249,9 @@ def _floor(progress: Progress, width: int) -> str:
 
 
 def ending(job: Job, record: Record, seconds: float | None) -> str:
-    """``done     train cosmo · utd-mhad · seed 0 in 12 s``; of one stopped early, how far it came; of a failure, its error's first line."""
+    """``done     train cosmo · utd-mhad · seed 0 in 12 s``; of one stopped early, how far it came; of a failure, its
+    error's first line.
+    """
     if record["status"] == "done":
         return f"done     {job.title}" + (f" in {span(seconds)}" if seconds is not None else "")
     if record["status"] == "stopped":

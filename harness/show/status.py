@@ -1,4 +1,4 @@
-"""How far a run is, told from its folder alone: while it runs, from any terminal, and after."""
+"""The state of a run, read from its folder alone: from any terminal, while it runs and afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person is shown of a plan, a run and a data set."""
+"""A plan, a run and a data set as tables in a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.study.yamltext import load
 
 
 def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
-    """The jobs by data set, method and kind: how many there are, how many are to run."""
+    """The jobs by data set, method and kind: how many there are and how many are still to run."""
     left = {job.key for job in todo}
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     for key, job in plan.jobs.items():
@@ -48,7 +48,7 @@ def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
 
 
 def show_choices(results: RunResults, console: Console) -> None:
-    """What a study's search has chosen so far; nothing if it has none."""
+    """What the study's search has chosen so far; prints nothing for a study without a search."""
     from harness.results.gather import gather
     from reports.formats.terminal import show_table
     from reports.parts.tables import search_table
@@ -58,7 +58,7 @@ def show_choices(results: RunResults, console: Console) -> None:
 
 
 def show_failures(results: RunResults, console: Console) -> None:
-    """A line for each failed job: which, and why."""
+    """A line for each failed job: its title and its error."""
     for job, record in results.failed():
         text = f"failed: {job.title}: {record.error} (harness logs {results.folder} {record.key[:8]})"
         console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
@@ -79,7 +79,7 @@ def show_result(results: RunResults, console: Console) -> int:
 
 
 def show_edge(results: RunResults, console: Console) -> None:
-    """What was measured on devices, if anything was."""
+    """What was measured on devices, if anything."""
     from reports.formats.terminal import show_table
     from reports.parts.edge import measured_table
 
