@@ -1,4 +1,4 @@
-"""What can be wrong with what a user gave us: one clear message, exit status 2, no traceback."""
+"""Errors in a user's input. The commands print their message without a traceback and exit with status 2."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 
 class InputError(Exception):
-    """Bad input. Its text is the whole message: where, what, and what would be right."""
+    """Invalid input. The text is the whole message: where the error is, what is wrong and what would be right."""
 
 
 class JobFailed(Exception):
@@ -16,12 +16,12 @@ class JobFailed(Exception):
 
 
 class DataError(InputError):
-    """Data that is missing, unreadable or unfit; the text names the file or the number."""
+    """Missing, unreadable or invalid data. The text names the file or the value."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a study: where it stands, what it is, what would be right."""
+    """One error in a study: its location, what is wrong and what would be right."""
 
     where: str  # "studies/label_rate.yaml:7"
     path: str  # "options.cosmo.lambda"
@@ -34,7 +34,7 @@ class Problem:
 
 
 class StudyError(InputError):
-    """All problems of one study at once, in the order in which they stand in the file."""
+    """All problems of a study, in the order of their lines in the file."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = tuple(problems)
@@ -42,7 +42,7 @@ class StudyError(InputError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, or lists all that there are."""
+    """A hint that suggests the most similar known word, or lists all known words if none is similar."""
     known = sorted(known)
     near = get_close_matches(word, known, n=1, cutoff=0.6)
     if near:

@@ -1,7 +1,7 @@
-"""Keys and seeds: both are hashes of content, so that they mean the same on every machine.
+"""Keys and seeds. Both are hashes of content, so they are the same on every machine.
 
-A *key* names a job by everything that can change its result. A *seed* names one random draw by what it is for, so that
-adding a draw in one place never shifts the numbers of another.
+A job's *key* is the hash of everything that can change its result. A *seed* is the hash of the names that describe a
+random draw, so a new draw in one part of the code never changes the numbers of another.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-KEY_LENGTH = 20  # hexadecimal digits, 80 bits: a clash is out of reach for any number of jobs
+KEY_LENGTH = 20  # hexadecimal digits; at 80 bits collisions are out of the question for any number of jobs
 
 
 def canonical(content: Any) -> str:
-    """JSON text that is the same for equal content: sorted keys, no spaces, no NaN."""
+    """The canonical JSON text of some content: sorted keys, no spaces. Raises ValueError for NaN."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
 
@@ -26,7 +26,7 @@ def content_key(content: Any) -> str:
 
 
 def array_key(*arrays: np.ndarray) -> str:
-    """The key of some arrays: their types, shapes and bytes (strings count as Unicode)."""
+    """The key of some arrays, computed from their dtypes, shapes and bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         array = np.ascontiguousarray(array)
@@ -36,10 +36,10 @@ def array_key(*arrays: np.ndarray) -> str:
 
 
 def seed_of(*names: Any) -> int:
-    """A seed in [0, 2**63) for the draw that these names describe, e.g. ``seed_of("labels", "utd-mhad", 0)``."""
+    """The seed in [0, 2**63) of the draw that these names describe, e.g. ``seed_of("labels", "utd-mhad", 0)``."""
     return int.from_bytes(hashlib.sha256(canonical(names).encode()).digest()[:8], "big") >> 1
 
 
 def rng_of(*names: Any) -> np.random.Generator:
-    """A NumPy generator for the draw that these names describe."""
+    """The NumPy generator of the draw that these names describe."""
     return np.random.default_rng(seed_of(*names))

@@ -1,4 +1,4 @@
-"""The checks for authors of plug-ins: built-in plug-ins pass, and broken ones are told what is wrong."""
+"""The checks for authors of plug-ins: built-in plug-ins pass, and broken ones fail with a message that says why."""
 
 from __future__ import annotations
 
@@ -90,29 +90,29 @@ class NotFinite:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (WideLogits, r"logits of 1 samples have shape \(1, 6\); it should be \(1, 3\)"),
-        (UnknownPart, "decoder.*should name the classifier's children"),
-        (NotFrozen, r"head\..* changes in epoch 1; phase\(\) says that it is frozen"),
-        (OwnDraws, "stage 2 differs with the same seed"),
+        (UnknownPart, r"decoder.*phase\(\) should name children of the classifier"),
+        (NotFrozen, r"head\..* changes in epoch 1; it should not, since phase\(\) freezes it"),
+        (OwnDraws, "stage 2 differs between two runs with the same seed"),
         (NotFinite, "loss of stage 2 is nan"),
     ],
 )
-def test_a_broken_classifier_is_told_what_is_wrong(change: type, said: str) -> None:
-    with pytest.raises(AssertionError, match=said):
+def test_a_broken_classifier_fails_with_the_reason(change: type, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
         check_method(broken_classifier(change))
 
 
-def test_a_broken_method_is_told_what_is_wrong() -> None:
+def test_a_broken_method_fails_with_the_reason() -> None:
     class Lax(Options):
         model_config = ConfigDict(extra="ignore")
 
     lax = type("LaxMethod", (DeepSense,), {"Stage2": Lax})
     numbered = type("Numbered", (DeepSense,), {"version": 2})
     twice = type("Twice", (DeepSense,), {"variants": lambda self, task: ("a", "a")})
-    for method, said in ((lax, "takes an unknown name"), (numbered, "version is 2"), (twice, "different names")):
-        with pytest.raises(AssertionError, match=said):
+    for method, message in ((lax, "accepts an unknown name"), (numbered, "version is 2"), (twice, "different names")):
+        with pytest.raises(AssertionError, match=message):
             check_method(method)
     with pytest.raises(AssertionError, match="has no option depth"):
         check_method("deepsense", {"depth": 3})
@@ -148,17 +148,17 @@ class TakesAnything(FantasyDevice):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "said"),
+    ("dataset", "message"),
     [
         (Unstable, "two loads of the same files differ"),
         (Uneven, "subject has .* samples"),
         (Overlapping, "each subject should be in one part"),
         (Unnamed, "label 3 has no class"),
-        (TakesAnything, "an empty folder is taken for data"),
+        (TakesAnything, "an empty folder is accepted as data"),
     ],
 )
-def test_a_broken_data_set_is_told_what_is_wrong(dataset: type[FantasyDevice], said: str) -> None:
-    with pytest.raises(AssertionError, match=said):
+def test_a_broken_data_set_fails_with_the_reason(dataset: type[FantasyDevice], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
         check_dataset(dataset, None, SMALL)
 
 
@@ -182,17 +182,17 @@ def refuse(error: Exception) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"read": lambda self: [1.0, 2.0]}, "a reading has 2 values; it should have 1"),
         ({"read": lambda self: [float("nan")]}, "finite"),
-        ({"open": lambda self: (Channel("a", "power", "x"), Channel("a", "power", "y"))}, "name of its own"),
+        ({"open": lambda self: (Channel("a", "power", "x"), Channel("a", "power", "y"))}, "different name"),
         ({"open": refuse(ImportError("no library"))}, "should raise MeterError"),
         ({"open": refuse(MeterError())}, "should give the reason"),
-        ({"close": refuse(OSError("busy"))}, r"close\(\) failed"),
+        ({"close": refuse(OSError("busy"))}, r"close\(\) fails"),
     ],
 )
-def test_a_broken_meter_is_told_what_is_wrong(changes: dict[str, Any], said: str) -> None:
+def test_a_broken_meter_fails_with_the_reason(changes: dict[str, Any], message: str) -> None:
     assert check_meter(OneWatt) is None
-    with pytest.raises(AssertionError, match=said):
+    with pytest.raises(AssertionError, match=message):
         check_meter(type("Broken", (OneWatt,), changes))

@@ -1,4 +1,4 @@
-"""Stage 1 as bytes: the encoders of a finished one (safetensors), the whole state of one to resume."""
+"""Stage 1 as bytes: the encoders when it is finished (safetensors), and its whole state in a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from harness.method import Pretrained
 
 
 def pretrained_to_bytes(pretrained: Pretrained) -> bytes:
-    """The encoders' parameters; the same parameters give the same bytes."""
+    """Serialise the parameters of the encoders. The same parameters give the same bytes."""
     return save({name: tensor.contiguous() for name, tensor in pretrained.encoders.items()})
 
 
 def pretrained_from_bytes(content: bytes, diagnostics: Mapping[str, Any]) -> Pretrained:
-    """The inverse. Raises safetensors' SafetensorError for anything else."""
+    """The inverse of `pretrained_to_bytes`. Raises safetensors.SafetensorError for other content."""
     return Pretrained(load(content), diagnostics)
 
 
 def to_bytes(state: Mapping[str, Any]) -> bytes:
-    """Serialise tensors and plain values, nested in any way."""
+    """Serialise a mapping of tensors and plain values, which may be nested."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     return buffer.getvalue()
 
 
 def from_bytes(content: bytes) -> dict[str, Any]:
-    """The inverse, on the CPU; ``weights_only``, so that no code in the bytes is run."""
+    """The inverse of `to_bytes`, on the CPU. With ``weights_only`` torch runs no code from the content."""
     found: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return found

@@ -1,4 +1,4 @@
-"""What a model costs before anything is measured."""
+"""The cost of a model that can be counted without measuring it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @torch.no_grad()
 def inference_flops(model: nn.Module, batch: Mapping[str, Tensor]) -> int:
-    """Floating-point operations of one inference on ``batch`` (one sample each modality); leaves the model in eval() mode, on the CPU.
+    """The floating-point operations of one inference on ``batch``, which holds one sample of each modality.
 
-    Counted are convolutions and matrix products (so also linear layers and GRUs), a multiply-add as two; not biases,
-    normalisation, activations, pooling and Fourier transforms. Run on the CPU because
-    cuDNN's recurrent layers are one opaque operation to the counter.
+    Convolutions and matrix products are counted, and with them linear layers and GRUs; a multiply-add counts as two
+    operations. Biases, normalisation, activations, pooling and Fourier transforms are not counted. The model is left on
+    the CPU in eval() mode: it has to run there, because the counter can't see into the recurrent layers of cuDNN.
     """
     model.to("cpu").eval()
     with FlopCounterMode(display=False) as counter:

@@ -1,4 +1,4 @@
-"""Device, precision, optimiser, and an isolated random state for each job."""
+"""Precision and optimiser of a training job, and a random state of its own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from harness.options import Optimiser
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
-    """Autocast to bf16 if the precision says so."""
+    """The autocast context of a precision: bfloat16 for "bf16", otherwise none."""
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def build_optimiser(
     parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], settings: Optimiser
 ) -> tuple[Optimizer, MultiStepLR]:
-    """The optimiser and its schedule, to be stepped once an epoch. Fused: one pass over the parameters, not four."""
+    """The optimiser and its learning-rate schedule, which is stepped once per epoch.
+
+    The fused implementations are used because they pass over the parameters once rather than four times.
+    """
     optimiser: Optimizer
     if settings.optimizer == "sgd":
         optimiser = SGD(parameters, settings.lr, settings.momentum, weight_decay=settings.weight_decay, fused=True)
@@ -32,14 +35,14 @@ def build_optimiser(
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """float32 of a half-precision tensor, else the tensor itself."""
+    """The tensor, converted to float32 if it has half precision."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 class OwnRandomness:
-    """A job's own state of torch's global generators, active only inside ``with randomness():`` and restored on exit.
+    """A job's own state of torch's global random generators, active inside ``with randomness():``.
 
-    A job therefore gives the same bits whether or not other jobs run between its epochs.
+    The global state is restored on exit, so a job gives the same bits whether or not other jobs run between its epochs.
     """
 
     def __init__(self, seed: int, device: str = "cpu"):
@@ -53,11 +56,11 @@ class OwnRandomness:
         self.cuda_states = [torch.cuda.get_rng_state(d) for d in self.cuda]
 
     def states(self) -> list[Tensor]:
-        """Both generators' states, to be kept."""
+        """The states of the CPU's and the GPU's generators, for a checkpoint."""
         return [self.cpu_state, *self.cuda_states]
 
     def restore(self, states: list[Tensor]) -> None:
-        """Go on from kept states."""
+        """Continue from the states of a checkpoint."""
         self.cpu_state, *self.cuda_states = states
 
     @contextmanager
@@ -73,5 +76,5 @@ class OwnRandomness:
 
 
 def n_parameters(module: nn.Module) -> int:
-    """Numbers in a module's parameters, frozen or not."""
+    """The number of parameters of a module, frozen or not."""
     return sum(p.numel() for p in module.parameters())

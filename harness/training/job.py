@@ -1,4 +1,4 @@
-"""What all training jobs share: their input data, the environment they ran in, and how arrays are stored."""
+"""What all training jobs share: their training data, the environment that they run in, and the storing of arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.training.training_data import TrainingData
 
 
 def training_data_of(job: Job, recordings: Recordings) -> TrainingData:
-    """What a job's training reads. A profile job's draws are those of the train job that it measures."""
+    """The training data of a job. A profile job has the seeds of the train job that it measures."""
     normaliser = Normaliser.fit(recordings.arrays, job.indices["train"], recordings.modalities)
     return TrainingData(
         task=Task(recordings.modalities, recordings.n_classes),
@@ -35,7 +35,7 @@ def training_data_of(job: Job, recordings: Recordings) -> TrainingData:
 
 
 def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:
-    """The result of stage 1 that a job starts from; None for a method without a stage 1."""
+    """The result of stage 1 that a job starts from, or None for a method without a stage 1."""
     if not job.needs:
         return None
     (stage1,) = (inputs[key] for key in job.needs)
@@ -43,7 +43,7 @@ def pretrained_of(job: Job, inputs: Inputs) -> Pretrained | None:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """The environment of a job: host, processor, device, versions."""
+    """The environment of a job: its host, processor, device and the versions of its packages."""
     found = {
         "host": socket.gethostname(),
         "machine": platform.machine(),
@@ -60,7 +60,7 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays as a compressed npz, the same bytes for the same arrays."""
+    """Serialise arrays as a compressed npz file. The same arrays give the same bytes."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

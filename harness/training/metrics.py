@@ -1,4 +1,4 @@
-"""Classification metrics: pure functions of arrays."""
+"""Classification metrics."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Metrics:
-    """accuracy, macro_f1: in [0, 1]. per_class: recall of each class, NaN-free: None where the truth has no such sample.
+    """The metrics of predictions.
 
-    confusion: (n_classes, n_classes) counts, rows the truth.
+    Attributes:
+        accuracy: In [0, 1].
+        macro_f1: In [0, 1].
+        per_class: The recall of each class, or None for a class that has no sample.
+        confusion: (n_classes, n_classes), counts; the rows are the true classes.
     """
 
     accuracy: float
@@ -22,15 +26,15 @@ class Metrics:
 
 
 def metrics(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> Metrics:
-    """Metrics of predictions (n,) against the truth (n,), both in [0, n_classes).
+    """Compute the metrics of predictions (n,) given the true classes (n,), both in [0, n_classes).
 
-    Macro F1 is the mean over the classes that occur in truth or predictions; a class never predicted, or never true, counts
-    as 0 (scikit-learn, zero_division=0). Raises ValueError for no samples.
+    Macro F1 is the mean over the classes that occur in either of them. A class that is never predicted, or that has no
+    sample, counts as 0 (``zero_division=0`` in scikit-learn). Raises ValueError if there are no samples.
     """
     from sklearn.metrics import confusion_matrix, f1_score
 
     if len(truth) == 0:
-        raise ValueError("there is nothing to measure: no samples")
+        raise ValueError("metrics can't be computed: there are no samples")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         macro_f1 = f1_score(truth, predicted, average="macro", zero_division=0)

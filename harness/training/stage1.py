@@ -21,18 +21,26 @@ from harness.training.device import OwnRandomness, at_least_float32, autocast, b
 from harness.training.training_data import TrainingData, in_order, permuted
 from harness.training.workers import ALONE, Workers, bare
 
-DRAWN = 200  # samples whose projections are kept as a picture
+DRAWN = 200  # at most this many samples' projections are kept, to be drawn in the report
 
 
 @dataclass(frozen=True)
 class Stage1Result:
-    """What stage 1 leaves.
+    """The result of stage 1.
 
-    loss: mean over the samples of each epoch. loss_floor: the least that it can be, if known. seconds: training alone.
-    diagnostics_seconds: what the method found in the unlabelled data (Cosmo: quality). n_parameters: of the whole pretrainer.
-    Of the modalities' projections of the unlabelled samples after the last epoch, None if the pretrainer has none by modality:
-    modal_distance: mean cosine distance between those of one sample. modal_plane: those of some samples, (n, M, 2), in the plane that
-    holds plane_variance of their variance, see `harness.nn.distance`.
+    The last three attributes describe the modalities' projections of the unlabelled samples after the last epoch. They
+    are None if the pretrainer has no projection per modality. See `harness.nn.distance`.
+
+    Attributes:
+        pretrained: The encoders and the method's diagnostics.
+        loss: The mean over the samples, for each epoch.
+        loss_floor: The lower bound of the loss, if it is known.
+        seconds: The time of training, without anything else.
+        diagnostics_seconds: The time that the method's diagnostics of the unlabelled data took.
+        n_parameters: The number of parameters of the whole pretrainer.
+        modal_distance: The mean cosine distance between the projections of a sample.
+        modal_plane: The projections of some samples in their principal plane, (n, M, 2).
+        plane_variance: The fraction of the projections' variance that the plane explains.
     """
 
     pretrained: Pretrained
@@ -50,11 +58,22 @@ def pretrain(
     method: Method, options: Any, settings: Stage1, data: TrainingData, unlabelled: np.ndarray,
     workers: Workers = ALONE, checkpoint: bytes | None = None,
 ) -> Generator[Progress, None, Stage1Result]:  # fmt: skip
-    """Train a method's pretrainer on the samples ``unlabelled`` (indices); yields after each epoch, returns the result.
+    """Train a method's pretrainer. Yields after each epoch, and returns the result.
 
-    workers: this process among those that share the work, all of which call this alike; the first one's result counts.
-    checkpoint: a former `Progress.checkpoint` of the same call, to go on from: the result is the same, but for the seconds.
-    Raises InputError for fewer than two samples a worker, RuntimeError when the loss is no longer finite.
+    Args:
+        method: The method.
+        options: The method's options of stage 1.
+        settings: Epochs, batch size, optimiser and so on.
+        data: The training data of the job.
+        unlabelled: The indices of the samples to train on.
+        workers: This process among those that share the work. All of them make the same call, and the first one's
+            result counts.
+        checkpoint: `Progress.checkpoint` of an earlier, interrupted call, to continue from. The result is the same
+            except for the seconds.
+
+    Raises:
+        InputError: There are fewer than two samples per worker.
+        RuntimeError: The loss is no longer finite.
     """
     if len(unlabelled) < 2 * workers.count:
         each = f" for each of {workers.count} workers" if workers.count > 1 else ""
@@ -63,7 +82,7 @@ def pretrain(
     if checkpoint is not None:
         run.restore(checkpoint)
     elif workers.rank == 0:
-        run.find()
+        run.diagnose()
     for epoch in range(len(run.losses) + 1, (settings.epochs if run.model.trains else 0) + 1):
         run.epoch(epoch)
         due = epoch % settings.checkpoint_every == 0 and epoch < settings.epochs
@@ -89,7 +108,7 @@ def pretrain(
 
 
 class _Run:
-    """Stage 1 in progress: everything that changes from epoch to epoch and is therefore part of a checkpoint."""
+    """Stage 1 in progress: everything that changes from epoch to epoch and therefore belongs in a checkpoint."""
 
     def __init__(
         self,
@@ -114,8 +133,8 @@ class _Run:
         self.diagnostics: dict[str, Any] = {}
         self.model.train()
 
-    def find(self) -> None:
-        """Compute the method's statistics of the unlabelled data, such as data quality."""
+    def diagnose(self) -> None:
+        """Compute the method's diagnostics of the unlabelled data, such as its quality."""
         started = perf_counter()
         with torch.no_grad():
             batch = self.data.batch(self.unlabelled)
@@ -131,9 +150,8 @@ class _Run:
                 loss = self.loss(samples)
                 value = loss.item()
                 if not np.isfinite(value):
-                    raise RuntimeError(
-                        f"the loss of stage 1 is {value} in epoch {epoch}; a smaller lr or a greater temperature may help"
-                    )
+                    hint = "a smaller lr or a higher temperature may help"
+                    raise RuntimeError(f"the loss of stage 1 is {value} in epoch {epoch}; {hint}")
                 self.optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 self.optimiser.step()
@@ -143,7 +161,7 @@ class _Run:
         self.seconds += perf_counter() - started
 
     def loss(self, samples: np.ndarray) -> Tensor:
-        """The loss of a whole batch, of which this worker encodes its part."""
+        """The loss of a whole batch, of which this worker encodes a part."""
         views = self.model.views(self.data.batch(samples), self.draws)
         with autocast(self.data.device, self.settings.precision):
             features = self.replicated(self.workers.part(views), self.draws)
@@ -151,7 +169,7 @@ class _Run:
         return self.model.loss(gathered, self.draws)
 
     def checkpoint(self) -> bytes:
-        """Everything `restore` needs, of all workers."""
+        """The state of all workers, as `restore` needs it."""
         state = {
             "model": bare(self.model.state_dict()),
             "optimiser": self.optimiser.state_dict(),
@@ -183,7 +201,7 @@ class _Run:
 def _between_modalities(
     model: Pretrainer, data: TrainingData, samples: np.ndarray
 ) -> tuple[float | None, np.ndarray | None, float | None]:
-    """Mean distance between the modalities' projections, those of at most `DRAWN` samples in a plane, and its share of variance."""
+    """Compute ``modal_distance``, ``modal_plane`` and ``plane_variance`` of `Stage1Result`."""
     projections = getattr(model, "projections", None)
     if not isinstance(projections, nn.ModuleDict) or len(projections) < 2:
         return None, None, None

@@ -22,14 +22,19 @@ from harness.training.training_data import TrainingData, in_order, permuted
 
 @dataclass(frozen=True)
 class Stage2Result:
-    """What stage 2 leaves; which epoch counts is not chosen here.
+    """The result of stage 2. The epoch that is reported is chosen later, from the record.
 
-    loss: mean over the samples of each epoch. epochs_evaluated: after which epochs the model was evaluated, rising; (0,) if
-    none was trained.
-    predictions: name → classes predicted at each evaluation, (n_evaluations, n) uint16. seconds: training alone.
-    evaluation_seconds: all evaluations. explained: `Classifier.explain` of "test" after the last epoch (first axis the sample).
-    plane_variance: of its ``modal_plane``, see there; None if there is none. unexplained: why, by name, it may not say something.
-    flops: of one inference, see `inference_flops`.
+    Attributes:
+        loss: The mean over the samples, for each epoch.
+        epochs_evaluated: The epochs after which the model was evaluated, in order; (0,) if it was not trained.
+        predictions: Name → the predicted classes of each evaluation, (n_evaluations, n), uint16.
+        seconds: The time of training, without evaluations.
+        evaluation_seconds: The time of all evaluations.
+        n_parameters: The number of parameters of the classifier.
+        explained: `Classifier.explain` of the test samples after the last epoch; the first axis is the sample.
+        plane_variance: The fraction of the variance that ``explained["modal_plane"]`` explains, if there is one.
+        unexplained: The reasons why entries of ``explained`` are missing, by their name.
+        flops: The floating-point operations of one inference, see `inference_flops`.
     """
 
     loss: tuple[float, ...]
@@ -48,10 +53,22 @@ def train(
     method: Method, options: Any, settings: Stage2, data: TrainingData, label: np.ndarray, labelled: np.ndarray,
     evaluated: Mapping[str, np.ndarray], pretrained: Pretrained | None, variant: str = "",
 ) -> Generator[Progress, None, Stage2Result]:  # fmt: skip
-    """Train a method's classifier on the samples ``labelled``, evaluating ``evaluated`` (name → indices) every ``evaluate_every`` epochs.
+    """Train a method's classifier and evaluate it. Yields after each epoch, and returns the result.
 
-    label: (n_samples,) of all samples. Yields after each epoch, returns the result. Raises InputError for fewer than two
-    labelled samples, RuntimeError when the loss is no longer finite.
+    Args:
+        method: The method.
+        options: The method's options of stage 2.
+        settings: Epochs, batch size, optimiser, the interval of evaluations and so on.
+        data: The training data of the job.
+        label: (n_samples,), the labels of all samples.
+        labelled: The indices of the samples to train on.
+        evaluated: Name → the indices of the samples to evaluate.
+        pretrained: The result of stage 1, for a method that has one.
+        variant: One of the method's variants, or "".
+
+    Raises:
+        InputError: There are fewer than two labelled samples.
+        RuntimeError: The loss is no longer finite.
     """
     training = Training(method, options, settings, data, label, labelled, pretrained, variant)
     model = training.model
@@ -81,12 +98,12 @@ def train(
         explained=explained,
         plane_variance=plane_variance,
         unexplained=model.unexplained(),
-        flops=inference_flops(model, data.batch(labelled[:1])),  # last, for it takes the model off its device
+        flops=inference_flops(model, data.batch(labelled[:1])),  # last, since it moves the model to the CPU
     )
 
 
 def _in_a_plane(explained: dict[str, np.ndarray]) -> float | None:
-    """Replace ``features`` by their principal plane, ``modal_plane``, where possible; returns the share of variance it holds."""
+    """Replace ``features`` by ``modal_plane`` where possible. Returns the fraction of the variance that it explains."""
     features = explained.pop("features", np.empty(0))
     if features.ndim != 3 or len(features) < 2 or not np.isfinite(features).all():
         return None
@@ -95,7 +112,7 @@ def _in_a_plane(explained: dict[str, np.ndarray]) -> float | None:
 
 
 def _parameters(model: Classifier, settings: Stage2) -> list[dict[str, Any]]:
-    """What the optimiser gets: all parameters, or the encoders' and the others' with a rate each."""
+    """The optimiser's parameter groups: a single one, or the encoders and the rest if they have different rates."""
     if settings.encoders_lr is None:
         return [{"params": list(model.parameters())}]
     encoders = [p for name, p in model.named_parameters() if name.startswith("encoders.")]
@@ -104,11 +121,11 @@ def _parameters(model: Classifier, settings: Stage2) -> list[dict[str, Any]]:
 
 
 class Training:
-    """Stage 2 under way: a model, and what trains it epoch by epoch. Arguments and errors as of `train`."""
+    """Stage 2 in progress: a model, and what is needed to train it. The arguments and errors are those of `train`."""
 
     def __init__(
-        self, method: Method, options: Any, settings: Stage2, data: TrainingData, label: np.ndarray, labelled: np.ndarray,
-        pretrained: Pretrained | None, variant: str = "",
+        self, method: Method, options: Any, settings: Stage2, data: TrainingData, label: np.ndarray,
+        labelled: np.ndarray, pretrained: Pretrained | None, variant: str = "",
     ):  # fmt: skip
         if len(labelled) < 2:
             raise InputError(f"{method.name}: stage 2 needs at least two labelled samples, not {len(labelled)}")
@@ -122,7 +139,7 @@ class Training:
         self._optimiser, self._schedule = build_optimiser(_parameters(model, settings), settings)
 
     def epoch(self, epoch: int) -> float:
-        """Train one epoch, counted from 1; its mean loss over the samples."""
+        """Train one epoch, counted from 1. Returns the mean loss over the samples."""
         apply_phase(self.model, self.model.phase(epoch))
         order = permuted(self._labelled, self._settings.batch_size, self._order)
         with self._randomness():
@@ -132,7 +149,10 @@ class Training:
 
 
 def apply_phase(model: Classifier, phase: Phase) -> None:
-    """Let only the phase's parts have gradients, and put only its parts in train() mode. Raises KeyError for an unknown part."""
+    """Enable gradients and train() mode for the parts that the phase names, and for no other ones.
+
+    Raises KeyError if the classifier has no such part.
+    """
     parts = dict(model.named_children())
     in_training = phase.gradient if phase.train_mode is None else phase.train_mode
     if unknown := (phase.gradient | in_training) - set(parts):
@@ -154,7 +174,7 @@ def _epoch(
         value = loss.item()
         if not np.isfinite(value):
             raise RuntimeError(f"the loss of stage 2 is {value} in epoch {epoch}; a smaller lr may help")
-        optimiser.zero_grad()  # to None, so that a frozen part is not even moved by momentum or weight decay
+        optimiser.zero_grad()  # sets gradients to None, so that momentum and weight decay skip frozen parts
         torch.autograd.backward(loss)
         optimiser.step()
         total += value * len(samples)
@@ -162,7 +182,7 @@ def _epoch(
 
 
 class Evaluations:
-    """Predictions for the evaluated samples, one array an evaluation."""
+    """The predictions for the evaluated samples, one array per evaluation."""
 
     def __init__(self, model: Classifier, settings: Stage2, data: TrainingData, evaluated: Mapping[str, np.ndarray]):
         self.model, self.settings, self.data, self.evaluated = model, settings, data, evaluated
@@ -172,7 +192,7 @@ class Evaluations:
 
     @torch.no_grad()
     def evaluate(self, epoch: int) -> None:
-        """Predict all evaluated samples in eval() mode."""
+        """Predict all evaluated samples, with the model in eval() mode."""
         started = perf_counter()
         self.model.eval()
         self.epochs.append(epoch)
@@ -186,14 +206,14 @@ class Evaluations:
         self.seconds += perf_counter() - started
 
     def accuracy(self, name: str, label: np.ndarray) -> float | None:
-        """Accuracy on these samples at the last evaluation; None if they are not evaluated."""
+        """The accuracy on the samples ``name`` at the last evaluation, or None if they are not evaluated."""
         if name not in self.evaluated:
             return None
         return float(np.mean(self.predictions[name][-1] == label[self.evaluated[name]]))
 
     @torch.no_grad()
     def explain(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        """The classifier's explanations for these samples, float32."""
+        """The classifier's explanations of these samples, float32."""
         self.model.eval()
         parts: dict[str, list[np.ndarray]] = {}
         for chunk in in_order(samples):
@@ -202,4 +222,5 @@ class Evaluations:
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
     def stacked(self) -> dict[str, np.ndarray]:
+        """Name → the predictions of all evaluations, (n_evaluations, n)."""
         return {name: np.stack(evaluations) for name, evaluations in self.predictions.items()}

@@ -1,4 +1,4 @@
-"""What both stages read, and batches of it."""
+"""The data that a job trains on, and its division into batches."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from harness.keys import rng_of, seed_of
 from harness.method import Task
 
 Normalise = Callable[[str, np.ndarray], np.ndarray]
-"""(modality, array of shape (n, *shape) as recorded) → the same normalised, float32."""
+"""(name of a modality, array (n, *shape) as recorded) → normalised array of the same shape, float32."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Task, data and seeds of a job.
+    """The task, the data and the seeds of a job.
 
-    arrays: modality → (n_samples, *shape), as recorded; may be read-only or a memory map, only a batch at a time is copied.
-    seeds: what is put before each draw's own name ("weights", "order", "dropout", "method") to make its seed.
+    Attributes:
+        task: The modalities and the number of classes.
+        arrays: Modality → (n_samples, *shape), as recorded. They may be read-only or memory-mapped, since only one
+            batch at a time is copied.
+        normalise: Normalises the samples of one modality.
+        device: Where batches are put: "cpu" or "cuda".
+        seeds: The names that come before a draw's own ("weights", "order", "dropout", "method") in its seed.
     """
 
     task: Task
@@ -32,13 +37,15 @@ class TrainingData:
     seeds: tuple[Any, ...] = ()
 
     def seed(self, *names: Any) -> int:
+        """The job's seed for the draw that these names describe."""
         return seed_of(*self.seeds, *names)
 
     def rng(self, *names: Any) -> np.random.Generator:
+        """The job's generator for the draw that these names describe."""
         return rng_of(*self.seeds, *names)
 
     def batch(self, samples: np.ndarray) -> dict[str, Tensor]:
-        """The normalised samples with these indices, on the device."""
+        """The samples with these indices, normalised and on the device."""
         return {m.name: self._tensor(m.name, samples) for m in self.task.modalities}
 
     def _tensor(self, name: str, samples: np.ndarray) -> Tensor:
@@ -47,9 +54,9 @@ class TrainingData:
 
 
 def batches(samples: np.ndarray, size: int, fewest: int = 2) -> list[np.ndarray]:
-    """``samples`` cut into batches; a last one of less than ``fewest`` is merged into the one before.
+    """Divide ``samples`` into batches. A last batch of fewer than ``fewest`` samples is merged into the one before it.
 
-    A single sample breaks BatchNorm, so of several workers each needs two.
+    BatchNorm can't train on a single sample, so every worker needs two samples of each batch.
     """
     cuts = list(range(size, len(samples), size))
     if cuts and len(samples) - cuts[-1] < fewest:
@@ -58,10 +65,10 @@ def batches(samples: np.ndarray, size: int, fewest: int = 2) -> list[np.ndarray]
 
 
 def permuted(samples: np.ndarray, size: int, rng: np.random.Generator, fewest: int = 2) -> list[np.ndarray]:
-    """`batches` of the samples in random order."""
+    """Divide the samples into batches in random order."""
     return batches(rng.permutation(samples), size, fewest)
 
 
 def in_order(samples: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:
-    """The samples in order, for evaluation, where a batch of one does no harm."""
+    """Divide the samples into batches in their own order, for evaluation, in which a batch may have a single sample."""
     return (samples[i : i + size] for i in range(0, len(samples), size))

@@ -1,6 +1,6 @@
-"""Stage 1 on several workers: each encodes its part of every batch, all see the features of the whole.
+"""Stage 1 on several workers: each encodes a part of every batch, and all compute the loss of the whole batch.
 
-torch.distributed is only touched where there are several: torch as built for some edge devices has none.
+torch.distributed is only imported if there are several workers, since some builds of torch for edge devices lack it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from harness.options import Stage1
 
 @dataclass(frozen=True)
 class Workers:
-    """Which of how many workers this process is. One worker needs no process group, and nothing here then costs anything."""
+    """The rank of this process and the number of workers. A single worker needs no process group."""
 
     rank: int = 0
     count: int = 1
 
     @classmethod
     def here(cls, count: int) -> Workers:
-        """This process among ``count``. Raises RuntimeError if torch's process group is not of so many."""
+        """This process among ``count`` workers. Raises RuntimeError if torch's process group has another size."""
         if count == 1:
             return cls()
         from torch import distributed as dist
@@ -35,14 +35,15 @@ class Workers:
         return cls(dist.get_rank(), count)
 
     def part(self, batch: Batch) -> dict[str, Tensor]:
-        """This worker's samples of a whole batch; the parts differ by one sample at most."""
+        """This worker's part of a batch. The sizes of the parts differ by at most one sample."""
         return {name: torch.tensor_split(x, self.count)[self.rank] for name, x in batch.items()}
 
     def replicate(self, model: Pretrainer, settings: Stage1) -> nn.Module:
-        """The model whose gradients are the mean over all workers.
+        """Wrap the model so that its gradients are the mean over all workers.
 
-        BatchNorm "local": statistics of the worker's own samples, the running ones of the first worker (as the authors'
-        DataParallel); "sync": of all workers' samples.
+        With ``batch_norm: local`` BatchNorm uses the statistics of each worker's own samples, and the running statistics
+        are those of the first worker, as in the authors' DataParallel. With ``sync`` the statistics are those of the
+        whole batch.
         """
         if self.count == 1:
             return model
@@ -55,10 +56,11 @@ class Workers:
         return DistributedDataParallel(model)
 
     def gather(self, features: Features) -> Features:
-        """Each worker's features (n_i, ...) as those of the whole batch (Σ n_i, ...), with gradient.
+        """Concatenate the workers' features (n_i, ...) to those of the whole batch (Σ n_i, ...), with gradient.
 
-        Each worker then has the loss of the whole batch. Backward sums the workers' gradients of a feature, all of them the
-        same, and `replicate` takes the mean over workers: together one process's gradients on the whole batch.
+        Every worker then computes the loss of the whole batch. The backward pass sums the workers' gradients of each
+        feature, which are all the same, and `replicate` takes the mean over the workers. The result is the gradient of
+        a single process on the whole batch.
         """
         if self.count == 1:
             return features
@@ -72,7 +74,7 @@ class Workers:
         return tuple(gather(x, counts) for x in features)
 
     def collect(self, mine: Any) -> list[Any]:
-        """Every worker's plain object, in the order of their ranks, on every worker."""
+        """The objects of all workers, in the order of their ranks. Every worker gets the whole list."""
         if self.count == 1:
             return [mine]
         from torch import distributed as dist
@@ -86,5 +88,5 @@ ALONE = Workers()
 
 
 def bare(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict's tensors, detached and copied to the CPU."""
+    """The tensors of a state dict, detached and copied to the CPU."""
     return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
