@@ -1,14 +1,15 @@
-"""How methods look: a colour and a marker each, the same in every figure."""
+"""The colour and the marker of each method, the same in every figure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
-# Colours of the colour-blind palette of seaborn that can be seen on white and on black alike. Their number and that of the
-# markers have no common divisor, so a pair comes again only after 63 methods.
-COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#949494", "#56b4e9")
+# The colours of seaborn's colour-blind palette that can be seen on white and on black. The numbers of colours and of markers
+# have no common divisor, so that a pair is repeated only after 63 methods.
+ON_WHITE_AND_BLACK = (0, 1, 2, 3, 4, 7, 9)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-# The same markers as paths in a box from 0 to 10, for legends outside a drawing.
+# The same markers as SVG paths in a box from 0 to 10, for legends outside a drawing.
 PATHS = {
     "o": "M5 1a4 4 0 1 0 .01 0z",
     "s": "M1.5 1.5h7v7h-7z",
@@ -23,13 +24,23 @@ PATHS = {
 
 
 def styles(methods: Sequence[str]) -> dict[str, int]:
-    """Each method's look, given out in the order of their names, so that it depends on no order of rows."""
-    return {method: place for place, method in enumerate(sorted(set(methods)))}
+    """The style of each method. It depends on the names alone, not on their order."""
+    return {method: style for style, method in enumerate(sorted(set(methods)))}
 
 
 def colour(style: int) -> str:
-    return COLOURS[style % len(COLOURS)]
+    """The colour of a style, as ``#rrggbb``."""
+    return _colours()[style % len(ON_WHITE_AND_BLACK)]
 
 
 def marker(style: int) -> str:
+    """The marker of a style, as matplotlib names it."""
     return MARKERS[style % len(MARKERS)]
+
+
+@cache
+def _colours() -> tuple[str, ...]:
+    import seaborn  # takes a second to import, so only when something is drawn
+
+    palette = seaborn.color_palette("colorblind").as_hex()
+    return tuple(str(palette[i]) for i in ON_WHITE_AND_BLACK)

@@ -57,7 +57,7 @@ def _methods(figure: Figure) -> list[dict[str, Any]]:
         return []
     shown = {series.style: series.name for panel in figure.chart.panels for series in panel.series}
     return [
-        {"look": style, "name": name, "colour": colour(style), "path": PATHS[marker(style)]}
+        {"style": style, "name": name, "colour": colour(style), "path": PATHS[marker(style)]}
         for style, name in shown.items()
     ]
 

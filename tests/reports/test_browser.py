@@ -121,8 +121,8 @@ def test_a_table_is_copied(page: Page, form: str, start: str, part: str) -> None
 
 def test_a_method_is_switched_off_in_all_figures(page: Page) -> None:
     buttons = page.locator("button.toggle", has_text="Cosmo")
-    look = buttons.first.get_attribute("data-look")
-    line = page.locator(f".lines .look-{look}")
+    style = buttons.first.get_attribute("data-style")
+    line = page.locator(f".lines .style-{style}")
     assert buttons.count() > 2
     assert line.first.is_visible()
     buttons.first.click()

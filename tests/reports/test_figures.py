@@ -13,7 +13,8 @@ from made_up import METHODS, make
 
 from reports.charts import HeatMap
 from reports.document import Document, Figure
-from reports.formats.drawing import SVG, page_svg, paper_svg
+from reports.formats.drawing import page_svg, paper_svg
+from reports.formats.drawing.svg import SVG
 from reports.parts.figures import curves, heats, numeric_option
 from reports.run import Run
 from reports.style import PATHS, colour, marker, styles
@@ -65,7 +66,7 @@ def test_a_method_looks_the_same_everywhere(report: Document) -> None:
     assert style == styles(sorted(METHODS, reverse=True))
     for figure in figures(report)[:5]:
         svg = page_svg(figure)
-        assert all(f'class="look-{place}"' in svg and colour(place) in svg for place in style.values())
+        assert all(f'class="style-{place}"' in svg and colour(place) in svg for place in style.values())
     many = styles([f"method {i:02}" for i in range(60)])
     assert len({(colour(place), marker(place)) for place in many.values()}) == 60
     assert all(marker(place) in PATHS for place in many.values())

@@ -92,9 +92,9 @@ for (const figure of all("figure.table")) {
 for (const button of all("button.toggle")) {
   button.disabled = false;
   button.addEventListener("click", () => {
-    const look = button.dataset.look, shown = button.getAttribute("aria-pressed") !== "true";
-    for (const other of all(`button.toggle[data-look="${look}"]`)) other.setAttribute("aria-pressed", shown);
-    for (const part of all(`.lines .look-${look}`)) part.classList.toggle("off", !shown);
+    const style = button.dataset.style, shown = button.getAttribute("aria-pressed") !== "true";
+    for (const other of all(`button.toggle[data-style="${style}"]`)) other.setAttribute("aria-pressed", shown);
+    for (const part of all(`.lines .style-${style}`)) part.classList.toggle("off", !shown);
   });
 }
 const tip = make("div", "", { class: "tip", hidden: "", "aria-hidden": "true" });

@@ -1,0 +1,104 @@
+"""What all drawings share: the theme, the canvas, short names, the legend and the bytes of the file."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from reports.style import colour, marker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+INK = "#010203"  # stands for the text colour of the page until the SVG is complete
+DOTTED: dict[str, Any] = {"color": INK, "linestyle": ":", "linewidth": 1.2}
+LONGEST_NAME = 40  # characters
+LETTERS_PER_INCH = 13  # at the size of a legend
+OF_TEXT = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+
+
+@dataclass
+class Drawing:
+    """A drawn chart. tips: id of a set of points or cells → the text to show at each of them, in order."""
+
+    canvas: Canvas
+    tips: dict[str, list[str]] = field(default_factory=dict)
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Seaborn's theme with our fonts and colours, for our drawings only. A user's matplotlibrc has no influence on it."""
+    import matplotlib.style
+    import seaborn
+
+    parameters: dict[str, Any] = {
+        **seaborn.axes_style("ticks"),
+        **dict.fromkeys((*OF_TEXT, "xtick.labelcolor", "ytick.labelcolor"), INK),
+        "axes.titlesize": 10,
+        "axes.linewidth": 0.8,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is as wide on every machine
+        "font.size": 10,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "svg.fonttype": "none",  # text stays text: it can be found, read aloud and set in the font of the page
+        "svg.hashsalt": "reports",
+        "pdf.fonttype": 42,
+        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    }
+    with matplotlib.style.context(["default", parameters]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the font does not cover every script
+        yield
+
+
+def new_canvas(width: float, height: float) -> Canvas:
+    """An empty canvas; width and height in inches."""
+    from matplotlib.figure import Figure as Canvas
+
+    return Canvas(figsize=(width, height), layout="constrained")
+
+
+def marks(style: int, size: float) -> dict[str, Any]:
+    """The arguments of ``Axes.plot`` for the markers of a method, without a line between them."""
+    return {
+        "color": colour(style),
+        "marker": marker(style),
+        "markersize": size,
+        "markeredgewidth": 0,
+        "linestyle": "",
+    }
+
+
+def short(name: str) -> str:
+    """A name that leaves room for the drawing. Tables and tips have the full names."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def add_legend(canvas: Canvas, entries: Sequence[tuple[str, Any]], side: Literal["left", "center"] = "center") -> None:
+    """Add one legend below all panels. entries: (name, artist)."""
+    names = [short(name) for name, _ in entries]
+    longest = max(map(len, names), default=0)
+    legend = canvas.legend(
+        [artist for _, artist in entries],
+        ["x"] * len(names),  # matplotlib would leave out names with a leading underscore, so they are set afterwards
+        loc="outside lower left" if side == "left" else "outside lower center",
+        ncols=max(1, int(canvas.get_figwidth() * LETTERS_PER_INCH / (longest + 7))),
+        frameon=False,
+        fontsize=9,
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
+
+
+def save(drawing: Drawing, form: Literal["svg", "pdf"]) -> bytes:
+    """The drawing as a file without a date and without the names of programs."""
+    buffer = io.BytesIO()
+    absent = ("Date", "Creator", "Format", "Type") if form == "svg" else ("CreationDate", "Creator", "Producer")
+    drawing.canvas.savefig(buffer, format=form, metadata=dict.fromkeys(absent))
+    return buffer.getvalue()

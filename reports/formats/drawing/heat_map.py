@@ -1,0 +1,96 @@
+"""A matrix in colours, drawn by seaborn's ``heatmap``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reports.charts import HeatMap
+from reports.formats.drawing.canvas import Drawing, new_canvas, short
+from reports.text import number, value_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+MOST_NUMBERED = 80  # cells; a larger matrix has no room for numbers
+MOST_LEVEL = 5  # columns; the names of more are turned
+INCHES_PER_LETTER = 0.08
+
+
+def draw(chart: HeatMap, legend: bool) -> Drawing:
+    import seaborn
+
+    values = np.array(chart.values, dtype=float)
+    numbered = values.size <= MOST_NUMBERED
+    empty = np.isnan(values) if numbered else np.isnan(values) | (values == 0)
+    known = values[~np.isnan(values)]
+    drawing = Drawing(new_canvas(*_size(chart)))
+    axes = drawing.canvas.subplots()
+    seaborn.heatmap(
+        values,
+        mask=empty,
+        vmin=known.min() if known.size else 0,
+        vmax=known.max() if known.size else 1,
+        cmap=_colours(),
+        annot=[[number(value) for value in row] for row in chart.values] if numbered else None,
+        fmt="",
+        annot_kws={"fontsize": 9},
+        cbar_kws={"shrink": 0.7, "label": chart.value_title},
+        xticklabels=[short(name) for name in chart.column_names],
+        yticklabels=[short(name) for name in chart.row_names],
+        ax=axes,
+    )
+    _set_axes(axes, chart)
+    _set_number_colours(axes, chart)
+    axes.collections[0].set_gid("cells")
+    drawing.tips["cells"] = _tips(chart, empty)
+    return drawing
+
+
+def _tips(chart: HeatMap, empty: NDArray[np.bool_]) -> list[str]:
+    """The text of each cell, row by row: ``run / walk: 12.5``; nothing for an empty cell."""
+    cells = np.ndindex(empty.shape)
+    names = [f"{row} / {column}" for row in chart.row_names for column in chart.column_names]
+    return [
+        "" if empty[i, j] else f"{name}: {value_text(round(chart.values[i][j], 2))}"
+        for name, (i, j) in zip(names, cells, strict=True)
+    ]
+
+
+def _size(chart: HeatMap) -> tuple[float, float]:
+    """Width and height in inches: room for the numbers if there are few columns, and for names that are turned."""
+    n_rows, n_columns = len(chart.row_names), len(chart.column_names)
+    names = INCHES_PER_LETTER * max(len(short(name)) for name in chart.column_names) if _turned(chart) else 0
+    cell = 0.76 if n_columns < 10 else 0.26
+    return min(9.0, 2.8 + cell * n_columns), min(9.0, 1.6 + 0.24 * n_rows + names)
+
+
+def _turned(chart: HeatMap) -> bool:
+    return len(chart.column_names) > MOST_LEVEL or any(len(name) > 15 for name in chart.column_names)
+
+
+def _colours() -> Any:
+    """The colour map cividis without its darkest colours, which cannot be told from a black page."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps["cividis"](np.linspace(0.15, 1, 16)))
+
+
+def _set_axes(axes: Axes, chart: HeatMap) -> None:
+    size = 10 if max(len(chart.row_names), len(chart.column_names)) <= 15 else 8
+    axes.set(xlabel=short(chart.x_title), ylabel=short(chart.y_title))
+    axes.tick_params(length=0, labelsize=size)
+    axes.tick_params(axis="x", labelrotation=90 if _turned(chart) else 0)
+    axes.tick_params(axis="y", labelrotation=0)
+
+
+def _set_number_colours(axes: Axes, chart: HeatMap) -> None:
+    """White on the darker half of the colours, black on the lighter: more contrast than seaborn's own choice."""
+    low, high = axes.collections[0].get_clim()
+    shown = [value for row in chart.values for value in row if not math.isnan(value)]
+    for text, value in zip(axes.texts, shown, strict=False):
+        text.set_color("white" if value - low < (high - low) / 2 else "black")
