@@ -41,7 +41,7 @@ class Workers:
     def replicate(self, model: Pretrainer, settings: Stage1) -> nn.Module:
         """Wrap the model so that its gradients are the mean over all workers.
 
-        With ``batch_norm: local`` BatchNorm uses the statistics of each worker's own samples, and the running statistics
+        With ``batch_norm: local`` BatchNorm uses the statistics of each worker's samples, and the running statistics
         are those of the first worker, as in the authors' DataParallel. With ``sync`` the statistics are those of the
         whole batch.
         """
