@@ -1,9 +1,10 @@
-"""Reports: what a run found, as a document that each renderer shows in its own way.
+"""Reports: the results of a run as a document, which each format renders in its own way.
 
     Run → sections.document(run) → Document → formats.files(document, "html" | "pdf" | "latex" | "csv")
-    Runs → several.document_of_several(runs); two Runs → compare.comparison(one, two)
+    several Runs → overview.overview_document(runs)
+    two Runs → run_comparison.compare_runs(first, second)
 
-A report is a pure function of the run. Statistics are pure functions of arrays; a new section is a function in
-``sections.SECTIONS``; a new format is one new file with ``files(document)``, named in ``formats.FORMATS``. Charts are data in
-the document and are drawn by ``drawing`` when a format asks for them.
+A report is a pure function of the run, and statistics are pure functions of arrays. A new section is a function listed in
+``sections.SECTIONS``. A new format is a file with ``files(document)``, listed in ``formats.FORMATS``. Charts are data in the
+document; ``formats`` draws them when asked to.
 """

@@ -1,4 +1,4 @@
-"""One report of several studies: an overview first, then what each has to say."""
+"""One report on several studies: an overview first, then the sections of each."""
 
 from __future__ import annotations
 
@@ -6,82 +6,58 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reports.cleaning import clean
 from reports.document import Column, Document, Note, Prose, Section, Table, Text
 from reports.parts.answer import answer
 from reports.run import Run
-from reports.sections import all_sections, own_anchors
-from reports.text import clean, count, listing
+from reports.sections import all_sections, unique_anchors
+from reports.text import count, listing, status_notes
 
 
-def document_of_several(runs: Sequence[Run], generated: str | None = None) -> Document:
-    """The report of several runs. A method looks the same in all of them; runs of one name are told apart by their folders."""
-    everyone = sorted({method for run in runs for method in run.methods})
-    runs = [replace(run, study={**run.study, "style_among": everyone}) for run in runs]
+def overview_document(runs: Sequence[Run], generated: str | None = None) -> Document:
+    """The report on several runs. A method has the same style in all of them. Runs of the same name are named by their folders."""
+    methods = sorted({method for run in runs for method in run.methods})
+    runs = [replace(run, study={**run.study, "style_among": methods}) for run in runs]
     names = run_names(runs)
-    sections = [Section("Overview", "overview", (overview_table(runs, names), *_answers(runs, names)))]
-    for run, name in zip(runs, names, strict=True):
-        for section in all_sections(run):
-            sections.append(Section(f"{name}: {section.title}", f"{name}-{section.anchor}", section.blocks))
-    notes = tuple(note for run, name in zip(runs, names, strict=True) for note in _notes(run, name))
-    trials = dict(zip(names, (run.trials for run in runs), strict=True))
-    return Document(
-        f"{count(len(runs), 'study').replace('studys', 'studies')}",
-        listing(names),
-        notes,
-        own_anchors(sections),
-        generated,
-        trials,
-    )
-
-
-def run_names(runs: Sequence[Run]) -> list[str]:
-    """A name for each run: its study's; with its folder, and a number if need be, where several share it."""
-    studies = Counter(str(run.study["study"]) for run in runs)
-    names: list[str] = []
-    for run in runs:
-        name = str(run.study["study"])
-        if studies[name] > 1:
-            name = f"{name} ({run.study.get('folder') or 'run'})"
-        wanted, number = clean(name), 1
-        while clean(name) in names:
-            number += 1
-            name = f"{wanted} {number}"
-        names.append(clean(name))
-    return names
-
-
-def overview_table(runs: Sequence[Run], names: Sequence[str]) -> Table:
-    """A row a run: what it asks, on what, and how far it is."""
-    rows = tuple(
-        (
-            Text(name),
-            Text(clean(run.study["question"] or run.study["title"] or "–")),
-            Text(listing([clean(dataset) for dataset in run.datasets])),
-            *(
-                Text(str(n), rank=n)
-                for n in (len(run.methods), *(run.count(status) for status in ("done", "failed", "pending")))
-            ),
-        )
-        for run, name in zip(runs, names, strict=True)
-    )
-    heads = (
-        Column("Study"),
-        Column("Question"),
-        Column("Data"),
-        *(Column(h, True) for h in ("Methods", "Done", "Failed", "To come")),
-    )
-    return Table("Studies", "Trials by state.", heads, rows)
-
-
-def _answers(runs: Sequence[Run], names: Sequence[str]) -> list[Prose]:
-    return [
+    answers = [
         Prose(f"{name}: {' '.join(answer(run, dataset))}")
         for run, name in zip(runs, names, strict=True)
         for dataset in run.datasets
     ]
+    notes: list[Note] = []
+    sections = [Section("Overview", "overview", (overview_table(runs, names), *answers))]
+    for run, name in zip(runs, names, strict=True):
+        notes += [replace(note, text=f"{name}: {note.text}") for note in status_notes(run)]
+        for section in all_sections(run):
+            sections.append(Section(f"{name}: {section.title}", f"{name}-{section.anchor}", section.blocks))
+    trials = dict(zip(names, (run.trials for run in runs), strict=True))
+    title = count(len(runs), "study", "studies")
+    return Document(title, listing(names), tuple(notes), unique_anchors(sections), generated, trials)
 
 
-def _notes(run: Run, name: str) -> list[Note]:
-    from reports.text import status_notes
+def run_names(runs: Sequence[Run]) -> list[str]:
+    """A name for each run: that of its study, with its folder and a number if needed where several share it."""
+    studies = Counter(str(run.study["study"]) for run in runs)
+    names: list[str] = []
+    for run in runs:
+        study = str(run.study["study"])
+        name = wanted = clean(f"{study} ({run.study.get('folder') or 'run'})" if studies[study] > 1 else study)
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{wanted} {number}"
+        names.append(name)
+    return names
 
-    return [replace(note, text=f"{name}: {note.text}") for note in status_notes(run)]
+
+def overview_table(runs: Sequence[Run], names: Sequence[str]) -> Table:
+    """One row per run: its question, its data, and how many of its trials have finished."""
+    rows = []
+    for run, name in zip(runs, names, strict=True):
+        numbers = (len(run.methods), run.count("done"), run.count("failed"), run.count("pending"))
+        question = run.study["question"] or run.study["title"] or "–"
+        cells = (Text(name), Text(question), Text(listing(run.datasets)))
+        rows.append((*cells, *(Text(str(n), rank=n) for n in numbers)))
+    numeric = (Column(head, True) for head in ("Methods", "Done", "Failed", "Pending"))
+    columns = (*map(Column, ("Study", "Question", "Data")), *numeric)
+    return Table("Studies", "Trials by status.", columns, tuple(rows))

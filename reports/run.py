@@ -1,4 +1,4 @@
-"""What reports know of a run: one row a trial, and what was asked. Nothing here reads a file."""
+"""What reports know about a run: one row per trial, and what the study asked for. Nothing here reads a file."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from reports.style import styles
 
-if TYPE_CHECKING:  # pandas takes half a second to import, and a caller with a table has done so already
+if TYPE_CHECKING:  # importing pandas takes half a second, and whoever has a table has imported it already
     import pandas as pd
 
 Status = Literal["done", "failed", "pending"]
-COLUMNS = (
+Trial = Mapping[str, Any]
+REQUIRED = frozenset({
     "key", "status", "dataset", "method", "seed", "accuracy", "macro_f1", "epoch", "n_labelled", "n_unlabelled", "n_test",
     "stage1_key", "stage1_seconds", "stage2_seconds", "error",
-)  # fmt: skip
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of merit: a column of the trials, as a share from 0 to 1; more is better."""
+    """A score of a trial: a column of the trials, as a share from 0 to 1. Higher is better."""
 
     column: str
     title: str
@@ -35,49 +37,57 @@ METRICS = (ACCURACY, MACRO_F1)
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a data set's sweep. Two points are equal if they say the same, whatever type a number has (1 and 1.0)."""
+    """One point of a data set's sweep. Points are equal if their values are, whatever type a number has (1 and 1.0)."""
 
     options: tuple[str, ...]
     values: tuple[Any, ...] = field(compare=False)
-    same: tuple[str, ...] = field(init=False, repr=False)
+    canonical: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "same", tuple(_same(value) for value in self.values))
+        object.__setattr__(self, "canonical", tuple(_canonical(value) for value in self.values))
+
+
+GroupKey = tuple[str, Point]  # a method and a point of the sweep
 
 
 @dataclass(frozen=True)
 class Group:
-    """The trials of one method at one point: what was planned, what came of it, and each metric's figure by seed."""
+    """The trials of one method at one point, one per seed.
+
+    planned, failed, pending: numbers of trials. scores: column of a metric → seed → score, for the trials that are done.
+    """
 
     method: str
     point: Point
     planned: int
     failed: int
     pending: int
-    figures: Mapping[str, Mapping[int, float]]  # metric's column → seed → share
+    scores: Mapping[str, Mapping[int, float]]
 
     def values(self, metric: Metric) -> list[float]:
-        """The figures that there are, shape (n_done,), in the order of the seeds."""
-        return list(self.figures[metric.column].values())
-
-    @property
-    def complete(self) -> bool:
-        return not self.failed and not self.pending
+        """The scores of the trials that are done, in the order of their seeds; shape (n_done,)."""
+        return list(self.scores[metric.column].values())
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as reports see it.
+    """A run as the reports see it.
 
-    trials: one row a trial with `COLUMNS` and one column per swept option under its own dotted name.
-    study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance, data, options,
-    command, versions; where known also reference, folder, hosts, provenance, others (records of other plans), in_force; search, where
-    hyper-parameters were searched: trials, scheduler, sampler, seed, space, tunings [{dataset, method, point, chosen,
-    candidates [{number, values, status, accuracy, epoch}]}]; edge, where devices were measured: tables {title, columns, rows, notes}.
-    details: trial's key → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and loss by epoch,
-    confusion (n_classes, n_classes), attention, modal_distance, absent {what: why}, evaluation_seconds, n_parameters, flops, host,
-    samples {part: hash}. pretrained: stage 1's key → method, dataset, loss, loss_floor, quality, modal_distance, absent,
-    train_seconds, findings_seconds, n_parameters, host. Raises ValueError that names what is missing.
+    Args:
+        trials: one row per trial with at least the columns `REQUIRED`, and one column per swept option under its dotted name.
+        study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance, data,
+            options, command and versions; if known also reference, folder, hosts, provenance, others (number of records of other
+            plans) and in_force; after a search of hyper-parameters ``search`` with trials, scheduler, sampler, seed, space and tunings
+            [{dataset, method, point, chosen, candidates [{number, values, status, accuracy, epoch}]}]; after measurements on
+            devices ``edge``, tables of {title, columns, rows, notes}.
+        details: key of a trial → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and loss by
+            epoch, confusion (n_classes, n_classes), attention, modal_distance, absent {what: why}, evaluation_seconds,
+            n_parameters, flops, host, samples {part: hash}.
+        pretrained: key of a stage 1 job → method, dataset, loss, loss_floor, quality, modal_distance, absent, train_seconds,
+            findings_seconds, n_parameters, host.
+
+    Raises:
+        ValueError: if columns are missing or a status is unknown.
     """
 
     trials: pd.DataFrame
@@ -86,26 +96,25 @@ class Run:
     pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        missing = [name for name in COLUMNS if name not in self.trials.columns]
-        if missing:
-            raise ValueError(f"the trials lack {', '.join(missing)}")
-        odd = set(self.trials["status"]) - {"done", "failed", "pending"}
-        if odd:
-            raise ValueError(f"a trial is done, failed or pending, not {', '.join(map(repr, sorted(map(str, odd))))}")
+        if missing := REQUIRED - set(self.trials.columns):
+            raise ValueError(f"the trials lack {', '.join(sorted(missing))}")
+        if unknown := set(self.trials["status"]) - {"done", "failed", "pending"}:
+            found = ", ".join(map(repr, sorted(map(str, unknown))))
+            raise ValueError(f"the status of a trial must be done, failed or pending, not {found}")
 
     @property
     def datasets(self) -> list[str]:
-        """In the order of the plan."""
-        return _in_order(self.trials["dataset"], self.study["sweep"])
+        """The data sets in the order of the plan."""
+        return _unique(self.trials["dataset"], self.study["sweep"])
 
     @property
     def methods(self) -> list[str]:
-        """Row labels in the study's order, then those that only the trials know."""
-        return _in_order(self.study["methods"], self.trials["method"])
+        """The methods in the order of the study, then those that only the trials name. Each variant counts as a method."""
+        return _unique(self.study["methods"], self.trials["method"])
 
     @property
     def oracle(self) -> bool:
-        """Whether the epoch was picked by the test samples."""
+        """Whether the epochs were selected on the test samples."""
         return bool(self.study["select"] == "oracle")
 
     @property
@@ -115,18 +124,20 @@ class Run:
 
     @cached_property
     def styles(self) -> Mapping[str, int]:
-        """Each method's look; of all studies' methods where the study names them, so that a page over several has one look each."""
+        """Each method's style. A report on several runs gives all their methods as ``style_among``, so that styles agree."""
         return styles([*self.methods, *self.study.get("style_among", ())])
 
     def title(self, method: str) -> str:
+        """A method's name for readers."""
         return str(self.study["titles"].get(method, method))
 
     def chance(self, dataset: str) -> float | None:
-        """The accuracy of guessing, as a share; None if not known."""
+        """The accuracy of guessing, as a share; None if unknown."""
         chance = self.study["chance"].get(dataset)
         return None if chance is None else float(chance)
 
     def count(self, status: Status) -> int:
+        """The number of trials with a status."""
         return int((self.trials["status"] == status).sum())
 
     def swept(self, dataset: str) -> list[str]:
@@ -134,98 +145,97 @@ class Run:
         return list(self.study["sweep"].get(dataset) or {})
 
     def points(self, dataset: str) -> list[Point]:
-        """The points of a data set's sweep as planned, then any other that a trial stands at: no trial is out of sight."""
+        """The points of a data set's sweep as planned, then any others that trials have, so that no trial is left out."""
         sweep = self.study["sweep"].get(dataset) or {}
-        planned: list[tuple[Any, ...]] = [()]
-        for values in sweep.values():
-            planned = [(*before, value) for before in planned for value in values]
-        found = [point for _, point in self.by_group(dataset)]
-        return list(dict.fromkeys([*(Point(tuple(sweep), values) for values in planned), *found]))
+        planned = [Point(tuple(sweep), values) for values in product(*sweep.values())]
+        return list(dict.fromkeys([*planned, *(point for _, point in self.trials_by_group(dataset))]))
 
-    def point(self, trial: Mapping[str, Any]) -> Point:
-        """The point of the sweep that a trial (a row) stands at."""
+    def point(self, trial: Trial) -> Point:
+        """The point of the sweep to which a trial belongs."""
         options = self.swept(trial["dataset"])
         return Point(tuple(options), tuple(trial.get(option) for option in options))
 
-    def at(self, dataset: str, point: Point, method: str) -> list[Mapping[str, Any]]:
-        """The rows of a method's trials at a point that are done, in the order of their seeds."""
-        rows = [row for row in self.by_group(dataset).get((method, point), []) if row["status"] == "done"]
-        return sorted(rows, key=lambda row: row["seed"])
+    @cached_property
+    def rows(self) -> list[Trial]:
+        """The trials as plain Python; an empty field is None."""
+        records = self.trials.to_dict("records")
+        return [{str(name): plain_value(value) for name, value in row.items()} for row in records]
 
-    def groups(self, dataset: str) -> dict[tuple[str, Point], Group]:
-        """The trials of a data set by method and point; only those that were planned. Raises ValueError for a seed told twice."""
-        if dataset not in self._groups:
-            self._groups[dataset] = {place: _group(*place, rows) for place, rows in self.by_group(dataset).items()}
-        return self._groups[dataset]
-
-    def failures(self) -> list[Mapping[str, Any]]:
-        """The rows of the failed trials."""
+    def failures(self) -> list[Trial]:
+        """The failed trials."""
         return [trial for trial in self.rows if trial["status"] == "failed"]
 
-    @cached_property
-    def rows(self) -> list[Mapping[str, Any]]:
-        """The trials as plain Python: an empty field is None."""
-        return [
-            {str(name): plain_value(value) for name, value in row.items()} for row in self.trials.to_dict("records")
-        ]
+    def trials_by_group(self, dataset: str) -> dict[GroupKey, list[Trial]]:
+        """The trials of a data set by method and point."""
+        return self._trials_by_group.get(dataset, {})
+
+    def done_trials(self, dataset: str, point: Point, method: str) -> list[Trial]:
+        """The trials of a method at a point that are done, in the order of their seeds."""
+        trials = self.trials_by_group(dataset).get((method, point), [])
+        return _done(trials)
+
+    def groups(self, dataset: str) -> dict[GroupKey, Group]:
+        """The planned groups of a data set. Raises ValueError if a group has two trials with the same seed."""
+        if dataset not in self._groups:
+            trials = self.trials_by_group(dataset)
+            self._groups[dataset] = {key: _group(*key, some) for key, some in trials.items()}
+        return self._groups[dataset]
 
     @cached_property
-    def _groups(self) -> dict[str, dict[tuple[str, Point], Group]]:
-        return {}  # filled as asked for
+    def _groups(self) -> dict[str, dict[GroupKey, Group]]:
+        return {}  # filled on demand
 
     @cached_property
-    def _rows_by_group(self) -> dict[str, dict[tuple[str, Point], list[Mapping[str, Any]]]]:
-        found: dict[str, dict[tuple[str, Point], list[Mapping[str, Any]]]] = {}
+    def _trials_by_group(self) -> dict[str, dict[GroupKey, list[Trial]]]:
+        found: dict[str, dict[GroupKey, list[Trial]]] = {}
         for trial in self.rows:
             found.setdefault(trial["dataset"], {}).setdefault((trial["method"], self.point(trial)), []).append(trial)
         return found
 
-    def by_group(self, dataset: str) -> dict[tuple[str, Point], list[Mapping[str, Any]]]:
-        """The rows of a data set's trials by method and point."""
-        return self._rows_by_group.get(dataset, {})
-
 
 def is_missing(value: Any) -> bool:
-    """Whether a table's field is empty: None or NaN."""
+    """Whether a field of a table is empty: None or NaN."""
     return value is None or (not isinstance(value, (str, Sequence, Mapping)) and bool(value != value))
 
 
 def is_number(value: Any) -> bool:
-    """Whether a swept value can stand on an axis; True and False can't."""
+    """Whether a swept value can be shown on an axis, which True and False cannot."""
     return not isinstance(value, bool) and isinstance(value, (int, float)) and not is_missing(value)
 
 
 def plain_value(value: Any) -> Any:
-    """A table's field as plain Python: numpy's scalars unpacked, an empty one as None."""
+    """A field of a table as plain Python: numpy scalars are unpacked, an empty field is None."""
     value = value.item() if hasattr(value, "item") else value
     return None if is_missing(value) else value
 
 
-def _group(method: str, point: Point, rows: Sequence[Mapping[str, Any]]) -> Group:
-    seeds = [row["seed"] for row in rows]
+def _group(method: str, point: Point, trials: Sequence[Trial]) -> Group:
+    seeds = [trial["seed"] for trial in trials]
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{method} at {point.values} has several trials of one seed among {sorted(seeds)}")
-    done = sorted((row for row in rows if row["status"] == "done"), key=lambda row: row["seed"])
+        raise ValueError(f"{method} at {point.values} has several trials with the same seed: {sorted(seeds)}")
     return Group(
         method,
         point,
-        planned=len(rows),
-        failed=sum(row["status"] == "failed" for row in rows),
-        pending=sum(row["status"] == "pending" for row in rows),
-        figures={
-            metric.column: {
-                int(row["seed"]): float(row[metric.column]) for row in done if not is_missing(row[metric.column])
-            }
-            for metric in METRICS
-        },
+        planned=len(trials),
+        failed=sum(trial["status"] == "failed" for trial in trials),
+        pending=sum(trial["status"] == "pending" for trial in trials),
+        scores={metric.column: _scores(_done(trials), metric.column) for metric in METRICS},
     )
 
 
-def _in_order(*names: Any) -> list[str]:
+def _done(trials: Sequence[Trial]) -> list[Trial]:
+    return sorted((trial for trial in trials if trial["status"] == "done"), key=lambda trial: trial["seed"])
+
+
+def _scores(trials: Sequence[Trial], column: str) -> dict[int, float]:
+    return {int(trial["seed"]): float(trial[column]) for trial in trials if not is_missing(trial[column])}
+
+
+def _unique(*names: Any) -> list[str]:
     return list(dict.fromkeys(str(name) for some in names for name in some))
 
 
-def _same(value: Any) -> str:
-    """One text for all values that mean the same."""
+def _canonical(value: Any) -> str:
+    """The same text for all values that mean the same."""
     value = plain_value(value)
     return repr(float(value)) if is_number(value) else json.dumps(value, sort_keys=True, default=str)

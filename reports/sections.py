@@ -1,16 +1,19 @@
-"""The sections of a report. A new one is a function here and its place in `SECTIONS`."""
+"""The sections of a report. To add one, write a function here and list it in `SECTIONS`."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
 from reports.parts.answer import answer
-from reports.parts.diagnostics import class_blocks, cost_table, learning_blocks, modality_blocks, size_table
+from reports.parts.cost import size_table, time_table, total_time
+from reports.parts.diagnostics import class_blocks, learning_blocks, modality_blocks
 from reports.parts.edge import edge_blocks
-from reports.parts.figures import all_curves, curves, heats, numeric_option
+from reports.parts.figures import all_curves, curves, heat_maps, numeric_option
 from reports.parts.pairwise import HOW, ablation_blocks, comparison_blocks
 from reports.parts.tables import (
     data_table,
@@ -23,166 +26,187 @@ from reports.parts.tables import (
     versions_table,
 )
 from reports.run import METRICS, Run
-from reports.text import clean, count, listing, point_text, status_notes, value_text
+from reports.text import count, listing, point_text, status_notes, value_text
 
 READING = (
-    "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and how the weights "
-    "start. They do not say how other subjects or other data would fare. For one seed all methods see the same labelled samples, so "
-    "methods are compared seed by seed; the intervals are not corrected for the number of comparisons."
+    "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and how the weights are "
+    "initialised. They do not show how the methods would do on other subjects or other data. For each seed all methods see the same "
+    "labelled samples, so methods are compared seed by seed. The intervals are not corrected for the number of comparisons."
 )
 SELECTION = {
-    "last": "Figures are of the last epoch; nothing was chosen by the test samples.",
-    "validation": "Figures are of the epoch with the best accuracy on the validation subjects, who are neither trained nor tested on.",
-    "oracle": "Figures are of the epoch with the best accuracy on the test samples: that is leakage, and they are too high.",
+    "last": "Scores are those of the last epoch; the test samples were not used to select anything.",
+    "validation": "Scores are those of the epoch with the best accuracy on the validation subjects, who are used for neither training "
+    "nor testing.",
+    "oracle": "Scores are those of the epoch with the best accuracy on the test samples. This is leakage, and the scores are too high.",
 }
 
 
 def document(run: Run, generated: str | None = None) -> Document:
-    """The whole report of a run. ``generated``: a date to print; without one the same run always gives the same document."""
-    title, name = clean(run.study["title"] or run.study["study"]), clean(run.study["study"])
-    sections, trials = own_anchors(all_sections(run)), {str(run.study["study"]): run.trials}
-    return Document(title, f"Study {name}", status_notes(run), sections, generated, trials)
+    """The whole report of a run. generated: a date to print; without it the same run always gives the same document."""
+    study = str(run.study["study"])
+    sections = unique_anchors(all_sections(run))
+    return Document(
+        run.study["title"] or study, f"Study {study}", status_notes(run), sections, generated, {study: run.trials}
+    )
 
 
 def all_sections(run: Run) -> list[Section]:
-    """What a run has to say, in order."""
+    """The sections on a run, in order."""
     return [section for make in SECTIONS for section in make(run)]
 
 
+# -- results ---------------------------------------------------------------------------------------------------------------
+
+
 def answer_section(run: Run) -> Iterator[Section]:
-    blocks: list[Block] = [Prose(clean(run.study["question"]))] if run.study["question"] else []
+    """The study's question and its answer."""
+    blocks: list[Block] = [Prose(run.study["question"])] if run.study["question"] else []
     blocks += [Prose(" ".join(answer(run, dataset))) for dataset in run.datasets]
     drawable = [dataset for dataset in run.datasets if numeric_option(run, dataset)]
-    overview = curves(run, drawable) if len(drawable) > 1 else None  # of one, its own section has the picture
+    overview = curves(run, drawable) if len(drawable) > 1 else None  # a single one has its figure in its own section
     blocks += [overview] if overview else []
-    blocks.append(Note(READING))
-    yield Section("Question and answer", "answer", tuple(blocks))
+    yield Section("Question and answer", "answer", (*blocks, Note(READING)))
 
 
 def dataset_sections(run: Run) -> Iterator[Section]:
+    """A section per data set with the scores."""
     for dataset in run.datasets:
-        rows = [figures for figures in (all_curves(run, dataset), heats(run, dataset)) if figures]
-        tables = tuple(main_table(run, dataset, metric) for metric in METRICS)
-        yield Section(clean(dataset), f"data-{dataset}", (*map(Row, rows), *tables))
+        rows = [Row(figures) for figures in (all_curves(run, dataset), heat_maps(run, dataset)) if figures]
+        tables = [main_table(run, dataset, metric) for metric in METRICS]
+        yield Section(dataset, f"data-{dataset}", (*rows, *tables))
 
 
 def by_dataset(
-    title: str, anchor: str, make: Callable[[Run, str], Iterator[Block]], first: str = ""
+    title: str, anchor: str, make: Callable[[Run, str], Iterator[Block]], introduction: str = ""
 ) -> Callable[[Run], Iterator[Section]]:
-    """A section with the same blocks for every data set, after a first paragraph; left out where there are none."""
+    """A section with the same blocks for every data set after an introduction; left out if there are no blocks."""
 
     def section(run: Run) -> Iterator[Section]:
         blocks = tuple(block for dataset in run.datasets for block in make(run, dataset))
         if blocks:
-            yield Section(title, anchor, (*((Prose(first),) if first else ()), *blocks))
+            yield Section(title, anchor, (*((Prose(introduction),) if introduction else ()), *blocks))
 
     return section
 
 
-def inside_section(run: Run) -> Iterator[Section]:
-    """Classes, learning and modalities; why they are missing where the ledger has none of it."""
+def diagnostics_sections(run: Run) -> Iterator[Section]:
+    """Classes, learning and modalities."""
     if not run.details:
-        yield Section(
-            "Classes, learning, modalities", "inside", (Prose("No finished trial has left predictions or curves yet."),)
-        )
+        text = "There are no predictions or learning curves yet."
+        yield Section("Classes, learning, modalities", "diagnostics", (Prose(text),))
         return
-    for title, anchor, make in (
-        ("Classes", "classes", class_blocks),
-        ("Learning", "learning", learning_blocks),
-        ("Modalities", "modalities", modality_blocks),
-    ):
-        yield from by_dataset(title, anchor, make)(run)
+    for title, make in (("Classes", class_blocks), ("Learning", learning_blocks), ("Modalities", modality_blocks)):
+        yield from by_dataset(title, title.lower(), make)(run)
 
 
 def cost_section(run: Run) -> Iterator[Section]:
-    tables = [table for table in (cost_table(run), size_table(run)) if table]
+    """Computing time and sizes of the networks; left out if nothing has run."""
+    tables = [table for table in (time_table(run), size_table(run)) if table]
     if tables:
-        spent = _time(run)
-        yield Section("Cost of the run", "cost", (*((Prose(spent),) if spent else ()), *tables))
-
-
-def trials_section(run: Run) -> Iterator[Section]:
-    yield Section("Every trial", "trials", (trials_table(run),))
-
-
-def setup_section(run: Run) -> Iterator[Section]:
-    seeds = [str(seed) for seed in run.study["seeds"]]
-    titles = [clean(run.title(method)) for method in run.methods]
-    blocks: list[Block] = [
-        Prose(f"{count(len(titles), 'method')}: {listing(titles)}. {count(len(seeds), 'seed')}: {', '.join(seeds)}."),
-        Prose(f"{SELECTION.get(run.study['select'], clean(run.study['select']))}{_epochs(run)}"),
-        data_table(run),
-        samples_table(run),
-        options_table(run) if run.study["options"] else Prose("Every option has its default."),
-    ]
-    yield Section("Set-up", "setup", tuple(blocks))
+        total = total_time(run)
+        yield Section("Cost of the run", "cost", (*((Prose(total),) if total else ()), *tables))
 
 
 def edge_section(run: Run) -> Iterator[Section]:
-    """What was measured on devices; nothing where nothing was."""
+    """Measurements on devices; left out if there are none."""
     if blocks := tuple(edge_blocks(run)):
         yield Section("On the edge", "edge", blocks)
 
 
-def search_section(run: Run) -> Iterator[Section]:
-    """How hyper-parameters were searched, and what was chosen; nothing where none were."""
-    if not (search := run.study.get("search")):
-        return
-    judged = "best" if run.study["select"] == "validation" else "last"
-    stopping = (
-        f"ASHA stopped the worse part of them early (grace period {search['grace_period']}, reduction factor "
-        f"{value_text(search['reduction_factor'])}); which, depends on the order in which they ran."
-        if search["scheduler"] == "asha"
-        else "Each was trained to its end."
-    )
-    text = (
-        f"Hyper-parameters were searched for each method, data set and point of the sweep under the same budget: "
-        f"{count(search['trials'], 'configuration')} drawn at random, each trained once (seed {search['seed']}). {stopping} Chosen was the "
-        f"one with the highest accuracy on the validation subjects in the {judged} epoch looked at; no test sample had a part in it. "
-        "The trials of the tables then ran with what was chosen."
-    )
-    space = "\n".join(f"{option}: {json.dumps(value)}" for option, value in search["space"].items())
-    yield Section("Search of hyper-parameters", "search", (Prose(text), Code(clean(space)), search_table(run)))
-
-
 def failures_section(run: Run) -> Iterator[Section]:
-    """Each failed trial; those that failed with the same error stand together."""
+    """The failed trials, grouped by their error; left out if there are none."""
     errors: dict[str, list[str]] = {}
     for trial in run.failures():
         parts = (trial["dataset"], point_text(run.point(trial)), f"seed {trial['seed']}", f"key {trial['key']}")
-        where = ", ".join(part for part in parts if part)
-        errors.setdefault(clean(trial["error"] or "no error was recorded"), []).append(
-            f"{run.title(trial['method'])} ({where})"
-        )
+        name = f"{run.title(trial['method'])} ({', '.join(part for part in parts if part)})"
+        errors.setdefault(trial["error"] or "No error was recorded.", []).append(name)
     blocks: list[Block] = []
-    for error, trials in errors.items():
-        blocks += [Prose(clean(f"{count(len(trials), 'trial')}: {'; '.join(trials)}.")), Code(error)]
+    for error, names in errors.items():
+        blocks += [Prose(f"{count(len(names), 'trial')}: {'; '.join(names)}."), Code(error)]
     if blocks:
         yield Section("Failures", "failures", tuple(blocks))
 
 
+def trials_section(run: Run) -> Iterator[Section]:
+    """Every trial."""
+    yield Section("Every trial", "trials", (trials_table(run),))
+
+
+# -- set-up ----------------------------------------------------------------------------------------------------------------
+
+
+def search_section(run: Run) -> Iterator[Section]:
+    """How hyper-parameters were searched and what was chosen; left out if there was no search."""
+    if search := run.study.get("search"):
+        space = "\n".join(f"{option}: {json.dumps(value)}" for option, value in search["space"].items())
+        blocks = (Prose(_search_text(search, run.study["select"])), Code(space), search_table(run))
+        yield Section("Search of hyper-parameters", "search", blocks)
+
+
+def _search_text(search: Mapping[str, Any], select: str) -> str:
+    if search["scheduler"] == "asha":
+        stopping = (
+            f"ASHA stopped the worse ones early (grace period {search['grace_period']}, reduction factor "
+            f"{value_text(search['reduction_factor'])}); which ones depends on the order in which they ran."
+        )
+    else:
+        stopping = "All of them were trained to the end."
+    epoch = "best" if select == "validation" else "last"
+    return (
+        "Hyper-parameters were searched separately for each method, data set and point of the sweep, all with the same budget: "
+        f"{count(search['trials'], 'configuration')} drawn at random and trained once each, with seed {search['seed']}. {stopping} The "
+        f"configuration with the highest accuracy on the validation subjects at the {epoch} evaluation was chosen; test samples were not "
+        "used. The trials in the tables use the chosen configurations."
+    )
+
+
+def setup_section(run: Run) -> Iterator[Section]:
+    """Methods, seeds, data and options."""
+    methods, seeds = [run.title(method) for method in run.methods], [str(seed) for seed in run.study["seeds"]]
+    select = run.study["select"]
+    yield Section(
+        "Set-up",
+        "setup",
+        (
+            Prose(
+                f"{count(len(methods), 'method')}: {listing(methods)}. {count(len(seeds), 'seed')}: {', '.join(seeds)}."
+            ),
+            Prose(f"{SELECTION.get(select, select)}{_epochs(run)}"),
+            data_table(run),
+            samples_table(run),
+            options_table(run) if run.study["options"] else Prose("All options have their default values."),
+        ),
+    )
+
+
+def _epochs(run: Run) -> str:
+    epochs = sorted({int(trial["epoch"]) for trial in run.rows if trial["epoch"] is not None})
+    if not epochs:
+        return ""
+    return f" Epoch: {epochs[0]}." if len(epochs) == 1 else f" Epochs: {epochs[0]} to {epochs[-1]}."
+
+
 def provenance_section(run: Run) -> Iterator[Section]:
-    blocks: list[Block] = [Prose("To run it again:"), Code(clean(run.study["command"]))]
-    blocks += [Prose(text) for text in _code_state(run)]
+    """How to run the study again, and with which code, versions and machines it ran."""
+    blocks: list[Block] = [Prose("To run the study again:"), Code(run.study["command"]), Prose(_code_state(run))]
+    if others := run.study.get("others"):
+        text = f"The run's folder also holds {count(others, 'record')} of other plans, which this report does not show."
+        blocks.append(Prose(text))
     blocks += [versions_table(run)] if run.study["versions"] else []
     blocks += [hosts_table(run)] if run.study.get("hosts") else []
     if run.study.get("text"):
-        blocks += [Prose("The study's file:"), Code(clean(run.study["text"]))]
+        blocks += [Prose("The study's file:"), Code(run.study["text"])]
     yield Section("Provenance", "provenance", tuple(blocks))
 
 
-def _code_state(run: Run) -> Iterator[str]:
-    """The state of the code, or why it isn't known; records that belong to other plans."""
+def _code_state(run: Run) -> str:
+    """The state of the code, or why it is unknown."""
     git = (run.study.get("provenance") or {}).get("git")
     if not git:
-        yield "The state of the code was not recorded: the plan was written by a version that did not keep it."
-    elif "absent" in git:
-        yield clean(f"The state of the code is not known: {git['absent']}.")
-    else:
-        dirty = "with changes that are in no commit" if git["dirty"] else "without changes"
-        yield clean(f"Code: git commit {git['commit']}, {dirty}.")
-    if others := run.study.get("others"):
-        yield f"The run's folder holds {count(others, 'record')} of other plans; they are not in this report."
+        return "The state of the code was not recorded: the plan was written by a version that did not record it."
+    if "absent" in git:
+        return f"The state of the code is unknown: {git['absent']}."
+    return f"Code: git commit {git['commit']}, with{'' if git['dirty'] else 'out'} uncommitted changes."
 
 
 SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
@@ -190,7 +214,7 @@ SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
     dataset_sections,
     by_dataset("Methods compared", "compared", comparison_blocks, HOW),
     by_dataset("Ablation", "ablation", ablation_blocks),
-    inside_section,
+    diagnostics_sections,
     cost_section,
     edge_section,
     failures_section,
@@ -201,45 +225,16 @@ SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
 )
 
 
-def _epochs(run: Run) -> str:
-    epochs = sorted({int(trial["epoch"]) for trial in run.rows if trial["epoch"] is not None})
-    if not epochs:
-        return ""
-    return f" Epoch: {epochs[0]}." if len(epochs) == 1 else f" Epochs: {epochs[0]} to {epochs[-1]}."
-
-
-def _time(run: Run) -> str:
-    """Seconds spent by stage; a job that several trials share counts once."""
-    first, second = _seconds(run, "stage1_key", "stage1_seconds"), _seconds(run, "key", "stage2_seconds")
-    parts = [f"{_hours(sum(first.values()))} in stage 1 ({count(len(first), 'pre-training')})"] if first else []
-    parts += [f"{_hours(sum(second.values()))} in stage 2 ({count(len(second), 'training')})"] if second else []
-    return f"Computing time, summed over jobs: {listing(parts)}." if parts else ""
-
-
-def _seconds(run: Run, key: str, column: str) -> dict[str, float]:
-    return {trial[key]: trial[column] for trial in run.rows if trial[key] and trial[column] is not None}
-
-
-def _hours(seconds: float) -> str:
-    return (
-        f"{seconds / 3600:.1f} h"
-        if seconds >= 3600
-        else f"{seconds / 60:.1f} min"
-        if seconds >= 60
-        else f"{seconds:.1f} s"
-    )
-
-
-def own_anchors(sections: list[Section]) -> tuple[Section, ...]:
-    """The sections with anchors made safe, and each its own."""
-    taken: set[str] = set()
+def unique_anchors(sections: list[Section]) -> tuple[Section, ...]:
+    """The sections with anchors that are safe in an address and differ from each other."""
+    anchors: set[str] = set()
     named = []
     for section in sections:
         base = anchor = re.sub(r"[^a-z0-9]+", "-", section.anchor.lower()).strip("-") or "section"
         number = 1
-        while anchor in taken:
+        while anchor in anchors:
             number += 1
             anchor = f"{base}-{number}"
-        taken.add(anchor)
-        named.append(Section(section.title, anchor, section.blocks))
+        anchors.add(anchor)
+        named.append(replace(section, anchor=anchor))
     return tuple(named)

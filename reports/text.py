@@ -1,20 +1,14 @@
-"""How numbers, options and counts are said, the same in every table, figure and sentence."""
+"""How numbers, options and counts are worded: the same in every table, figure and sentence."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from reports.cleaning import clean as remove_unseen
 from reports.document import MetricCell, Note
 from reports.run import Group, Metric, Point, Run, is_number, plain_value
 
-SHARES = frozenset({"label_rate"})  # swept options that read best as per cent
-
-
-def clean(text: Any) -> str:
-    """Text without control characters; documents clean all text that they are made of, so only other uses need this."""
-    return str(remove_unseen(str(text)))
+SHARES = frozenset({"label_rate"})  # swept options that are shown as per cent
 
 
 def number(value: float, digits: int = 1) -> str:
@@ -37,16 +31,16 @@ def percent(share: float) -> str:
 
 
 def option_title(option: str) -> str:
-    """An option's name as words where it has no dot (a dotted one is said as it is typed).
+    """The name of an option in words; a dotted name is shown as it is typed in a study.
 
     >>> option_title("label_rate"), option_title("cosmo.lambda")
     ('label rate', 'cosmo.lambda')
     """
-    return clean(option) if "." in option else clean(option).replace("_", " ")
+    return option if "." in option else option.replace("_", " ")
 
 
 def value_text(value: Any, option: str = "") -> str:
-    """An option's value.
+    """The value of an option.
 
     >>> value_text(0.05, "label_rate"), value_text(100.0), value_text(None), value_text([1, 2]), value_text(True)
     ('5 %', '100', 'null', '[1, 2]', 'true')
@@ -54,83 +48,86 @@ def value_text(value: Any, option: str = "") -> str:
     value = plain_value(value)
     if is_number(value):
         return f"{100 * value:.6g} %" if option in SHARES else f"{value:.6g}"
-    return clean(value) if isinstance(value, str) else clean(json.dumps(value, ensure_ascii=False, default=str))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def point_text(point: Point) -> str:
-    """A point of a sweep in words; empty where nothing is swept."""
-    return ", ".join(
-        f"{option_title(option)} {value_text(value, option)}"
-        for option, value in zip(point.options, point.values, strict=True)
-    )
+    """A point of a sweep with the names of its options; empty if nothing is swept."""
+    pairs = zip(point.options, point.values, strict=True)
+    return ", ".join(f"{option_title(option)} {value_text(value, option)}" for option, value in pairs)
 
 
-def count(n: int, noun: str) -> str:
+def point_values(point: Point, separator: str = " / ") -> str:
+    """A point of a sweep by its values alone; empty if nothing is swept."""
+    return separator.join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True))
+
+
+def where_text(dataset: str, point: Point) -> str:
+    """A data set and a point of its sweep: ``at label rate 5 % on usc-had``."""
+    return f"at {point_text(point)} on {dataset}" if point.options else f"on {dataset}"
+
+
+def capitalised(text: str) -> str:
+    """A text with its first letter as a capital; the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """A number and its noun.
+
+    >>> count(1, "seed"), count(3, "seed"), count(2, "study", "studies")
+    ('1 seed', '3 seeds', '2 studies')
     """
-    >>> count(1, "seed"), count(3, "seed")
-    ('1 seed', '3 seeds')
+    return f"{n} {noun}" if n == 1 else f"{n} {plural or noun + 's'}"
+
+
+def listing(items: list[str], word: str = "and") -> str:
+    """Items as a list in a sentence.
+
+    >>> listing(["a", "b", "c"]), listing(["a", "b"], "or")
+    ('a, b and c', 'a or b')
     """
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    return f" {word} ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-def listing(items: list[str]) -> str:
-    """
-    >>> listing(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
-
-
-def metric_text(measure: MetricCell) -> tuple[str, str, str]:
-    """A measure as (figure, interval, remark): the remark says what is missing, and is empty if all was done."""
-    remarks = []
-    if measure.planned == 0:
+def metric_text(cell: MetricCell) -> tuple[str, str, str]:
+    """A cell as (mean, interval, remark). The remark says which trials are missing; it is empty if all are done."""
+    if cell.planned == 0:
         return "–", "", "not planned"
-    if measure.done < measure.planned:
-        remarks.append(f"{measure.done} of {count(measure.planned, 'seed')}")
-    if measure.failed:
-        remarks.append(f"{measure.failed} failed")
-    if measure.mean is None:
+    remarks = [f"{cell.done} of {count(cell.planned, 'seed')}"] if cell.done < cell.planned else []
+    remarks += [f"{cell.failed} failed"] if cell.failed else []
+    if cell.mean is None:
         return "–", "", ", ".join(remarks)
-    interval = "" if measure.half_width is None else f"± {percent(measure.half_width)}"
-    return ("≈ " if measure.close else "") + percent(measure.mean), interval, ", ".join(remarks)
+    interval = "" if cell.half_width is None else f"± {percent(cell.half_width)}"
+    return ("≈ " if cell.close else "") + percent(cell.mean), interval, ", ".join(remarks)
 
 
 def seeds_text(groups: list[Group], metric: Metric) -> str:
-    """What the cells of some groups are, over how many seeds; that there is no interval where one seed gives none."""
+    """What the cells of some groups show, and over how many seeds."""
     counts = {len(group.values(metric)) for group in groups}
     planned = max((group.planned for group in groups), default=0)
     if planned <= 1:
-        return "One seed: there is no interval, for one seed says nothing of the spread."
+        return "There is no interval with a single seed."
     fewer = "" if counts == {planned} else " (fewer where a cell says so)"
     return f"Mean ± half-width of the 95 % t-interval over {count(planned, 'seed')}{fewer}."
 
 
 def status_notes(run: Run, dataset: str | None = None) -> tuple[Note, ...]:
-    """The cautions that go with every table and figure: leakage, trials still to come, trials that failed (on one data set)."""
+    """The cautions for every table and figure: leakage, pending trials, and failed trials (on one data set if given)."""
     notes = []
     total, pending = len(run.trials), run.count("pending")
-    failures = [trial for trial in run.failures() if dataset in (None, trial["dataset"])]
+    failed = sum(dataset in (None, trial["dataset"]) for trial in run.failures())
     if run.oracle:
-        notes.append(
-            Note(
-                "Leakage: select: oracle picked each epoch by its test accuracy, so these figures are too high.",
-                "error",
-            )
+        text = (
+            "Leakage: with select: oracle, each epoch was selected by its test accuracy, so these scores are too high."
         )
+        notes.append(Note(text, "error"))
     if pending:
-        notes.append(
-            Note(
-                f"Not finished: {pending} of the run's {count(total, 'trial')} still to come, any figure may change.",
-                "warning",
-            )
-        )
-    if failures:
-        where = f" on {clean(dataset)}" if dataset else f" of {total}"
-        notes.append(
-            Note(
-                f"Failed: {count(len(failures), 'trial')}{where}; means are over the others, each cell says where.",
-                "error",
-            )
-        )
+        are = "is" if pending == 1 else "are"
+        text = f"Not finished: {pending} of the run's {count(total, 'trial')} {are} pending, so any result may still change."
+        notes.append(Note(text, "warning"))
+    if failed:
+        where = f" on {dataset}" if dataset else f" of {total}"
+        text = f"Failed: {count(failed, 'trial')}{where}. Means are over the other trials; the cells concerned say so."
+        notes.append(Note(text, "error"))
     return tuple(notes)

@@ -109,11 +109,11 @@ def compare(
     """Tell what differs between two runs: options, data, code and results."""
     from harness.results.gather import formats_of, gather, write_comparison
     from harness.results.run import RunResults
-    from reports.compare import comparison
     from reports.formats.terminal import show_document
+    from reports.run_comparison import compare_runs
 
     ledgers, formats = [RunResults.open(folder) for folder in (first, second)], formats_of(format_) if format_ else []
-    show_document(comparison(*(gather(ledger, arrays=False) for ledger in ledgers)), out)
+    show_document(compare_runs(*(gather(ledger, arrays=False) for ledger in ledgers)), out)
     _tell(write_comparison(ledgers[0], ledgers[1], formats, out_folder), open_)
 
 

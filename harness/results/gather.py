@@ -162,11 +162,11 @@ def write_reports(
 
     folder: where to; None: the run's own folder, of several runs the one that all lie in.
     """
-    from reports.overview import document_of_several
+    from reports.overview import overview_document
     from reports.sections import document
 
     gathered = [gather(run) for run in runs]
-    made = document(gathered[0]) if len(runs) == 1 else document_of_several(gathered)
+    made = document(gathered[0]) if len(runs) == 1 else overview_document(gathered)
     return write_document(made, formats, folder or _folder_for(runs))
 
 
@@ -174,9 +174,9 @@ def write_comparison(
     one: RunResults, two: RunResults, formats: Sequence[str], folder: Path | None = None
 ) -> list[Path]:
     """Write the comparison of two runs in each format, as `write_reports`."""
-    from reports.compare import comparison
+    from reports.run_comparison import compare_runs
 
-    made = comparison(gather(one, False), gather(two, False))
+    made = compare_runs(gather(one, False), gather(two, False))
     return write_document(made, formats, folder or _folder_for([one, two]), "comparison")
 
 

@@ -81,10 +81,10 @@ def show_result(results: RunResults, console: Console) -> int:
 def show_edge(results: RunResults, console: Console) -> None:
     """What was measured on devices, if anything."""
     from reports.formats.terminal import show_table
-    from reports.parts.edge import measured_table
+    from reports.parts.edge import profile_table
 
     for table in edge_tables(results):
-        show_table(measured_table(asdict(table)), console)
+        show_table(profile_table(asdict(table)), console)
 
 
 def show_plugins(kind: str, console: Console) -> None:

@@ -1,137 +1,130 @@
-"""The answer in words, made from the numbers and no stronger than they are."""
+"""The answer in words, derived from the scores and worded no more strongly than they allow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from reports import statistics
-from reports.comparison import Lead, lead
+from reports.method_comparison import PairedDifference, paired_difference
 from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, Group, Metric, Run, is_number
-from reports.text import clean, count, listing, number, percent, point_text, value_text
+from reports.text import capitalised, count, listing, number, percent, point_text, point_values, where_text
 
-MOST_TOLD = 4  # points of a sweep over names
+MAX_NAMED_POINTS = 4  # a sweep over names with more points is summarised like a sweep over numbers
 
 
 def answer(run: Run, dataset: str, metric: Metric = ACCURACY) -> list[str]:
-    """What the trials of one data set say, as sentences: the first point of its sweep, then the sweep as a whole.
+    """What the trials on one data set show, as sentences: the first point of its sweep, then the sweep as a whole.
 
-    Of a sweep over a few names, such as readings, all points: there no first one stands for the others.
+    A sweep over a few names, such as readings, is reported at every point, since no point stands for the others.
     """
     groups = list(run.groups(dataset).values())
     contests = [[group for group in groups if group.point == point] for point in run.points(dataset)]
     contests = [contest for contest in contests if _ranked(contest, metric)]
     if not contests:
-        return [f"On {clean(dataset)} no trial has been done, so there is no answer yet."]
+        return [f"No trial on {dataset} has produced results yet, so there is no answer."]
     if len(run.methods) == 1:
-        return _one_method(run, dataset, groups, metric)
-    named = not all(is_number(value) for contest in contests for value in contest[0].point.values)
-    told = contests if named and len(contests) <= MOST_TOLD else contests[:1]
-    return [*(_contest(run, dataset, contest, metric) for contest in told), *_over_sweep(run, contests, metric)]
+        return [_single_method(run, dataset, groups, metric)]
+    over_names = not all(is_number(value) for contest in contests for value in contest[0].point.values)
+    reported = contests if over_names and len(contests) <= MAX_NAMED_POINTS else contests[:1]
+    return [*(_leader(run, dataset, contest, metric) for contest in reported), *_along_sweep(run, contests, metric)]
 
 
-def _contest(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
-    """Who is ahead at one point, and whether that is more than chance draws."""
+def _leader(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
+    """Which method is ahead at one point, and whether significantly so."""
     best, *others = _ranked(groups, metric)
-    where = f"At {point_text(best.point)} on {clean(dataset)}" if best.point.options else f"On {clean(dataset)}"
-    title, figure = clean(run.title(best.method)), _figure(best, metric)
+    where = capitalised(where_text(dataset, best.point))
+    title, score = run.title(best.method), _score(best, metric)
+    caveats = _caveats(run, dataset, groups, best, metric)
     if not others:
-        return f"{where}, only {title} has figures: {figure}." + _caveats(run, dataset, groups, best, metric)
-    leads = [lead(best, other, metric) for other in others]
-    ahead, second = leads[0], clean(run.title(others[0].method))
-    unclear = [clean(run.title(other.method)) for other, by in zip(others, leads, strict=True) if not by.clear]
-    margin = _margin(ahead, second)
-    if ahead.n < 2:
-        text = f"{where}, {title} has the highest mean {_name(metric)}: {figure}, {margin}; {_few(best, metric)}"
-    elif not unclear:
-        inside = f"paired by seed: {number(100 * ahead.low)} to {number(100 * ahead.high)}"
-        text = f"{where}, {title} is best: {figure}, {margin} ({inside})."
-    else:
-        rest = "any other method" if len(unclear) == len(others) > 1 else _either(unclear)
-        text = f"{where}, {title} has the highest mean {_name(metric)}: {figure}, {margin}; it can't be told apart from {rest}"
-        text += " (no paired 95 % interval above 0)."
-    return text + _caveats(run, dataset, groups, best, metric)
+        return f"{where}, only {title} has results: {score}.{caveats}"
+    differences = [paired_difference(best, other, metric) for other in others]
+    margin = _margin(differences[0], run.title(others[0].method))
+    unclear = [run.title(o.method) for o, d in zip(others, differences, strict=True) if not d.significant]
+    highest = f"{where}, {title} has the highest mean {_name(metric)}: {score}, {margin}"
+    if differences[0].n < 2:
+        return f"{highest}; {_too_few_seeds(best, metric)}{caveats}"
+    if not unclear:
+        return f"{where}, {title} is best: {score}, {margin} ({_interval(differences[0])}).{caveats}"
+    rest = "any other method" if len(unclear) == len(others) > 1 else listing(unclear, "or")
+    return f"{highest}; it is not significantly better than {rest} (paired 95 % t-interval).{caveats}"
 
 
-def _over_sweep(run: Run, contests: Sequence[Sequence[Group]], metric: Metric) -> list[str]:
-    """Who has the highest mean where, over all points of a sweep; nothing where there is one point."""
+def _along_sweep(run: Run, contests: Sequence[Sequence[Group]], metric: Metric) -> list[str]:
+    """Which method has the highest mean at which points of a sweep; empty if there is a single point."""
     if len(contests) < 2:
         return []
     winners: dict[str, list[str]] = {}
     for groups in contests:
         best = _ranked(groups, metric)[0]
-        values = [
-            value_text(value, option) for option, value in zip(best.point.options, best.point.values, strict=True)
-        ]
-        winners.setdefault(clean(run.title(best.method)), []).append(" / ".join(values))
+        winners.setdefault(run.title(best.method), []).append(point_values(best.point))
     if len(winners) == 1:
         return [f"{next(iter(winners))} has the highest mean at all {len(contests)} points of the sweep."]
     parts = [f"{title} at {listing(values)}" for title, values in winners.items()]
-    return [f"Over the sweep the highest mean changes hands: {'; '.join(parts)}."]
+    return [f"The leader changes along the sweep: {'; '.join(parts)}."]
 
 
-def _one_method(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> list[str]:
-    """What a sweep does to the only method."""
+def _single_method(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
+    """How the score of the only method changes along the sweep."""
     best, *others = _ranked(groups, metric)
-    title = clean(run.title(best.method))
+    title, caveats = run.title(best.method), _caveats(run, dataset, groups, best, metric)
     if not others:
-        text = f"On {clean(dataset)}, {title} has a mean {_name(metric)} of {_figure(best, metric)}."
-        return [text + _caveats(run, dataset, groups, best, metric)]
+        return f"On {dataset}, {title} has a mean {_name(metric)} of {_score(best, metric)}.{caveats}"
     worst = others[-1]
-    by = lead(best, worst, metric)
-    text = f"On {clean(dataset)}, {title} has its highest mean {_name(metric)} at {point_text(best.point)}: {_figure(best, metric)}; "
-    text += f"its lowest at {point_text(worst.point)}: {_figure(worst, metric)}"
-    if by.n < 2:
-        text += f"; {_few(best, metric)}"
-    else:
-        inside = f"paired by seed: {number(100 * by.low)} to {number(100 * by.high)}"
-        text += f", {number(100 * by.mean)} points less ({inside}{'' if by.clear else ', so not clear'})."
-    return [text + _caveats(run, dataset, groups, best, metric)]
+    difference = paired_difference(best, worst, metric)
+    highest = f"its highest mean {_name(metric)} at {point_text(best.point)}: {_score(best, metric)}"
+    lowest = f"its lowest at {point_text(worst.point)}: {_score(worst, metric)}"
+    text = f"On {dataset}, {title} has {highest}, and {lowest}"
+    if difference.n < 2:
+        return f"{text}; {_too_few_seeds(best, metric)}{caveats}"
+    verdict = "" if difference.significant else ", not significant"
+    return f"{text}, {number(100 * difference.mean)} points lower ({_interval(difference)}{verdict}).{caveats}"
 
 
-def _margin(by: Lead, other: str) -> str:
-    """How far ahead, in words. The higher mean may be behind on the seeds that both have, where some trials are missing."""
-    if not by.n:
-        return f"next is {other}, with no seed in common"
-    if abs(by.mean) < 0.0005:
+def _margin(difference: PairedDifference, other: str) -> str:
+    """How far ahead the best is of the next. With missing trials it may be behind on the seeds that both have."""
+    if not difference.n:
+        return f"followed by {other}, with which it has no seed in common"
+    if abs(difference.mean) < 0.0005:
         return f"level with {other}"
-    if by.mean < 0:
-        return f"though {number(-100 * by.mean)} points below {other} on the seeds that both have"
-    return f"{number(100 * by.mean)} points above {other}"
+    if difference.mean < 0:
+        return f"although it is {number(-100 * difference.mean)} points below {other} on the seeds that both have"
+    return f"{number(100 * difference.mean)} points above {other}"
 
 
-def _few(best: Group, metric: Metric) -> str:
-    """Why nothing is claimed."""
-    return f"{'one seed' if len(best.values(metric)) < 2 else 'so few seeds in common'} can't say how much of that is chance."
+def _interval(difference: PairedDifference) -> str:
+    low, high = number(100 * difference.low), number(100 * difference.high)
+    return f"95 % interval of the paired difference: {low} to {high}"
+
+
+def _too_few_seeds(best: Group, metric: Metric) -> str:
+    """Why significance is not reported."""
+    few = "a single seed" if len(best.values(metric)) < 2 else "so few common seeds"
+    return f"{few} cannot show how much of this is due to chance."
 
 
 def _caveats(run: Run, dataset: str, groups: Sequence[Group], best: Group, metric: Metric) -> str:
-    """What must be said with a figure: trials that are missing here, and a best that may be no better than guessing."""
+    """What must be said along with a score: missing trials, and a best score that may be no better than guessing."""
     text = ""
     failed, pending = sum(group.failed for group in groups), sum(group.pending for group in groups)
-    missing = [f"{n} {what}" for n, what in ((failed, "failed"), (pending, "to come")) if n]
+    missing = [f"{failed} failed"] if failed else []
+    missing += [f"{pending} {'is' if pending == 1 else 'are'} pending"] if pending else []
     if missing:
         text += f" Of the {count(sum(group.planned for group in groups), 'trial')} behind this, {listing(missing)}."
     chance, cell = run.chance(dataset), metric_cell(best, metric)
-    if (
-        metric is ACCURACY
-        and chance is not None
-        and cell.mean is not None
-        and cell.mean - (cell.half_width or 0) <= chance
-    ):
-        text += f" That is not clearly above chance ({percent(chance)} %)."
+    if metric is ACCURACY and chance is not None and cell.mean is not None:
+        low = cell.mean - (cell.half_width or 0)
+        text += f" This is not clearly above chance ({percent(chance)} %)." if low <= chance else ""
     return text
 
 
 def _ranked(groups: Sequence[Group], metric: Metric) -> list[Group]:
-    """The groups that have figures, the highest mean first; equal ones in the order of the study."""
-    return sorted(
-        (group for group in groups if group.values(metric)),
-        key=lambda group: -float(statistics.mean(group.values(metric))),
-    )
+    """The groups that have values, highest mean first; groups with equal means in the order of the study."""
+    shown = [group for group in groups if group.values(metric)]
+    return sorted(shown, key=lambda group: -float(statistics.mean(group.values(metric))))
 
 
-def _figure(group: Group, metric: Metric) -> str:
+def _score(group: Group, metric: Metric) -> str:
     cell = metric_cell(group, metric)
     interval = "" if cell.half_width is None else f" ± {percent(cell.half_width)}"
     return f"{percent(cell.mean or 0)} %{interval} ({count(cell.done, 'seed')})"
@@ -139,7 +132,3 @@ def _figure(group: Group, metric: Metric) -> str:
 
 def _name(metric: Metric) -> str:
     return metric.title[0].lower() + metric.title[1:]
-
-
-def _either(names: list[str]) -> str:
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

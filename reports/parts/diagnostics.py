@@ -1,103 +1,139 @@
-"""What lies behind the figures of merit: classes and confusions, learning by epoch, the weights of the modalities, the cost."""
+"""What lies behind the scores: accuracy by class and confusion matrices, learning curves, and what the modalities contribute."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from reports import statistics
 from reports.charts import HeatMap, LineChart, Panel, ScatterPanel, ScatterPlot, Series
-from reports.comparison import with_figures
 from reports.document import Block, Column, Figure, Prose, Row, Table, Text
-from reports.parts.figures import series
-from reports.run import ACCURACY, METRICS, Point, Run
-from reports.text import clean, listing, number, percent, point_text, status_notes
+from reports.method_comparison import groups_with_values
+from reports.parts.figures import line
+from reports.run import ACCURACY, METRICS, Metric, Point, Run, Trial
+from reports.text import listing, number, percent, status_notes, where_text
 
-Rows = Sequence[Mapping[str, Any]]
-MOST_DRAWN = 100  # samples in a plane
-MOST_SIDE_BY_SIDE = 15  # classes of matrices whose labels can be read at half the width
+MAX_POINTS = 100  # samples in a scatter plot
+MAX_SIDE_BY_SIDE = 15  # classes of confusion matrices that remain legible at half the width
+
+Details = Mapping[str, Any]
+Curves = Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]  # method → (epochs, values) of each seed
 
 
-def first_point(run: Run, dataset: str) -> Point | None:
-    """The first point of a sweep that has figures: what is shown of one point is shown of this one."""
+@dataclass(frozen=True)
+class PointDetails:
+    """What the artefacts of a run hold for one point of a data set's sweep, by method."""
+
+    run: Run
+    dataset: str
+    point: Point
+
+    @property
+    def where(self) -> str:
+        return where_text(self.dataset, self.point)
+
+    @cached_property
+    def stage2(self) -> dict[str, list[Details]]:
+        """Method → the details of its finished trials with their ``seed``, in the order of the seeds."""
+        return {
+            method: [{**self.run.details.get(trial["key"], {}), "seed": trial["seed"]} for trial in trials]
+            for method, trials in self._trials.items()
+        }
+
+    @cached_property
+    def stage1(self) -> dict[str, list[Details]]:
+        """Method → the details of its stage 1 jobs, each once."""
+        pretrained = self.run.pretrained
+        return {
+            method: [
+                pretrained[key] for key in dict.fromkeys(trial["stage1_key"] for trial in trials) if key in pretrained
+            ]
+            for method, trials in self._trials.items()
+        }
+
+    @cached_property
+    def _trials(self) -> dict[str, list[Trial]]:
+        return {method: self.run.done_trials(self.dataset, self.point, method) for method in self.run.methods}
+
+
+def first_point_details(run: Run, dataset: str) -> PointDetails | None:
+    """The details of the first point of the sweep that has results, the only point whose details are shown; None if no point has."""
     done = {point for (_, point), group in run.groups(dataset).items() if group.values(ACCURACY)}
-    return next((point for point in run.points(dataset) if point in done), None)
+    point = next((point for point in run.points(dataset) if point in done), None)
+    return None if point is None else PointDetails(run, dataset, point)
 
 
-def found(run: Run, rows: Rows, name: str) -> list[Any]:
-    """What the details of some trials hold under a name, those that hold it."""
-    return [value for row in rows if (value := run.details.get(row["key"], {}).get(name)) is not None]
+def present(details: Sequence[Details], name: str) -> list[Any]:
+    """The values of an entry, from those details that have it."""
+    return [detail[name] for detail in details if detail.get(name) is not None]
 
 
 # -- classes ---------------------------------------------------------------------------------------------------------------
 
 
 def class_blocks(run: Run, dataset: str) -> Iterator[Block]:
-    """Accuracy of each class by method, and the confusions of the reference and of the best other method, pooled over seeds."""
-    point = first_point(run, dataset)
-    pooled = (
-        {}
-        if point is None
-        else {m: sum(c) for m in run.methods if (c := found(run, run.at(dataset, point, m), "confusion"))}
-    )
-    if point is None or not pooled:
-        yield Prose(f"No predictions by class are in the ledger for {clean(dataset)}.")
+    """Accuracy by class, and the confusion matrices of the reference and of the best other method, pooled over seeds."""
+    details = first_point_details(run, dataset)
+    found = {method: present(some, "confusion") for method, some in details.stage2.items()} if details else {}
+    pooled = {method: np.sum(confusions, axis=0) for method, confusions in found.items() if confusions}
+    if not details or not pooled:
+        yield Prose(f"The run has no predictions by class on {dataset}.")
         return
     size = len(next(iter(pooled.values())))
-    names = [clean(name) for name in (run.study["data"].get(dataset) or {}).get("classes") or range(size)]
-    where = _where(dataset, point)
-    yield _class_table(run, dataset, pooled, names, where)
-    groups = with_figures(run.groups(dataset), run.methods, point, ACCURACY)
-    others = [g for g in groups if g.method != run.reference and g.method in pooled]
+    names = [str(name) for name in (run.study["data"].get(dataset) or {}).get("classes") or range(size)]
+    yield _class_table(details, pooled, names)
+    groups = groups_with_values(run, dataset, details.point, ACCURACY)
+    others = [group for group in groups if group.method != run.reference and group.method in pooled]
     best = sorted(others, key=lambda group: -float(statistics.mean(group.values(ACCURACY))))[:1]
     shown = [method for method in (run.reference, *(group.method for group in best)) if method in pooled]
-    figures = tuple(_confusion(run, method, pooled[method], names, where) for method in shown)
-    yield from figures if size > MOST_SIDE_BY_SIDE else (Row(figures),)
+    figures = tuple(_confusion_matrix(details, method, pooled[method], names) for method in shown)
+    yield from figures if size > MAX_SIDE_BY_SIDE else (Row(figures),)
 
 
-def _class_table(run: Run, dataset: str, pooled: Mapping[str, Any], names: Sequence[str], where: str) -> Table:
-    columns = (Column("Class"), Column("Tested", True), *(Column(clean(run.title(method)), True) for method in pooled))
+def _class_table(details: PointDetails, pooled: Mapping[str, Any], names: Sequence[str]) -> Table:
+    titles = (Column(details.run.title(method), True) for method in pooled)
     rows = []
     for i, name in enumerate(names):
         tested = max(int(confusion[i].sum()) for confusion in pooled.values())
-        cells = [c[i, i] / c[i].sum() if c[i].sum() else math.nan for c in pooled.values()]
-        numbers = (Text(percent(v), rank=v) if v == v else Text("–") for v in cells)
-        rows.append((Text(name), Text(str(tested), rank=tested), *numbers))
-    caption = "Share of a class's test samples that were recognised, in per cent, pooled over seeds."
-    return Table(f"Accuracy by class {where}", caption, columns, tuple(rows), status_notes(run, dataset))
+        shares = [c[i, i] / c[i].sum() if c[i].sum() else math.nan for c in pooled.values()]
+        cells = (Text(percent(share), rank=share) if share == share else Text("–") for share in shares)
+        rows.append((Text(name), Text(str(tested), rank=tested), *cells))
+    return Table(
+        f"Accuracy by class {details.where}",
+        "Share of each class's test samples that were classified correctly, in per cent, pooled over seeds.",
+        (Column("Class"), Column("Test samples", True), *titles),
+        tuple(rows),
+        status_notes(details.run, details.dataset),
+    )
 
 
-def _confusion(run: Run, method: str, confusion: Any, names: Sequence[str], where: str) -> Figure:
+def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names: Sequence[str]) -> Figure:
     counts = np.asarray(confusion, dtype=np.float64)
     sums = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(100 * counts, sums, out=np.full_like(counts, np.nan), where=sums > 0)
-    title = f"Confusions of {clean(run.title(method))} {where}"
+    percentages = np.divide(100 * counts, sums, out=np.full_like(counts, np.nan), where=sums > 0)
     wrong = counts - np.diag(np.diag(counts))
-    mixed = [
-        (int(i), int(j))
-        for i, j in (np.unravel_index(k, wrong.shape) for k in np.argsort(-wrong, axis=None, kind="stable")[:3])
-    ]
-    said = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.0f} times)" for i, j in mixed if wrong[i, j]]
-    alt = f"{title}: {counts.trace():.0f} of {counts.sum():.0f} on the diagonal." + (
-        f" Most frequent: {'; '.join(said)}." if said else ""
-    )
-    heat = HeatMap(
-        tuple(names),
-        tuple(names),
-        tuple(map(tuple, shares.tolist())),
-        "predicted",
-        "true",
-        "share of the true class (%)",
-    )
+    most = [np.unravel_index(k, wrong.shape) for k in np.argsort(-wrong, axis=None, kind="stable")[:3]]
+    mixed_up = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.0f} times)" for i, j in most if wrong[i, j]]
+    title = f"Confusion matrix of {details.run.title(method)} {details.where}"
+    alt = f"{title}: {counts.trace():.0f} of {counts.sum():.0f} test samples on the diagonal."
     return Figure(
         title,
-        heat,
-        alt,
-        f"{title}: share of each true class in per cent, pooled over seeds; empty where it is 0.",
-        status_notes(run),
+        HeatMap(
+            tuple(names),
+            tuple(names),
+            tuple(map(tuple, percentages.tolist())),
+            "predicted",
+            "true",
+            "share of the true class (%)",
+        ),
+        alt + (f" Most frequent confusions: {'; '.join(mixed_up)}." if mixed_up else ""),
+        f"{title}: share of each true class in per cent, pooled over seeds. Cells with 0 are empty.",
+        status_notes(details.run),
     )
 
 
@@ -105,77 +141,65 @@ def _confusion(run: Run, method: str, confusion: Any, names: Sequence[str], wher
 
 
 def learning_blocks(run: Run, dataset: str) -> Iterator[Block]:
-    """Accuracy and macro-F1 by epoch of stage 2, loss by epoch of both stages, at the first point."""
-    point = first_point(run, dataset)
-    if point is None:
+    """Accuracy, macro-F1 and loss by epoch of stage 2, and loss by epoch of stage 1, at the first point with results."""
+    details = first_point_details(run, dataset)
+    if details is None:
         return
-    rows = {method: run.at(dataset, point, method) for method in run.methods}
-    where, figures = _where(dataset, point), []
-    for metric in METRICS:
-        styles = {
-            m: [(d["epochs"], d[metric.column]) for r in some if (d := run.details.get(r["key"])) and d.get("epochs")]
-            for m, some in rows.items()
-        }
-        title = f"{metric.title} on the test samples by epoch {where}"
-        caption = "Epochs of stage 2." if run.oracle else "Epochs of stage 2; nothing was chosen by these figures."
-        figures += _by_epoch(run, title, f"{metric.title} (%)", styles, 100, caption)
-    losses = {m: [(range(1, len(loss) + 1), loss) for loss in found(run, some, "loss")] for m, some in rows.items()}
-    figures += _by_epoch(run, f"Loss of stage 2 by epoch {where}", "loss", losses, 1, "Mean over the labelled samples.")
-    pretrained = {
-        m: [p for key in dict.fromkeys(r["stage1_key"] for r in some) if (p := run.pretrained.get(key or ""))]
-        for m, some in rows.items()
-    }
-    losses = {
-        m: [(range(1, len(p["loss"]) + 1), p["loss"]) for p in some if p["loss"]] for m, some in pretrained.items()
-    }
-    caption = "Mean over the unlabelled samples; losses of different methods are different things."
-    figures += _by_epoch(run, f"Loss of stage 1 by epoch {where}", "loss", losses, 1, caption)
-    if figures:
-        yield Row(tuple(figures))
-    else:
-        yield Prose(f"No figures by epoch are in the ledger for {clean(dataset)}.")
+    figures = [_score_curves(details, metric) for metric in METRICS]
+    caption = "Mean over the labelled samples."
+    figures.append(_curves(details, "Loss of stage 2 by epoch", "loss", _losses(details.stage2), caption))
+    caption = "Mean over the unlabelled samples. Losses of different methods are not comparable."
+    figures.append(_curves(details, "Loss of stage 1 by epoch", "loss", _losses(details.stage1), caption))
+    shown = tuple(figure for figure in figures if figure)
+    yield Row(shown) if shown else Prose(f"The run has no learning curves on {dataset}.")
 
 
-def _by_epoch(
-    run: Run, title: str, y_title: str, curves: Mapping[str, Sequence[tuple[Any, Any]]], scale: float, caption: str
-) -> list[Figure]:
-    """One figure of curves by epoch, a line for each method that has any; none where there is nothing to draw."""
-    lines, ends = [], []
-    for method, some in curves.items():
-        at: dict[float, list[float]] = {}
-        for epochs, values in some:
-            for epoch, value in zip(epochs, values, strict=True):
-                at.setdefault(float(epoch), []).append(float(value))
-        if len(at) > 1:
-            lines.append(series(clean(run.title(method)), run.styles[method], at, scale))
-            ends.append(f"{lines[-1].name} {number(lines[-1].y[0], 2)} to {number(lines[-1].y[-1], 2)}")
+def _score_curves(details: PointDetails, metric: Metric) -> Figure | None:
+    curves = {
+        method: [(one["epochs"], one[metric.column]) for one in some if one.get("epochs")]
+        for method, some in details.stage2.items()
+    }
+    title = f"{metric.title} on the test samples by epoch"
+    caption = "Epochs of stage 2."
+    caption += "" if details.run.oracle else " These test scores were not used to select anything."
+    return _curves(details, title, f"{metric.title} (%)", curves, caption, per_cent=True)
+
+
+def _losses(details: Mapping[str, Sequence[Details]]) -> Curves:
+    return {
+        method: [(range(1, len(loss) + 1), loss) for loss in present(some, "loss") if loss]
+        for method, some in details.items()
+    }
+
+
+def _curves(
+    details: PointDetails, title: str, y_title: str, curves: Curves, caption: str, per_cent: bool = False
+) -> Figure | None:
+    """A line through the mean over seeds for each method with at least two epochs; None if there is no line to draw."""
+    run, lines = details.run, []
+    for method, seeds in curves.items():
+        values: dict[float, list[float]] = {}
+        for epochs, scores in seeds:
+            for epoch, score in zip(epochs, scores, strict=True):
+                values.setdefault(float(epoch), []).append(float(score))
+        if len(values) > 1:
+            lines.append(line(run.title(method), run.styles[method], values, 100 if per_cent else 1))
     if not lines:
-        return []
-    chart = LineChart(
-        (Panel("", "epoch", tuple(lines)),),
-        y_title,
-        bottom=0.0 if scale > 1 else None,
-        top=_top(lines) if scale > 1 else None,
+        return None
+    bottom, top = (0.0, _top(lines)) if per_cent else (None, None)
+    bands = any(max(one.counts) > 1 for one in lines)
+    how = (
+        "lines are means, bands are 95 % t-intervals over seeds" if bands else "a single seed, so there is no interval"
     )
-    more = (
-        "bands are 95 % t-intervals over seeds"
-        if any(max(line.counts) > 1 for line in lines)
-        else "one seed, so no interval"
-    )
-    return [
-        Figure(
-            title,
-            chart,
-            f"{title}: {'; '.join(ends)}.",
-            f"{title}. {caption} Lines are means, {more}.",
-            status_notes(run),
-        )
-    ]
+    ends = "; ".join(f"{one.name} {number(one.y[0], 2)} to {number(one.y[-1], 2)}" for one in lines)
+    title = f"{title} {details.where}"
+    chart = LineChart((Panel("", "epoch", tuple(lines)),), y_title, bottom, top)
+    return Figure(title, chart, f"{title}: {ends}.", f"{title}: {how}. {caption}", status_notes(run))
 
 
 def _top(lines: Sequence[Series]) -> float:
-    """The upper end of an axis in per cent: above all means and intervals, at most 100."""
-    highest = max(end for line in lines for end in (*line.y, *line.high) if end == end)
+    """The upper limit of the y axis in per cent: the next ten above all means and intervals, at most 100."""
+    highest = max(end for one in lines for end in (*one.y, *one.high) if end == end)
     return min(100.0, 10 * (int(highest / 10) + 1))
 
 
@@ -183,169 +207,109 @@ def _top(lines: Sequence[Series]) -> float:
 
 
 def modality_blocks(run: Run, dataset: str) -> Iterator[Block]:
-    """Attention's weights, the quality of the modalities, and D̄, the distance of their features; what is absent with its reason."""
-    point = first_point(run, dataset)
-    if point is None:
+    """Attention, quality of the modalities, distance of their features, and the reasons for what is missing."""
+    details = first_point_details(run, dataset)
+    if details is None:
         return
-    names = [m["name"] for m in (run.study["data"].get(dataset) or {}).get("modalities") or ()]
-    rows = {method: run.at(dataset, point, method) for method in run.methods}
-    first = {
-        m: [p for key in dict.fromkeys(r["stage1_key"] for r in some) if (p := run.pretrained.get(key or ""))]
-        for m, some in rows.items()
-    }
-    lines: list[tuple[Text, ...]] = []
-    absent: dict[tuple[str, str], list[str]] = {}
-    for method, some in rows.items():
-        weights, distances = found(run, some, "attention"), found(run, some, "modal_distance")
-        early = [p["modal_distance"] for p in first[method] if p.get("modal_distance") is not None]
-        for row in some:
-            for what, why in run.details.get(row["key"], {}).get("absent", {}).items():
-                absent.setdefault((what, clean(why)), []).append(clean(run.title(method)))
+    names = [modality["name"] for modality in (run.study["data"].get(dataset) or {}).get("modalities") or ()]
+    yield from _attention_table(details, names)
+    yield from _quality_table(details)
+    yield from _feature_plot(details, details.stage1, "projections of unlabelled samples after stage 1", names)
+    yield from _feature_plot(details, details.stage2, "features of test samples after stage 2", names)
+    yield from _missing(details)
+
+
+def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Table]:
+    """Each method's attention weights and D̄, the mean distance between the features of its modalities."""
+    rows = []
+    for method, some in details.stage2.items():
+        weights, distances = present(some, "attention"), present(some, "modal_distance")
+        early = present(details.stage1[method], "modal_distance")
         if weights or distances or early:
-            cells = (_mean_text([w[name] for w in weights if name in w]) for name in names)
-            lines.append((Text(clean(run.title(method))), *cells, _mean_text(early), _mean_text(distances)))
-    where = _where(dataset, point)
-    if lines:
-        heads = (*(f"Attention: {clean(name)}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
+            cells = (_mean([w[name] for w in weights if name in w]) for name in names)
+            rows.append((Text(details.run.title(method)), *cells, _mean(early), _mean(distances)))
+    if not rows:
+        return
+    heads = (*(f"Attention: {name}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
+    yield Table(
+        f"Modalities {details.where}",
+        "Means over the test samples after the last epoch, averaged over seeds, with the half-width of the 95 % t-interval. D̄: mean "
+        "cosine distance between the features of the modalities of a sample (after stage 1: between their projections, over the "
+        "unlabelled samples).",
+        (Column("Method"), *(Column(head, True) for head in heads)),
+        tuple(rows),
+        status_notes(details.run, details.dataset),
+    )
+
+
+def _quality_table(details: PointDetails) -> Iterator[Table]:
+    rows = []
+    for method, some in details.stage1.items():
+        qualities = present(some, "quality")
+        for name in dict.fromkeys(name for quality in qualities for name in quality):
+            found = [quality[name] for quality in qualities if name in quality]
+            parts = ([one[part] for one in found if part in one] for part in ("hopkins", "k_opt", "score", "weight"))
+            rows.append((Text(details.run.title(method)), Text(name), *map(_mean, parts)))
+    if rows:
+        numbers = (Column(head, True) for head in ("Hopkins H", "k_opt", "q", "β(QoM)"))
         caption = (
-            "Mean over the test samples after the last epoch, then over seeds, with the half-width of the 95 % t-interval. D̄: mean cosine "
-            "distance between the modalities' features of one sample (after stage 1: of their projections, over the unlabelled samples)."
+            "Quality of the modalities, estimated from the unlabelled data; means over seeds. "
+            "q = H / max(|k_opt − classes|, 1), β = q / Σq."
         )
-        yield Table(
-            f"Modalities {where}",
-            caption,
-            (Column("Method"), *(Column(h, True) for h in heads)),
-            tuple(lines),
-            status_notes(run, dataset),
+        columns = (Column("Method"), Column("Modality"), *numbers)
+        yield Table(f"Quality of the modalities {details.where}", caption, columns, tuple(rows))
+
+
+def _feature_plot(
+    details: PointDetails, stage: Mapping[str, Sequence[Details]], what: str, names: Sequence[str]
+) -> Iterator[Figure]:
+    """The modalities' features of some samples in a plane: a panel per method that has them, from its first seed."""
+    panels, seeds, variances = [], [], []
+    for method, some in stage.items():
+        first = next((one for one in some if one.get("modal_plane") is not None), None)
+        if first is None:
+            continue
+        plane = first["modal_plane"]  # (n_samples, n_modalities, 2)
+        plane = plane[:: math.ceil(len(plane) / MAX_POINTS)].astype(float)
+        title = f"{details.run.title(method)}: D̄ = {number(first['modal_distance'], 2)}"
+        panels.append(
+            ScatterPanel(title, tuple(tuple(map(tuple, plane[:, m].tolist())) for m in range(plane.shape[1])))
         )
-    yield from _quality(run, first, where)
-    yield from _plane(run, dataset, "projections of unlabelled samples after stage 1", first, names, where)
-    later = {m: [{**run.details.get(row["key"], {}), "seed": row["seed"]} for row in some] for m, some in rows.items()}
-    yield from _plane(run, dataset, "features of test samples after stage 2", later, names, where)
-    said = {"attention": "attention", "modal_distance": "D̄"}
+        seeds.append(f"{title} (seed {first['seed']})")
+        variances.append(f"{100 * first['modal_plane_variance']:.0f} %")
+    if not panels:
+        return
+    title = f"The modalities' {what} {details.where}"
+    caption = (
+        f"{title}. Each mark is one modality of one sample; at most {MAX_POINTS} samples of one seed are shown. The vectors are scaled "
+        f"to length 1 and projected onto their first two principal components, which explain {listing(variances)} of their variance. "
+        "D̄: mean cosine distance between the modalities of a sample. Planes of different methods are not comparable."
+    )
+    chart = ScatterPlot(tuple(names), tuple(panels))
+    notes = status_notes(details.run, details.dataset)
+    yield Figure(title, chart, f"{title}: {listing(seeds)}.", caption, notes)
+
+
+def _missing(details: PointDetails) -> Iterator[Prose]:
+    """Why attention or distances are missing, by method."""
+    methods: dict[tuple[str, str], list[str]] = {}
+    for method, some in details.stage2.items():
+        for one in some:
+            for what, why in one.get("absent", {}).items():
+                methods.setdefault((what, why), []).append(details.run.title(method))
+    titles = {"modal_distance": "D̄"}
     reasons = [
-        f"{said.get(what, what)} of {listing(list(dict.fromkeys(who)))}: {why}" for (what, why), who in absent.items()
+        f"{titles.get(what, what)} of {listing(list(dict.fromkeys(some)))} ({why})"
+        for (what, why), some in methods.items()
     ]
     if reasons:
-        yield Prose(f"Not there: {'; '.join(reasons)}.")
+        yield Prose(f"Not available: {'; '.join(reasons)}.")
 
 
-def _plane(
-    run: Run, dataset: str, what: str, held: Mapping[str, Rows], names: Sequence[str], where: str
-) -> Iterator[Figure]:
-    """The modalities' features of some samples in a plane, a panel for each method that has them; of its first seed."""
-    panels, said, variances = [], [], []
-    for method, some in held.items():
-        found = next((one for one in some if one.get("modal_plane") is not None), None)
-        if found is None:
-            continue
-        points = found["modal_plane"][:: math.ceil(len(found["modal_plane"]) / MOST_DRAWN)].astype(float)
-        title = f"{clean(run.title(method))}: D̄ = {number(found['modal_distance'], 2)}"
-        panels.append(
-            ScatterPanel(title, tuple(tuple(map(tuple, points[:, m].tolist())) for m in range(points.shape[1])))
-        )
-        said.append(f"{title} (seed {found['seed']})")
-        variances.append(f"{100 * found['modal_plane_variance']:.0f} %")
-    if panels:
-        title = f"The modalities' {what} {where}"
-        caption = (
-            f"{title}: a mark is one modality of one sample, at most {MOST_DRAWN} samples of one seed. They are scaled to length 1 and "
-            f"shown in the plane of their two principal components, which holds {listing(variances)} of their variance. D̄: mean cosine "
-            "distance between those of one sample. Planes of different methods can't be compared."
-        )
-        chart = ScatterPlot(tuple(map(clean, names)), tuple(panels))
-        yield Figure(title, chart, f"{title}: {listing(said)}.", caption, status_notes(run, dataset))
-
-
-def _quality(run: Run, first: Mapping[str, Sequence[Mapping[str, Any]]], where: str) -> Iterator[Block]:
-    rows = []
-    for method, some in first.items():
-        qualities = [p["quality"] for p in some if p.get("quality")]
-        for name in dict.fromkeys(name for quality in qualities for name in quality):
-            of = [quality[name] for quality in qualities if name in quality]
-            cells = (_mean_text([q[what] for q in of if what in q]) for what in ("hopkins", "k_opt", "score", "weight"))
-            rows.append((Text(clean(run.title(method))), Text(clean(name)), *cells))
-    if rows:
-        columns = (
-            Column("Method"),
-            Column("Modality"),
-            *(Column(head, True) for head in ("Hopkins H", "k_opt", "q", "β(QoM)")),
-        )
-        caption = "Quality of the modalities from the unlabelled data, mean over seeds: q = H / max(|k_opt − classes|, 1), β = q / Σq."
-        yield Table(f"Quality of the modalities {where}", caption, columns, tuple(rows))
-
-
-def _mean_text(values: Sequence[float]) -> Text:
+def _mean(values: Sequence[float]) -> Text:
+    """A mean with the half-width of its 95 % t-interval."""
     if not values:
         return Text("–")
-    centre, half = float(statistics.mean(values)), float(statistics.t_half_width(values))
-    return Text(number(centre, 3) + (f" ± {number(half, 3)}" if half == half else ""), rank=centre)
-
-
-# -- cost ------------------------------------------------------------------------------------------------------------------
-
-
-def cost_table(run: Run) -> Table | None:
-    """Seconds by stage, method and host, each job once; sizes of the trained networks. None where nothing has run."""
-    spent: dict[tuple[str, str, str, str], dict[str, tuple[float, float]]] = {}
-    for row in run.rows:
-        detail, early = run.details.get(row["key"], {}), run.pretrained.get(row["stage1_key"] or "")
-        if early:
-            place = (row["dataset"], "stage 1", row["method"].partition(":")[0], str(early.get("host", "–")))
-            spent.setdefault(place, {})[row["stage1_key"]] = (
-                early["train_seconds"],
-                early.get("findings_seconds") or 0.0,
-            )
-        elif row["stage1_key"] and row["stage1_seconds"] is not None:
-            spent.setdefault((row["dataset"], "stage 1", row["method"], "–"), {})[row["stage1_key"]] = (
-                row["stage1_seconds"],
-                0.0,
-            )
-        if row["status"] == "done" and row["stage2_seconds"] is not None:
-            place = (row["dataset"], "stage 2", row["method"], str(detail.get("host", "–")))
-            spent.setdefault(place, {})[row["key"]] = (row["stage2_seconds"], detail.get("evaluation_seconds") or 0.0)
-    if not spent:
-        return None
-    rows = []
-    for (dataset, stage, method, host), jobs in spent.items():
-        train, other = (sum(pair[i] for pair in jobs.values()) for i in (0, 1))
-        names = (Text(clean(dataset)), Text(stage), Text(clean(run.title(method))), Text(clean(host)))
-        each = train / len(jobs)
-        rows.append(
-            (*names, Text(str(len(jobs)), rank=len(jobs)), *(Text(number(v), rank=v) for v in (each, train, other)))
-        )
-    heads = ("Data set", "Stage", "Method", "Host")
-    numbers = ("Jobs", "Seconds a job", "Training (s)", "Other (s)")
-    caption = (
-        "Training alone. Other: assessing the quality of the data in stage 1, evaluation in stage 2. "
-        "A job shared by several trials is counted once."
-    )
-    return Table(
-        "Computing time", caption, (*map(Column, heads), *(Column(head, True) for head in numbers)), tuple(rows)
-    )
-
-
-def size_table(run: Run) -> Table | None:
-    """Parameters and FLOPs of each method's network; None where they aren't known."""
-    rows = []
-    for dataset in run.datasets:
-        for method in run.methods:
-            some = [row for (name, _), rs in run.by_group(dataset).items() if name == method for row in rs]
-            parameters, flops = found(run, some, "n_parameters"), found(run, some, "flops")
-            if parameters or flops:
-                cells = (_span(parameters, "{:,.0f}", 1), _span(flops, "{:.2f}", 1e6))
-                rows.append((Text(clean(dataset)), Text(clean(run.title(method))), *cells))
-    columns = (Column("Data set"), Column("Method"), Column("Parameters", True), Column("MFLOPs an inference", True))
-    caption = "Of stage 2's network. A multiply-add counts as two; convolutions, matrix products and GRUs are counted."
-    return Table("Size of the networks", caption, columns, tuple(rows)) if rows else None
-
-
-def _span(values: Sequence[float], form: str, unit: float) -> Text:
-    if not values:
-        return Text("–")
-    ends = list(dict.fromkeys(form.format(v / unit).replace(",", "\u202f") for v in (min(values), max(values))))
-    return Text(" to ".join(ends), rank=float(max(values)))
-
-
-def _where(dataset: str, point: Point) -> str:
-    return f"at {point_text(point)} on {clean(dataset)}" if point.options else f"on {clean(dataset)}"
+    mean, half_width = float(statistics.mean(values)), float(statistics.t_half_width(values))
+    interval = f" ± {number(half_width, 3)}" if half_width == half_width else ""
+    return Text(number(mean, 3) + interval, rank=mean)

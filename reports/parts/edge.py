@@ -1,151 +1,217 @@
-"""What was measured on devices: training cost and latency, accuracy against both, and the paper's Table 3 beside it."""
+"""Measurements on devices: training cost and latency, accuracy against both, and the paper's figures where they apply."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from reports import statistics
 from reports.charts import LineChart, Panel, Series
 from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Text
-from reports.run import ACCURACY, Run
-from reports.text import clean, listing, point_text, value_text
+from reports.run import ACCURACY, Group, Run
+from reports.text import capitalised, listing, point_text, point_values
 
-KEY = ".profile_key"  # ends a column of the trials that names a device
-AGAINST = (
-    ("stage2_energy_joules", "energy of stage 2 (J)", 1.0),
-    ("stage2_seconds", "time of stage 2 (s)", 1.0),
-    ("eager_fp32_batch1.p50_seconds", "median latency of one sample (ms)", 1e3),
-)
-PAPER = (
-    ("1 %", "101.19 min, 7286.07 kJ", "25.93 min, 21.34 kJ", "38.38 min, 30.99 kJ", "62.52 min, 51.71 kJ"),
-    ("2 %", "90.13 min, 6489.70 kJ", "49.87 min, 40.35 kJ", "74.42 min, 60.90 kJ", "120.98 min, 98.58 kJ"),
-)
+PROFILE_KEY = ".profile_key"  # a column of the trials with this ending names a device
 
 
 def edge_blocks(run: Run) -> Iterator[Block]:
-    """The section's blocks; none where the study measures on no device."""
+    """The blocks of the section; none if the study has no measurements on devices."""
     tables = run.study.get("edge") or ()
     if not tables:
         return
     yield Prose(
-        "Measured on the named devices alone, one job at a time, with the data, split and stage-1 encoders of the trials."
+        "Measured on the named devices, one job at a time, with the data, the split and the stage 1 encoders of the trials."
     )
     for table in tables:
-        yield measured_table(table)
+        yield profile_table(table)
     for device in devices(run):
         for dataset in run.datasets:
-            costs = (figure for what in AGAINST if (figure := _against(run, dataset, device, *what)))
-            if figures := (*costs, *_latencies(run, dataset, device)):
+            trade_offs = (_trade_off(run, dataset, device, cost) for cost in COSTS)
+            figures = (*(figure for figure in trade_offs if figure), *_latencies(run, dataset, device))
+            if figures:
                 yield Row(figures)
-    yield _paper()
+    yield from _paper_table(run)
 
 
 def devices(run: Run) -> list[str]:
-    """The devices that some trial was measured on, in the order of the study."""
-    return [str(name).removesuffix(KEY) for name in run.trials.columns if str(name).endswith(KEY)]
+    """The devices with measurements, in the order of the study."""
+    return [str(name).removesuffix(PROFILE_KEY) for name in run.trials.columns if str(name).endswith(PROFILE_KEY)]
 
 
-def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """The names of (cost, gain) than which no other has less cost and at least the gain, or the same cost and more gain.
+def profile_table(table: Mapping[str, Any]) -> Table:
+    """A table of measurements whose cells are in words already: title, columns, rows, notes."""
+    columns = tuple(Column(str(name)) for name in table["columns"])
+    rows = tuple(tuple(Text(str(cell)) for cell in row) for row in table["rows"])
+    return Table(table["title"], " ".join(map(str, table["notes"])), columns, rows)
 
-    >>> front({"a": (1, 0.5), "b": (2, 0.4), "c": (3, 0.9)})
+
+# -- accuracy against cost -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost that is measured on a device: the end of its column, its title, and the factor to the unit in the title."""
+
+    column: str
+    title: str
+    factor: float
+
+
+COSTS = (
+    Cost("stage2_energy_joules", "energy of stage 2 (J)", 1.0),
+    Cost("stage2_seconds", "time of stage 2 (s)", 1.0),
+    Cost("eager_fp32_batch1.p50_seconds", "median latency of one sample (ms)", 1e3),
+)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A method at a point: its mean cost, and its mean accuracy in per cent over ``count`` seeds with the 95 % t-interval."""
+
+    method: str
+    name: str
+    label: str
+    cost: float
+    accuracy: float
+    low: float
+    high: float
+    count: int
+
+
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """The names of those (cost, gain) for which no other has a higher gain at no higher cost, or the same at a lower cost.
+
+    >>> pareto_front({"a": (1, 0.5), "b": (2, 0.4), "c": (3, 0.9)})
     ['a', 'c']
     """
-    best, found = -math.inf, []
+    best, front = -math.inf, []
     for name, (_, gain) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
         if gain > best:
             best = gain
-            found.append(name)
-    return found
+            front.append(name)
+    return front
 
 
-def measured_table(table: Mapping[str, Any]) -> Table:
-    """A table of measured figures, already in words: title, columns, rows, notes."""
-    columns = tuple(Column(clean(name)) for name in table["columns"])
-    rows = tuple(tuple(Text(clean(cell)) for cell in row) for row in table["rows"])
-    return Table(clean(table["title"]), " ".join(clean(note) for note in table["notes"]), columns, rows)
+def _trade_off(run: Run, dataset: str, device: str, cost: Cost) -> Figure | None:
+    """Accuracy against a cost: a line per method through its measured points, and the Pareto front; None below two points."""
+    column = f"{device}.{cost.column}"
+    if column not in run.trials.columns:
+        return None
+    groups = run.groups(dataset).values()
+    measured = [found for group in groups if (found := _measured(run, dataset, group, column, cost.factor))]
+    if len(measured) < 2:
+        return None
+    positions = {one.name: (one.cost, one.accuracy) for one in measured}
+    front = pareto_front(positions)
+    methods = dict.fromkeys(one.method for one in measured)
+    series = tuple(_series(run, method, [one for one in measured if one.method == method]) for method in methods)
+    title = f"Accuracy on {dataset} against {cost.title} on {device}"
+    caption = f"{title}. Dotted line: the Pareto front of cost and accuracy ({listing(front)})."
+    if any(low == low for one in series for low in one.low):
+        caption += " Bars: 95 % t-intervals over seeds."
+    panel = Panel("", capitalised(cost.title), series, steps=tuple(positions[name] for name in front))
+    alt = "; ".join(f"{one.name}: {one.accuracy:.1f} % at {one.cost:.4g}" for one in measured)
+    return Figure(title, LineChart((panel,), "Accuracy (%)"), f"{title}. {alt}.", caption)
+
+
+def _measured(run: Run, dataset: str, group: Group, column: str, factor: float) -> _Measured | None:
+    """A group's mean cost and accuracy; None if either is unknown."""
+    trials = run.done_trials(dataset, group.point, group.method)
+    costs = [float(trial[column]) for trial in trials if trial[column] is not None]
+    scores = group.values(ACCURACY)
+    if not costs or not scores:
+        return None
+    low, high = statistics.t_interval(scores)
+    name = f"{run.title(group.method)} {point_text(group.point)}".strip()
+    return _Measured(
+        group.method,
+        name,
+        point_values(group.point, ", "),
+        factor * sum(costs) / len(costs),
+        100 * float(statistics.mean(scores)),
+        100 * float(low),
+        100 * float(high),
+        len(scores),
+    )
+
+
+def _series(run: Run, method: str, measured: Sequence[_Measured]) -> Series:
+    ordered = sorted(measured, key=lambda one: (one.cost, one.accuracy))
+    return Series(
+        run.title(method),
+        run.styles[method],
+        x=tuple(one.cost for one in ordered),
+        y=tuple(one.accuracy for one in ordered),
+        low=tuple(one.low for one in ordered),
+        high=tuple(one.high for one in ordered),
+        counts=tuple(one.count for one in ordered),
+        labels=tuple(one.label for one in ordered) if any(one.label for one in ordered) else (),
+    )
+
+
+# -- latency ---------------------------------------------------------------------------------------------------------------
 
 
 def _latencies(run: Run, dataset: str, device: str) -> Iterator[Figure]:
-    """The distribution of the latencies, a line a method; a figure for each runtime, precision and batch size that is told."""
-    told: dict[str, list[Mapping[str, Any]]] = {}
+    """The distribution of latencies, a line per method; a figure per runtime, precision and batch size that was measured."""
+    settings: dict[str, list[Mapping[str, Any]]] = {}
     for curve in run.study.get("latency") or ():
         if (curve["dataset"], curve["device"]) == (dataset, device):
-            told.setdefault(f"{curve['runtime']} {curve['precision']}, batch {curve['batch_size']}", []).append(curve)
-    for what, curves in told.items():
-        series, said = [], []
-        for curve in curves:
-            x, y = tuple(1e3 * s for s in curve["seconds"]), tuple(100 * share for share in curve["shares"])
-            none, name = (math.nan,) * len(x), clean(run.title(curve["method"]))
-            series.append(Series(name, run.styles[curve["method"]], x, y, none, none, (curve["n"],) * len(x)))
-            said.append(f"{name} {x[0]:.3g} to {x[-1]:.3g} ms")
-        title = f"Latencies on {clean(dataset)}, measured on {clean(device)} ({what})"
-        caption = f"{title}: the share of the queries that took at most so long, as far as their number supports it."
-        places = [x for line in series for x in line.x]
-        chart = LineChart(
-            (Panel("", "milliseconds a query", tuple(series), logarithmic=max(places) > 20 * min(places)),),
-            "queries (%)",
-            0.0,
-            100.0,
+            setting = f"{curve['runtime']} {curve['precision']}, batch {curve['batch_size']}"
+            settings.setdefault(setting, []).append(curve)
+    for setting, curves in settings.items():
+        series = tuple(_latency_series(run, curve) for curve in curves)
+        milliseconds = [x for one in series for x in one.x]
+        logarithmic = max(milliseconds) > 20 * min(milliseconds)
+        chart = LineChart((Panel("", "latency (ms)", series, logarithmic=logarithmic),), "queries (%)", 0.0, 100.0)
+        title = f"Latencies on {dataset}, measured on {device} ({setting})"
+        caption = (
+            f"{title}: the share of queries that were answered within a given time, up to the highest percentile that their "
+            "number supports."
         )
-        yield Figure(title, chart, f"{title}: {'; '.join(said)}.", caption)
+        alt = "; ".join(f"{one.name} {one.x[0]:.3g} to {one.x[-1]:.3g} ms" for one in series)
+        yield Figure(title, chart, f"{title}: {alt}.", caption)
 
 
-def _against(run: Run, dataset: str, device: str, measured: str, title: str, factor: float) -> Figure | None:
-    """Accuracy against a cost: a line a method through the points of the sweep that were measured, and the front; None if nothing was."""
-    column = f"{device}.{measured}"
-    if column not in run.trials.columns:
-        return None
-    lines: dict[str, list[tuple[float, float, float, float, int, str]]] = {}
-    places = {}
-    for (method, point), group in run.groups(dataset).items():
-        rows = [
-            row for row in run.at(dataset, point, method) if row.get(column) is not None and not math.isnan(row[column])
-        ]
-        figures = group.values(ACCURACY)
-        if not rows or not figures:
-            continue
-        cost, gain = factor * sum(float(row[column]) for row in rows) / len(rows), 100 * float(statistics.mean(figures))
-        low, high = (
-            (100 * float(end) for end in statistics.t_interval(figures)) if len(figures) > 1 else (math.nan, math.nan)
-        )
-        label = ", ".join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True))
-        lines.setdefault(method, []).append((cost, gain, low, high, len(figures), label))
-        places[" ".join(part for part in (clean(run.title(method)), point_text(point)) if part)] = (cost, gain)
-    if len(places) < 2:
-        return None
-    on_it = front(places)
-    series = []
-    for method, points in lines.items():
-        x, y, lows, highs, counts, labels = zip(*sorted(points), strict=True)
-        series.append(
-            Series(
-                clean(run.title(method)), run.styles[method], x, y, lows, highs, counts, labels if any(labels) else ()
-            )
-        )
-    what = f"Accuracy on {clean(dataset)} against {title} on {clean(device)}"
-    bars = " Bars: 95 % t-intervals over seeds." if any(low == low for line in series for low in line.low) else ""
-    caption = (
-        f"{what}. Dotted: the front, than which nothing costs less and is at least as accurate: {listing(on_it)}.{bars}"
-    )
-    panel = Panel("", title[0].upper() + title[1:], tuple(series), steps=tuple(places[name] for name in on_it))
-    alt = "; ".join(f"{name}: {gain:.1f} % at {cost:.4g}" for name, (cost, gain) in places.items())
-    return Figure(what, LineChart((panel,), "Accuracy (%)"), f"{what}. {alt}.", caption)
+def _latency_series(run: Run, curve: Mapping[str, Any]) -> Series:
+    x = tuple(1e3 * seconds for seconds in curve["seconds"])
+    y = tuple(100 * share for share in curve["shares"])
+    none, counts = (math.nan,) * len(x), (curve["n"],) * len(x)
+    return Series(run.title(curve["method"]), run.styles[curve["method"]], x, y, none, none, counts)
 
 
-def _paper() -> Table:
-    columns = ("Label rate", "Cosmo stage 1", "Cosmo stage 2", "DeepSense", "AttnSense")
-    rows: Sequence[tuple[Text, ...]] = [tuple(map(Text, row)) for row in PAPER]
-    return Table(
-        "The paper's Table 3, for comparison",
-        "Figures of Ouyang et al. (MobiCom 2022), not of this run: stage 1 on a server of eight Titan Xp, the rest on a Jetson TX2.",
-        tuple(map(Column, columns)),
-        tuple(rows),
-        (
+# -- the paper -------------------------------------------------------------------------------------------------------------
+
+PAPER_DATASET = "usc-had"
+PAPER_RATES = ("1 % of the labels", "2 % of the labels")
+PAPER_ROWS = (  # Ouyang et al., MobiCom 2022, table 3: method, row, cost at each label rate
+    ("cosmo", "Cosmo, stage 1", "101.19 min, 7286.07 kJ", "90.13 min, 6489.70 kJ"),
+    ("cosmo", "Cosmo, stage 2", "25.93 min, 21.34 kJ", "49.87 min, 40.35 kJ"),
+    ("deepsense", "DeepSense", "38.38 min, 30.99 kJ", "74.42 min, 60.90 kJ"),
+    ("attnsense", "AttnSense", "62.52 min, 51.71 kJ", "120.98 min, 98.58 kJ"),
+)
+
+
+def _paper_table(run: Run) -> Iterator[Table]:
+    """The rows of the paper's Table 3 whose data set and methods the run has; nothing if it has none of them."""
+    rows = [row for method, *row in PAPER_ROWS if PAPER_DATASET in run.datasets and method in run.methods]
+    if not rows:
+        return
+    notes: tuple[Note, ...] = ()
+    if "cosmo" in run.methods:
+        notes = (
             Note(
-                "The paper's stage 1 is 1200.06 W at both rates, so it looks like nominal power times time, not a measurement."
+                "The paper's energy of stage 1 is 1200.06 W times its duration at both label rates, so it was probably computed from a "
+                "nominal power and not measured."
             ),
-        ),
+        )
+    yield Table(
+        "The paper's Table 3, for comparison",
+        f"Training cost on {PAPER_DATASET} as published by Ouyang et al. (MobiCom 2022); not measured in this run. Stage 1 ran on a "
+        "server with eight Titan Xp GPUs, everything else on a Jetson TX2.",
+        tuple(map(Column, ("Method", *PAPER_RATES))),
+        tuple(tuple(map(Text, row)) for row in rows),
+        notes,
     )

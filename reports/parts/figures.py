@@ -1,4 +1,4 @@
-"""The figures of a report, as `reports.document.Figure`s: what is drawn and the same in words; `reports.formats.drawing` draws."""
+"""The figures of a report, as `reports.document.Figure`s: a chart and the same in words. `reports.formats` draws them."""
 
 from __future__ import annotations
 
@@ -8,120 +8,50 @@ from itertools import product
 
 from reports import statistics
 from reports.charts import Estimate, ForestPlot, HeatMap, LineChart, Panel, RankDiagram, Series
-from reports.comparison import Pair
 from reports.document import Figure, Note
+from reports.method_comparison import GroupComparison
 from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, METRICS, Group, Metric, Point, Run, is_number
-from reports.text import clean, count, listing, number, option_title, percent, status_notes, value_text
+from reports.text import count, listing, number, option_title, percent, status_notes, value_text
 
-MOST_HEATS = 6  # methods that get a heat map each
+MAX_HEAT_MAPS = 6
 
 
 def numeric_option(run: Run, dataset: str) -> str | None:
-    """The option to draw a data set's figures against: the only one swept, if it has two values or more and all are numbers."""
+    """The option on the x axis of a data set's figures: the only one swept, if it has at least two values, all numbers."""
     options = run.swept(dataset)
     values = [point.values[0] for point in run.points(dataset)] if len(options) == 1 else []
     return options[0] if len(values) > 1 and all(is_number(value) for value in values) else None
 
 
-def curves(run: Run, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figure | None:
-    """A metric against the swept option: a line for each method with the band of its 95 % t-interval, a panel for each data set.
+# -- lines -----------------------------------------------------------------------------------------------------------------
 
-    Data sets without a numeric sweep or without any figure are left out; None if none is left.
+
+def curves(run: Run, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figure | None:
+    """A metric against the swept option: one line per method with the band of its 95 % t-interval, one panel per data set.
+
+    Data sets without a numeric sweep or without any values are left out; None if none remain.
     """
-    shown = [dataset for dataset in datasets if numeric_option(run, dataset) and _any(run, dataset, metric)]
+    shown = [dataset for dataset in datasets if numeric_option(run, dataset) and _has_values(run, dataset, metric)]
     if not shown:
         return None
-    panels = tuple(_panel(run, dataset, metric, len(shown) > 1) for dataset in shown)
+    panels = tuple(_panel(run, dataset, metric, titled=len(shown) > 1) for dataset in shown)
     chart = LineChart(panels, f"{metric.title} (%)", top=max(_top(run, dataset) for dataset in shown))
     alt = " ".join(_alt(run, dataset, metric) for dataset in shown)
-    title = f"{metric.title} against {_options(run, shown)}" + (f" on {clean(shown[0])}" if len(shown) == 1 else "")
-    return Figure(
-        title, chart, alt, _caption(run, shown, metric), status_notes(run, shown[0] if len(shown) == 1 else None)
-    )
+    options = listing(list(dict.fromkeys(option_title(numeric_option(run, dataset) or "") for dataset in shown)))
+    only = shown[0] if len(shown) == 1 else None
+    title = f"{metric.title} against {options}"
+    caption = f"{title}: {_lines_text(run, shown, metric)}."
+    return Figure(f"{title} on {only}" if only else title, chart, alt, caption, status_notes(run, only))
 
 
 def all_curves(run: Run, dataset: str) -> tuple[Figure, ...]:
-    """Every metric's figure of one data set."""
+    """The figures of all metrics on one data set."""
     return tuple(figure for metric in METRICS if (figure := curves(run, [dataset], metric)))
 
 
-def heats(run: Run, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ...]:
-    """Two swept options against each other: a matrix of means for each method. Empty unless just two are swept."""
-    options = run.swept(dataset)
-    if len(options) != 2:
-        return ()
-    groups, points = run.groups(dataset), run.points(dataset)
-    across, down = (list(dict.fromkeys(Point((options[i],), (point.values[i],)) for point in points)) for i in (1, 0))
-    names = [[value_text(point.values[0], point.options[0]) for point in axis] for axis in (down, across)]
-    figures = []
-    for method in run.methods:
-        means = {
-            point.same: 100 * float(statistics.mean(group.values(metric)))
-            for (name, point), group in groups.items()
-            if name == method and group.values(metric)
-        }
-        if not means:
-            continue
-        values = tuple(tuple(means.get((row.same[0], column.same[0]), math.nan) for column in across) for row in down)
-        top = max(means.values())
-        at = [
-            f"{names[0][i]} / {names[1][j]}"
-            for i, j in product(range(len(down)), range(len(across)))
-            if values[i][j] == top
-        ]
-        title = f"{metric.title} of {clean(run.title(method))} on {clean(dataset)}"
-        heat = HeatMap(
-            tuple(names[0]),
-            tuple(names[1]),
-            values,
-            option_title(options[1]),
-            option_title(options[0]),
-            f"{metric.title} (%)",
-        )
-        span = f"from {number(min(means.values()))} % to {number(top)} %, highest at {listing(at)}"
-        alt = f"{title} by {option_title(options[0])} and {option_title(options[1])}: {span}."
-        figures.append(Figure(title, heat, alt, f"{title}: means over seeds, in per cent.", status_notes(run, dataset)))
-    return tuple(figures[:MOST_HEATS])
-
-
-def differences(
-    title: str,
-    pairs: Sequence[Pair],
-    names: Sequence[str],
-    style: Sequence[int],
-    caption: str,
-    notes: tuple[Note, ...] = (),
-) -> Figure | None:
-    """Paired differences in points with their 95 % t-intervals; None without any."""
-    rows = [(pair, name, place) for pair, name, place in zip(pairs, names, style, strict=True) if pair.lead.n]
-    if not rows:
-        return None
-    dots = tuple(
-        Estimate(name, place, 100 * p.lead.mean, 100 * p.lead.low, 100 * p.lead.high, p.lead.n)
-        for p, name, place in rows
-    )
-    alt = "; ".join(f"{dot.name} {number(dot.mean)}" for dot in dots)
-    return Figure(title, ForestPlot(dots, "difference (points)"), f"{title}: {alt}.", caption, notes)
-
-
-def rank_diagram(
-    title: str,
-    names: Sequence[str],
-    style: Sequence[int],
-    ranks: Sequence[float],
-    critical: float,
-    caption: str,
-    notes: tuple[Note, ...] = (),
-) -> Figure:
-    """A critical-difference diagram."""
-    alt = "; ".join(f"{name} {number(rank, 2)}" for rank, name in sorted(zip(ranks, names, strict=True)))
-    chart = RankDiagram(tuple(names), tuple(style), tuple(map(float, ranks)), critical)
-    return Figure(title, chart, f"{title}: {alt}. Critical difference {number(critical, 2)}.", caption, notes)
-
-
-def series(name: str, style: int, points: Mapping[float, Sequence[float]], scale: float = 1.0) -> Series:
-    """One line from the figures at each x: their means with 95 % t-intervals."""
+def line(name: str, style: int, points: Mapping[float, Sequence[float]], scale: float = 1.0) -> Series:
+    """A line through the means at each x, with their 95 % t-intervals. points: x → the values there."""
     x = sorted(points)
     means = [scale * float(statistics.mean(points[at])) for at in x]
     bounds = [[scale * float(end) for end in statistics.t_interval(points[at])] for at in x]
@@ -129,73 +59,142 @@ def series(name: str, style: int, points: Mapping[float, Sequence[float]], scale
     return Series(name, style, tuple(map(float, x)), tuple(means), low, high, tuple(len(points[at]) for at in x))
 
 
-def _any(run: Run, dataset: str, metric: Metric) -> bool:
-    return any(group.values(metric) for group in run.groups(dataset).values())
-
-
-def _on_axis(group: Group) -> float:
-    return float(group.point.values[0])
-
-
 def _panel(run: Run, dataset: str, metric: Metric, titled: bool) -> Panel:
-    """One data set's lines, its chance level and its axis."""
-    option, groups = numeric_option(run, dataset) or "", run.groups(dataset)
+    """One data set's lines, chance level and x axis."""
+    option = numeric_option(run, dataset) or ""
     lines = []
     for method in run.methods:
-        figures = {
-            _on_axis(group): group.values(metric)
-            for (name, _), group in groups.items()
-            if name == method and group.values(metric)
-        }
-        if figures:
-            lines.append(series(clean(run.title(method)), run.styles[method], figures, 100))
-    places = sorted({float(point.values[0]) for point in run.points(dataset)})
+        if groups := _groups_along_axis(run, dataset, method, metric):
+            values = {_x(group): group.values(metric) for group in groups}
+            lines.append(line(run.title(method), run.styles[method], values, 100))
+    positions = sorted({float(point.values[0]) for point in run.points(dataset)})
     chance = run.chance(dataset)
     return Panel(
-        title=clean(dataset) if titled else "",
+        title=dataset if titled else "",
         x_title=option_title(option),
         series=tuple(lines),
-        ticks=tuple((place, value_text(place, option)) for place in places),
+        ticks=tuple((position, value_text(position, option)) for position in positions),
         level=100 * chance if chance is not None and metric is ACCURACY else None,
-        logarithmic=places[0] > 0 and places[-1] / places[0] >= 20,
+        logarithmic=positions[0] > 0 and positions[-1] / positions[0] >= 20,
     )
 
 
+def _groups_along_axis(run: Run, dataset: str, method: str, metric: Metric) -> list[Group]:
+    groups = [group for (name, _), group in run.groups(dataset).items() if name == method and group.values(metric)]
+    return sorted(groups, key=_x)
+
+
+def _x(group: Group) -> float:
+    return float(group.point.values[0])
+
+
+def _has_values(run: Run, dataset: str, metric: Metric) -> bool:
+    return any(group.values(metric) for group in run.groups(dataset).values())
+
+
 def _top(run: Run, dataset: str) -> float:
-    """The upper end of the axis, in per cent: the next ten above all means and intervals of all metrics, at most 100."""
+    """The upper limit of the y axis in per cent: the next ten above all means and intervals of all metrics, at most 100."""
     cells = [metric_cell(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
     highest = max(cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None)
     return min(100.0, 10 * (int(10 * highest) + 1))
 
 
-def _options(run: Run, datasets: Sequence[str]) -> str:
-    return listing(list(dict.fromkeys(option_title(numeric_option(run, dataset) or "") for dataset in datasets)))
-
-
-def _caption(run: Run, datasets: Sequence[str], metric: Metric) -> str:
-    groups = [group for dataset in datasets for group in run.groups(dataset).values()]
-    most = max(len(group.values(metric)) for group in groups)
-    upto = "" if all(len(group.values(metric)) == most for group in groups) else "up to "
-    lines = (
-        f"lines are means over {upto}{count(most, 'seed')}, bands are 95 % t-intervals"
-        if most > 1
-        else "one seed, so no interval"
-    )
-    return f"{metric.title} against {_options(run, datasets)}: {lines}."
+def _lines_text(run: Run, datasets: Sequence[str], metric: Metric) -> str:
+    """What lines and bands show, and over how many seeds."""
+    seeds = [len(group.values(metric)) for dataset in datasets for group in run.groups(dataset).values()]
+    if max(seeds) <= 1:
+        return "a single seed, so there is no interval"
+    up_to = "" if min(seeds) == max(seeds) else "up to "
+    return f"lines are means over {up_to}{count(max(seeds), 'seed')}, bands are 95 % t-intervals"
 
 
 def _alt(run: Run, dataset: str, metric: Metric) -> str:
-    """The figure in words: each method from the first value of the sweep to the last."""
-    groups, option = run.groups(dataset), numeric_option(run, dataset) or ""
-    parts = []
+    """The figure in words: each method's mean at the first and the last value of the sweep."""
+    option, parts = numeric_option(run, dataset) or "", []
     for method in run.methods:
-        here = sorted((g for (name, _), g in groups.items() if name == method and g.values(metric)), key=_on_axis)
-        said = [
-            f"{percent(float(statistics.mean(g.values(metric))))} % at {value_text(g.point.values[0], option)}"
-            for g in here
+        groups = _groups_along_axis(run, dataset, method, metric)
+        ends = [groups[0], groups[-1]] if len(groups) > 1 else groups
+        means = [
+            f"{percent(float(statistics.mean(group.values(metric))))} % at {value_text(group.point.values[0], option)}"
+            for group in ends
         ]
-        ends = said if len(said) < 2 else [said[0], said[-1]]
-        parts.append(f"{clean(run.title(method))} {'no figures' if not ends else ' to '.join(ends)}")
+        parts.append(f"{run.title(method)} {' to '.join(means) or 'no results'}")
     chance = run.chance(dataset)
     level = f" Chance is {percent(chance)} %." if chance is not None and metric is ACCURACY else ""
-    return f"Mean {metric.title} on {clean(dataset)} against {option_title(option)}: {'; '.join(parts)}.{level}"
+    return f"Mean {metric.title} on {dataset} against {option_title(option)}: {'; '.join(parts)}.{level}"
+
+
+# -- matrices --------------------------------------------------------------------------------------------------------------
+
+
+def heat_maps(run: Run, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ...]:
+    """Two swept options against each other: a matrix of means per method. Empty unless exactly two options are swept."""
+    if len(run.swept(dataset)) != 2:
+        return ()
+    figures = (_heat_map(run, dataset, method, metric) for method in run.methods)
+    return tuple(figure for figure in figures if figure)[:MAX_HEAT_MAPS]
+
+
+def _heat_map(run: Run, dataset: str, method: str, metric: Metric) -> Figure | None:
+    options, points = run.swept(dataset), run.points(dataset)
+    down, across = (list(dict.fromkeys(Point((options[i],), (point.values[i],)) for point in points)) for i in (0, 1))
+    means = {
+        point.canonical: 100 * float(statistics.mean(group.values(metric)))
+        for (name, point), group in run.groups(dataset).items()
+        if name == method and group.values(metric)
+    }
+    if not means:
+        return None
+    values = tuple(tuple(means.get(row.canonical + column.canonical, math.nan) for column in across) for row in down)
+    row_names, column_names = (tuple(value_text(p.values[0], p.options[0]) for p in axis) for axis in (down, across))
+    row_title, column_title = map(option_title, options)
+    lowest, highest = min(means.values()), max(means.values())
+    cells = product(range(len(down)), range(len(across)))
+    best = [f"{row_names[i]} / {column_names[j]}" for i, j in cells if values[i][j] == highest]
+    title = f"{metric.title} of {run.title(method)} on {dataset}"
+    span = f"from {number(lowest)} % to {number(highest)} %, highest at {listing(best)}"
+    return Figure(
+        title,
+        HeatMap(row_names, column_names, values, column_title, row_title, f"{metric.title} (%)"),
+        f"{title} by {row_title} and {column_title}: {span}.",
+        f"{title}: means over seeds, in per cent.",
+        status_notes(run, dataset),
+    )
+
+
+# -- comparisons -----------------------------------------------------------------------------------------------------------
+
+
+def forest_plot(
+    title: str,
+    comparisons: Sequence[GroupComparison],
+    names: Sequence[str],
+    styles: Sequence[int],
+    caption: str,
+    notes: tuple[Note, ...] = (),
+) -> Figure | None:
+    """Paired differences in percentage points with their 95 % t-intervals; None if no comparison has common seeds."""
+    estimates = []
+    for comparison, name, style in zip(comparisons, names, styles, strict=True):
+        if (difference := comparison.difference).n:
+            mean, low, high = (100 * share for share in (difference.mean, difference.low, difference.high))
+            estimates.append(Estimate(name, style, mean, low, high, difference.n))
+    if not estimates:
+        return None
+    alt = "; ".join(f"{estimate.name} {number(estimate.mean)}" for estimate in estimates)
+    return Figure(title, ForestPlot(tuple(estimates), "difference (points)"), f"{title}: {alt}.", caption, notes)
+
+
+def rank_diagram(
+    title: str,
+    names: Sequence[str],
+    styles: Sequence[int],
+    ranks: Sequence[float],
+    critical: float,
+    caption: str,
+    notes: tuple[Note, ...] = (),
+) -> Figure:
+    """A critical-difference diagram."""
+    alt = "; ".join(f"{name} {number(rank, 2)}" for rank, name in sorted(zip(ranks, names, strict=True)))
+    chart = RankDiagram(tuple(names), tuple(styles), tuple(map(float, ranks)), critical)
+    return Figure(title, chart, f"{title}: {alt}. Critical difference {number(critical, 2)}.", caption, notes)

@@ -1,147 +1,118 @@
-"""Tables of methods against methods: differences, tests that say when they can't reject, effect sizes, ranks."""
+"""Methods compared with each other: paired differences, significance tests, effect sizes and ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from reports import statistics
-from reports.comparison import ALPHA, Pair, against, all_pairs, blocks, compare
-from reports.document import Block, Column, Note, Prose, Table, Text
-from reports.parts.figures import differences, rank_diagram
+from reports.document import Block, Column, Figure, Note, Prose, Table, Text
+from reports.method_comparison import (
+    ALPHA,
+    GroupComparison,
+    compare_all_pairs,
+    compare_groups,
+    compare_with_reference,
+    scores_by_seed,
+)
+from reports.parts.figures import forest_plot, rank_diagram
 from reports.run import ACCURACY, Metric, Point, Run, is_number
-from reports.text import clean, count, listing, number, option_title, point_text, status_notes, value_text
+from reports.text import (
+    capitalised,
+    count,
+    listing,
+    number,
+    option_title,
+    point_values,
+    status_notes,
+    value_text,
+    where_text,
+)
 
 HOW = (
-    "Differences are paired by seed, with 95 % t-intervals that are not corrected for their number. p: Wilcoxon's signed-rank test, "
-    "two-sided, adjusted by Holm's step-down over the comparisons of one point. g: Hedges' g of the paired differences; r: matched-pairs "
-    "rank-biserial correlation. A block is a seed on one split of the subjects: seeds share their subjects, so nothing here speaks of "
-    "other subjects or other data."
+    "Differences are paired by seed. Their 95 % t-intervals are not corrected for multiple comparisons. p: Wilcoxon's signed-rank test, "
+    "two-sided, with Holm's correction over the comparisons at one point of the sweep. g: Hedges' g of the paired differences. r: "
+    "matched-pairs rank-biserial correlation. All seeds share one split of the subjects, so the results do not extend to other subjects "
+    "or other data."
 )
+
+NamedComparison = tuple[str, str, GroupComparison]  # two names, and the comparison
 
 
 def comparison_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
-    """What the seeds of one data set say of its methods; nothing where one method or none has figures."""
-    shown = [(point, pairs) for point in run.points(dataset) if (pairs := against(run, dataset, point, metric))]
-    if not shown:
+    """The methods on one data set compared with each other; nothing if fewer than two of them have values."""
+    compared = [(point, compare_with_reference(run, dataset, point, metric)) for point in run.points(dataset)]
+    compared = [(point, comparisons) for point, comparisons in compared if comparisons]
+    if not compared:
         return
-    yield from _friedman(run, dataset, shown[0][0], metric)
-    reference = clean(run.title(run.reference))
-    where = f"at {point_text(shown[0][0])} on {clean(dataset)}" if shown[0][0].options else f"on {clean(dataset)}"
-    names = [clean(run.title(pair.first.method)) for pair in shown[0][1]]
-    picture = differences(
-        f"{metric.title} against {reference} {where}",
-        shown[0][1],
-        names,
-        [run.styles[pair.first.method] for pair in shown[0][1]],
-        f"{metric.title} minus that of {reference}, in points, paired by seed, with 95 % t-intervals. Left of 0: {reference} is ahead.",
+    first_point, first = compared[0]
+    yield from _friedman_blocks(run, dataset, first_point, metric)
+    yield from _reference_plot(run, dataset, first_point, first, metric)
+    rows = [(point_values(point) or "–", run.title(c.first.method), c) for point, some in compared for c in some]
+    title = f"{metric.title} relative to {run.title(run.reference)} on {dataset}"
+    yield pairs_table(title, ("At", "Method"), rows, len(first), status_notes(run, dataset))
+    pairs = compare_all_pairs(run, dataset, first_point, metric)
+    if len(pairs) > len(first):
+        rows = [(run.title(c.first.method), run.title(c.second.method), c) for c in pairs]
+        title = f"{metric.title}: all pairs {where_text(dataset, first_point)}"
+        yield pairs_table(title, ("Method", "Minus"), rows, len(pairs), status_notes(run, dataset))
+
+
+def _reference_plot(
+    run: Run, dataset: str, point: Point, comparisons: Sequence[GroupComparison], metric: Metric
+) -> Iterator[Figure]:
+    reference = run.title(run.reference)
+    figure = forest_plot(
+        f"{metric.title} relative to {reference} {where_text(dataset, point)}",
+        comparisons,
+        [run.title(comparison.first.method) for comparison in comparisons],
+        [run.styles[comparison.first.method] for comparison in comparisons],
+        f"{metric.title} minus that of {reference}, in percentage points, paired by seed, with 95 % t-intervals. "
+        f"To the left of 0, {reference} is better.",
         status_notes(run, dataset),
     )
-    if picture:
-        yield picture
-    rows = [(_at(point), clean(run.title(pair.first.method)), pair) for point, pairs in shown for pair in pairs]
-    yield pairs_table(
-        f"{metric.title} against {reference} on {clean(dataset)}",
-        ("At", "Method"),
-        rows,
-        len(shown[0][1]),
-        run,
-        dataset,
-    )
-    pairs = all_pairs(run, dataset, shown[0][0], metric)
-    if len(pairs) > len(shown[0][1]):
-        named = [(clean(run.title(pair.first.method)), clean(run.title(pair.second.method)), pair) for pair in pairs]
-        yield pairs_table(f"{metric.title}: all pairs {where}", ("Method", "Minus"), named, len(pairs), run, dataset)
+    if figure:
+        yield figure
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------------
 
 
 def pairs_table(
-    title: str,
-    heads: tuple[str, str],
-    rows: Sequence[tuple[str, str, Pair]],
-    family: int,
-    run: Run,
-    dataset: str | None,
+    title: str, heads: tuple[str, str], rows: Sequence[NamedComparison], family: int, notes: tuple[Note, ...]
 ) -> Table:
-    """Pairs with their difference, interval, p and effect sizes. family: how many comparisons Holm steps down over."""
-    columns = (
-        *(Column(head) for head in heads),
-        *(Column(head, True) for head in ("Points", "95 % interval", "n", "p (Holm)", "g", "r")),
+    """Comparisons with difference, interval, p value and effect sizes. family: number of comparisons in Holm's correction."""
+    numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
+    columns = (*map(Column, heads), *(Column(head, True) for head in numbers))
+    cells = tuple((Text(first), Text(second), *_comparison_cells(comparison)) for first, second, comparison in rows)
+    if any(comparison.p is None for *_, comparison in rows):
+        notes += (_too_few_seeds(max(comparison.difference.n for *_, comparison in rows), family),)
+    return Table(title, "", columns, cells, notes)
+
+
+def _comparison_cells(comparison: GroupComparison) -> tuple[Text, ...]:
+    difference = comparison.difference
+    points = Text(number(100 * difference.mean), rank=100 * difference.mean) if difference.n else Text("–")
+    interval = p = Text("–")
+    if difference.n > 1:
+        low, high = 100 * difference.low, 100 * difference.high
+        interval = Text(f"{number(low)} to {number(high)}", rank=low)
+        p = Text("too few seeds") if comparison.p is None else Text(p_text(comparison.p), rank=comparison.p)
+    n = Text(str(difference.n), rank=difference.n)
+    return (points, interval, n, p, _effect(comparison.g), _effect(comparison.biserial))
+
+
+def _too_few_seeds(n: int, family: int) -> Note:
+    least, needed = p_text(statistics.least_wilcoxon(n, family)), statistics.runs_to_reject(family)
+    return Note(
+        f"Too few seeds for a p value: with {count(n, 'seed')} and {count(family, 'comparison')} the smallest adjusted p of "
+        f"Wilcoxon's test is {least}. At least {needed} seeds are needed.",
+        "info",
     )
-    lines = []
-    for first, second, pair in rows:
-        ahead = pair.lead
-        inside = f"{number(100 * ahead.low)} to {number(100 * ahead.high)}" if ahead.n > 1 else "–"
-        p = p_text(pair.p) if pair.p is not None else "can't reject" if ahead.n > 1 else "–"
-        points = number(100 * ahead.mean) if ahead.n else "–"
-        lines.append(
-            (
-                Text(first),
-                Text(second),
-                Text(points, rank=100 * ahead.mean if ahead.n else None),
-                Text(inside, rank=100 * ahead.low if ahead.n > 1 else None),
-                Text(str(ahead.n), rank=ahead.n),
-                Text(p, rank=pair.p),
-                Text(_effect(pair.g)),
-                Text(_effect(pair.biserial)),
-            )
-        )
-    notes = status_notes(run, dataset)
-    if any(pair.p is None for *_, pair in rows):
-        n = max((pair.lead.n for *_, pair in rows), default=0)
-        least = p_text(statistics.least_wilcoxon(n, family))
-        need = statistics.runs_to_reject(family)
-        text = f"With {count(n, 'seed')} and {count(family, 'comparison')} Wilcoxon's smallest adjusted p is {least}: it can't reject "
-        notes += (Note(f"{text}whatever the figures, so none is printed. It needs {need} seeds.", "info"),)
-    return Table(title, "", columns, tuple(lines), notes)
-
-
-def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
-    """A sweep over names (parts left out, readings, networks): what each value changes, as paired differences to the first.
-
-    The value ``nothing`` comes first if there is one: it is the full method of a component ablation. Methods whose trials are the
-    same jobs at every point are only named: the option isn't theirs. Nothing where a sweep is of numbers, or of several options.
-    """
-    points = run.points(dataset)
-    if len(run.swept(dataset)) != 1 or len(points) < 2 or all(is_number(point.values[0]) for point in points):
-        return
-    full = next((point for point in points if point.values[0] == "nothing"), points[0])
-    option, groups = run.swept(dataset)[0], run.groups(dataset)
-    rows: list[tuple[str, str, Pair]] = []
-    chosen: list[Pair] = []
-    apart: list[str] = []
-    for method in run.methods:
-        if _same_jobs(run, dataset, points, method):
-            apart.append(clean(run.title(method)))
-            continue
-        here = [p for p in points if (method, p) in groups and groups[method, p].values(metric)]
-        if full not in here or len(here) < 2:
-            continue
-        pairs = compare([(groups[method, point], groups[method, full]) for point in here if point is not full], metric)
-        rows += [(clean(run.title(method)), _at(pair.first.point), pair) for pair in pairs]
-        chosen = chosen or pairs
-    if not rows:
-        return
-    name = "the full method" if full.values[0] == "nothing" else value_text(full.values[0], option)
-    title = f"{metric.title} on {clean(dataset)}: {option_title(option)} against {name}"
-    caption = f"{metric.title} minus that of {name}, in points, paired by seed, with 95 % t-intervals."
-    names = [_at(pair.first.point) for pair in chosen]
-    picture = differences(
-        title, chosen, names, [run.styles[chosen[0].first.method]] * len(chosen), caption, status_notes(run, dataset)
-    )
-    if picture:
-        yield picture
-    yield pairs_table(title, ("Method", option_title(option)), rows, len(chosen), run, dataset)
-    if apart:
-        yield Prose(f"The option does not concern {listing(apart)}.")
-
-
-def _same_jobs(run: Run, dataset: str, points: Sequence[Point], method: str) -> bool:
-    """Whether a method's trials are the same jobs at every point of a sweep."""
-    keys = [{row["key"] for row in run.by_group(dataset).get((method, point), ())} for point in points]
-    return all(found == keys[0] for found in keys)
 
 
 def p_text(p: float) -> str:
-    """A p value, never as 0.
+    """A p value, never shown as 0.
 
     >>> p_text(0.03125), p_text(0.00001)
     ('0.031', '< 0.001')
@@ -149,45 +120,113 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _friedman(run: Run, dataset: str, point: Point, metric: Metric) -> Iterator[Block]:
-    """Friedman's test over the seeds of a point, and the critical-difference diagram where it can tell anything apart."""
-    methods, scores = blocks(run, dataset, point, metric)
+def _effect(value: float) -> Text:
+    return Text(number(value, 2) if value == value else "–")
+
+
+# -- ablation --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ablation:
+    """A sweep over names on one data set. baseline: the point with which all others are compared."""
+
+    run: Run
+    dataset: str
+    metric: Metric
+    points: list[Point]
+    baseline: Point
+
+    @property
+    def option(self) -> str:
+        return self.baseline.options[0]
+
+    @property
+    def baseline_name(self) -> str:
+        value = self.baseline.values[0]
+        return "the full method" if value == "nothing" else value_text(value, self.option)
+
+    def concerns(self, method: str) -> bool:
+        """Whether the option changes a method at all: if it does not, the trials at all points are the same jobs."""
+        trials = self.run.trials_by_group(self.dataset)
+        keys = [{trial["key"] for trial in trials.get((method, point), ())} for point in self.points]
+        return any(found != keys[0] for found in keys)
+
+    def compare(self, method: str) -> list[GroupComparison]:
+        """A method at every other point minus the same method at the baseline."""
+        groups = self.run.groups(self.dataset)
+        found = [groups[method, point] for point in self.points if (method, point) in groups]
+        shown = [group for group in found if group.values(self.metric)]
+        baseline = next((group for group in shown if group.point == self.baseline), None)
+        if baseline is None:
+            return []
+        return compare_groups([(group, baseline) for group in shown if group is not baseline], self.metric)
+
+
+def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
+    """A sweep over names (parts left out, readings, networks): what each value changes, compared with the baseline.
+
+    The baseline is the value ``nothing``, the full method of a component ablation, or else the first value. Methods that the
+    option does not concern are only named. Yields nothing if the sweep is over numbers or over several options.
+    """
+    points = run.points(dataset)
+    if len(run.swept(dataset)) != 1 or len(points) < 2 or all(is_number(point.values[0]) for point in points):
+        return
+    baseline = next((point for point in points if point.values[0] == "nothing"), points[0])
+    ablation = _Ablation(run, dataset, metric, points, baseline)
+    concerned = [method for method in run.methods if ablation.concerns(method)]
+    compared = {method: found for method in concerned if (found := ablation.compare(method))}
+    if not compared:
+        return
+    first, notes = next(iter(compared.values())), status_notes(run, dataset)
+    title = f"{metric.title} on {dataset}: {option_title(ablation.option)} against {ablation.baseline_name}"
+    caption = f"{metric.title} minus that of {ablation.baseline_name}, in percentage points, paired by seed, with 95 % t-intervals."
+    names = [point_values(comparison.first.point) for comparison in first]
+    style = run.styles[first[0].first.method]
+    if figure := forest_plot(title, first, names, [style] * len(first), caption, notes):
+        yield figure
+    rows = [(run.title(method), point_values(c.first.point), c) for method, found in compared.items() for c in found]
+    yield pairs_table(title, ("Method", option_title(ablation.option)), rows, len(first), notes)
+    others = [run.title(method) for method in run.methods if method not in concerned]
+    if others:
+        yield Prose(f"The option does not concern {listing(others)}.")
+
+
+# -- ranks -----------------------------------------------------------------------------------------------------------------
+
+
+def _friedman_blocks(run: Run, dataset: str, point: Point, metric: Metric) -> Iterator[Block]:
+    """Friedman's test over the seeds at a point, then the ranks of the methods."""
+    methods, scores = scores_by_seed(run, dataset, point, metric)
     n, k = scores.shape
     if k < 3 or n < 2:
         return
-    where = f"{'At ' + point_text(point) + ' on' if point.options else 'On'} {clean(dataset)}"
+    where = capitalised(where_text(dataset, point))
     if statistics.least_friedman(n, k) > ALPHA:
-        yield Prose(
-            f"{where}, Friedman's test can't reject with {count(n, 'block')} and {k} methods, whatever the figures."
-        )
+        yield Prose(f"{where}, Friedman's test cannot become significant with {count(n, 'seed')} and {k} methods.")
         return
     statistic, p = statistics.friedman(scores)
-    verdict = "at least one method differs" if p <= ALPHA else "no difference is shown"
-    said = p_text(p) if p_text(p).startswith("<") else f"= {p_text(p)}"
-    yield Prose(
-        f"{where}, Friedman's test over {count(n, 'block')}: χ² = {number(statistic, 2)}, p {said}, so {verdict}."
+    verdict = (
+        "at least one method differs significantly" if p <= ALPHA else "no significant difference between the methods"
     )
+    p_value = p_text(p) if p_text(p).startswith("<") else f"= {p_text(p)}"
+    result = f"Friedman's test over {count(n, 'seed')} gives χ² = {number(statistic, 2)}, p {p_value}: {verdict}."
+    yield Prose(f"{where}, {result}")
     critical = statistics.critical_difference(n, k)
     if critical >= k - 1:
-        least = next(blocks for blocks in range(n, 10_000) if statistics.critical_difference(blocks, k) < k - 1)
-        text = f"No critical-difference diagram: with {count(n, 'block')} Nemenyi's critical difference is {number(critical, 2)}, "
-        yield Prose(f"{text}and ranks of {k} methods can differ by {k - 1} at most. It needs {least} blocks.")
+        needed = next(seeds for seeds in range(n, 10_000) if statistics.critical_difference(seeds, k) < k - 1)
+        yield Prose(
+            f"There is no critical-difference diagram: with {count(n, 'seed')} Nemenyi's critical difference is "
+            f"{number(critical, 2)}, but the ranks of {k} methods differ by at most {k - 1}. At least {needed} seeds are needed."
+        )
         return
-    names = [clean(run.title(method)) for method in methods]
-    caption = (
-        f"Mean ranks by {metric.title.lower()} over {count(n, 'block')}, a block being a seed; a bar joins methods whose ranks "
-        f"differ by less than Nemenyi's critical difference {number(critical, 2)} (α = 0.05)."
+    yield rank_diagram(
+        f"Ranks by {metric.title.lower()} {where_text(dataset, point)}",
+        [run.title(method) for method in methods],
+        [run.styles[method] for method in methods],
+        statistics.mean_ranks(scores).tolist(),
+        critical,
+        f"Mean ranks by {metric.title.lower()} over {count(n, 'seed')}. A bar joins methods whose ranks differ by less than "
+        f"Nemenyi's critical difference of {number(critical, 2)} (α = 0.05).",
+        status_notes(run, dataset),
     )
-    title = f"Ranks by {metric.title.lower()} {where[0].lower()}{where[1:]}"
-    ranks, notes = statistics.mean_ranks(scores).tolist(), status_notes(run, dataset)
-    yield rank_diagram(title, names, [run.styles[m] for m in methods], ranks, critical, caption, notes)
-
-
-def _at(point: Point) -> str:
-    return (
-        " / ".join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True)) or "–"
-    )
-
-
-def _effect(value: float) -> str:
-    return number(value, 2) if value == value else "–"

@@ -10,7 +10,9 @@ from reports.parts.answer import answer
 from reports.run import Run
 
 
-def told(figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any) -> str:
+def answer_text(
+    figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any
+) -> str:
     """The answer for methods with these accuracies by seed, the same at each point."""
     return " ".join(answer(of(figures, sweep, **study), "utd-mhad"))
 
@@ -27,52 +29,56 @@ def of(figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]
 
 
 def test_a_clear_best_is_called_best_with_its_paired_lead() -> None:
-    text = told({"deepsense": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}, {"label_rate": [0.05]})
+    text = answer_text({"deepsense": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}, {"label_rate": [0.05]})
     assert (
         text
-        == "At label rate 5 % on utd-mhad, Cosmo is best: 49.3 % ± 3.8 (3 seeds), 18.3 points above DeepSense (paired by seed: 16.9 to 19.8)."
+        == "At label rate 5 % on utd-mhad, Cosmo is best: 49.3 % ± 3.8 (3 seeds), 18.3 points above DeepSense (95 % interval of the paired difference: 16.9 to 19.8)."
     )
 
 
-def test_pairing_tells_apart_what_overlapping_intervals_would_not() -> None:
-    assert "Cosmo is best" in told({"cmc": [0.3, 0.4, 0.5], "cosmo": [0.32, 0.425, 0.52]})
+def test_pairing_finds_a_difference_that_overlapping_intervals_would_hide() -> None:
+    assert "Cosmo is best" in answer_text({"cmc": [0.3, 0.4, 0.5], "cosmo": [0.32, 0.425, 0.52]})
 
 
-def test_what_cannot_be_told_apart_is_said() -> None:
-    text = told({"deepsense": [0.2, 0.21, 0.22], "cmc": [0.48, 0.52, 0.47], "cosmo": [0.48, 0.50, 0.52]})
+def test_a_lead_that_is_not_significant_is_not_called_best() -> None:
+    text = answer_text({"deepsense": [0.2, 0.21, 0.22], "cmc": [0.48, 0.52, 0.47], "cosmo": [0.48, 0.50, 0.52]})
     assert (
-        "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it can't be told apart from CMC"
+        "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it is not significantly better than CMC (paired 95 % t-interval)."
         in text
     )
     assert "best" not in text
 
 
 def test_equal_methods_are_not_ranked() -> None:
-    assert "can't be told apart from CMC" in told({"cosmo": [0.5, 0.5], "cmc": [0.5, 0.5]})
+    assert "not significantly better than CMC" in answer_text({"cosmo": [0.5, 0.5], "cmc": [0.5, 0.5]})
 
 
 def test_one_seed_claims_nothing() -> None:
-    text = told({"cmc": [0.3], "cosmo": [0.6]})
+    text = answer_text({"cmc": [0.3], "cosmo": [0.6]})
     assert "±" not in text
     assert "best" not in text
-    assert text.endswith("30.0 points above CMC; one seed can't say how much of that is chance.")
+    assert text.endswith("30.0 points above CMC; a single seed cannot show how much of this is due to chance.")
 
 
-def test_chance_is_told() -> None:
-    assert "not clearly above chance (50.0 %)" in told(
+def test_a_score_near_chance_is_named() -> None:
+    assert "not clearly above chance (50.0 %)" in answer_text(
         {"cmc": [0.5, 0.4], "cosmo": [0.6, 0.5]}, chance={"utd-mhad": 0.5}
     )
 
 
-def test_the_sweep_is_summed_up() -> None:
+def test_the_sweep_is_summarised() -> None:
     sweep = {"label_rate": [0.05, 0.1, 0.2]}
-    assert "Cosmo has the highest mean at all 3 points" in told({"cmc": [0.3, 0.31], "cosmo": [0.6, 0.61]}, sweep)
+    assert "Cosmo has the highest mean at all 3 points" in answer_text(
+        {"cmc": [0.3, 0.31], "cosmo": [0.6, 0.61]}, sweep
+    )
     run = make(
         {"utd-mhad": sweep},
         methods=["cmc", "cosmo"],
         spoil=lambda t: {"accuracy": 0.5 if t["method"] == "cmc" else 3 * t["label_rate"]},
     )
-    assert "changes hands: CMC at 5 % and 10 %; Cosmo at 20 %." in " ".join(answer(run, "utd-mhad"))
+    assert "The leader changes along the sweep: CMC at 5 % and 10 %; Cosmo at 20 %." in " ".join(
+        answer(run, "utd-mhad")
+    )
 
 
 def test_one_method_is_compared_with_itself() -> None:
@@ -83,13 +89,13 @@ def test_one_method_is_compared_with_itself() -> None:
     )
     (text,) = answer(run, "utd-mhad")
     assert "its highest mean accuracy at cosmo.lambda 0.8: 49.0 %" in text
-    assert "8.0 points less (paired by seed: 8.0 to 8.0)" in text
+    assert "8.0 points lower (95 % interval of the paired difference: 8.0 to 8.0)" in text
     assert answer(make({"utd-mhad": {}}, methods=["cosmo"]), "utd-mhad")[0].startswith(
         "On utd-mhad, Cosmo has a mean accuracy of "
     )
 
 
-def test_failed_and_missing_trials_are_told(run: Run) -> None:
+def test_failed_and_missing_trials_are_named(run: Run) -> None:
     assert "Of the 21 trials behind this, 1 failed." in answer(run, "utd-mhad")[0]
     lost = make(
         {"utd-mhad": {}},
@@ -102,7 +108,7 @@ def test_failed_and_missing_trials_are_told(run: Run) -> None:
 @pytest.mark.parametrize("status", ["failed", "pending"])
 def test_without_figures_there_is_no_answer(status: str) -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, spoil=lambda t: {"status": status})
-    assert answer(run, "utd-mhad") == ["On utd-mhad no trial has been done, so there is no answer yet."]
+    assert answer(run, "utd-mhad") == ["No trial on utd-mhad has produced results yet, so there is no answer."]
 
 
 def test_seeds_in_common_are_all_that_is_compared() -> None:
@@ -131,19 +137,19 @@ def test_a_higher_mean_that_is_behind_where_both_have_figures_says_so() -> None:
     )
     text = answer(run, "utd-mhad")[0]
     assert "Cosmo has the highest mean accuracy" in text
-    assert "though 2.0 points below CMC on the seeds that both have" in text
+    assert "although it is 2.0 points below CMC on the seeds that both have" in text
     assert "1 failed" in text
 
 
 def test_a_tie_is_called_level() -> None:
-    text = told({"cmc": [0.3], "cosmo": [0.3]})
+    text = answer_text({"cmc": [0.3], "cosmo": [0.3]})
     assert "30.0 % (1 seed), level with" in text
     assert "0.0 points" not in text
 
 
-def test_of_a_sweep_over_names_every_point_is_told() -> None:
+def test_a_sweep_over_names_is_reported_at_every_point() -> None:
     figures = {"cmc": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}
-    text = told(figures, {"cosmo.reading": ["paper", "recommended"]})
+    text = answer_text(figures, {"cosmo.reading": ["paper", "recommended"]})
     assert text.count("Cosmo is best") == 2
-    assert told(figures, {"cosmo.lambda": [0.2, 0.8]}).count("Cosmo is best") == 1
-    assert told(figures, {"cosmo.without": list("abcde")}).count("Cosmo is best") == 1
+    assert answer_text(figures, {"cosmo.lambda": [0.2, 0.8]}).count("Cosmo is best") == 1
+    assert answer_text(figures, {"cosmo.without": list("abcde")}).count("Cosmo is best") == 1

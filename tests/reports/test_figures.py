@@ -15,7 +15,7 @@ from reports.charts import HeatMap
 from reports.document import Document, Figure
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.drawing.svg import SVG
-from reports.parts.figures import curves, heats, numeric_option
+from reports.parts.figures import curves, heat_maps, numeric_option
 from reports.run import Run
 from reports.style import PATHS, colour, marker, styles
 
@@ -127,7 +127,7 @@ def test_odd_names_gaps_and_one_seed_are_drawn() -> None:
     )
     figure = curves(run, ["utd-mhad"])
     assert figure is not None
-    assert "one seed, so no interval" in figure.caption
+    assert "a single seed, so there is no interval" in figure.caption
     assert "<script" not in page_svg(figure)
     assert "<script>$x_ at 1: " in " ".join(ElementTree.fromstring(page_svg(figure)).itertext()) + str(
         [element.attrib.get("data-tip") for element in ElementTree.fromstring(page_svg(figure)).iter()]
@@ -138,7 +138,7 @@ def test_odd_names_gaps_and_one_seed_are_drawn() -> None:
 
 def test_two_swept_options_make_a_matrix_for_each_method() -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1], "cosmo.positives": [3, 9, 27]}}, methods=["cmc", "cosmo"])
-    drawn = heats(run, "utd-mhad")
+    drawn = heat_maps(run, "utd-mhad")
     assert [figure.chart.kind for figure in drawn] == ["heat", "heat"]
     chart = drawn[1].chart
     assert isinstance(chart, HeatMap)
@@ -146,4 +146,4 @@ def test_two_swept_options_make_a_matrix_for_each_method() -> None:
     trials = run.trials.query("method == 'cosmo' and label_rate == 0.1 and `cosmo.positives` == 9")
     assert chart.values[1][1] == pytest.approx(100 * trials["accuracy"].mean())
     assert "highest at 10 % / 27" in drawn[1].alt
-    assert heats(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}), "utd-mhad") == ()
+    assert heat_maps(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}), "utd-mhad") == ()

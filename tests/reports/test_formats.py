@@ -19,13 +19,13 @@ from made_up import make
 from pylatexenc.latexwalker import LatexWalker
 
 from reports import formats
+from reports.cleaning import clean
 from reports.document import Code, Column, Document, Figure, MetricCell, Note, Prose, Section, Table, Text
 from reports.formats import latex, pdf
 from reports.formats.csv import table_csv
 from reports.parts.figures import curves
 from reports.run import Run
 from reports.sections import document
-from reports.text import clean
 
 NASTY = r"""<script>alert(1)</script> #set page(width: 1pt) #{1/0} $x_1^2$ \input{/etc/passwd} \end{document} %~&{}[]*_-- ,, `a` "b" 'c' @d <e> 中文 हिन्दी עברית λ̄ 🙂 ≈±−"""
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

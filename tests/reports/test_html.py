@@ -133,13 +133,13 @@ def test_every_block_can_be_told_without_a_failure() -> None:
     assert [section.anchor for section in report.sections] == [
         "answer",
         "data-utd-mhad",
-        "inside",
+        "diagnostics",
         "cost",
         "setup",
         "trials",
         "provenance",
     ]
-    assert "Every option has its default." in Reader(render(report)).text
+    assert "All options have their default values." in Reader(render(report)).text
 
 
 def test_leakage_and_an_unfinished_run_are_told_at_the_top_and_at_each_table_and_figure() -> None:
@@ -166,12 +166,12 @@ def test_failures_with_one_error_stand_together() -> None:
     section = next(section for section in document(run).sections if section.anchor == "failures")
     texts = [getattr(block, "text", "") for block in section.blocks]
     assert texts[0].startswith("3 trials: CMC (utd-mhad, seed 0, key 00000000); CMC")
-    assert texts[1::2] == ["same", "no error was recorded"]
+    assert texts[1::2] == ["same", "No error was recorded."]
 
 
 def test_jobs_that_trials_share_are_counted_once(run: Run) -> None:
     text = Reader(render(Document("t", "", (), document_section(run)))).text
-    assert "6.0 min in stage 1 (3 pre-trainings) and 1.4 h in stage 2 (167 trainings)" in text
+    assert "6.0 min in stage 1 (3 jobs) and 1.4 h in stage 2 (167 jobs)" in text
 
 
 def document_section(run: Run) -> tuple[Section, ...]:

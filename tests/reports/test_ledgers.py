@@ -15,9 +15,9 @@ from harness.errors import InputError
 from harness.provenance import git_state, provenance
 from harness.results.gather import changed_options, formats_of, gather, write_comparison, write_reports
 from reports.charts import ScatterPlot
-from reports.compare import comparison
 from reports.document import Document, Figure, Note, Prose, Table
-from reports.overview import document_of_several
+from reports.overview import overview_document
+from reports.run_comparison import compare_runs
 from reports.sections import document
 
 
@@ -50,9 +50,9 @@ def test_a_whole_run_has_every_section(tmp_path: Path) -> None:
     ]  # fmt: skip
     said = texts(made)
     for words in (
-        "git commit 0123456789abcdef, with changes that are in no commit",
+        "git commit 0123456789abcdef, with uncommitted changes",
         "Attention: acc",
-        "Not there: attention of DeepSense and CMC: the method's classifier has no attention.",
+        "Not available: attention of DeepSense and CMC (the method's classifier has no attention).",
         "Hopkins H",
         "Loss of stage 1 by epoch",
         "made-up",
@@ -69,8 +69,8 @@ def test_the_features_of_the_first_seed_are_drawn_in_a_plane(tmp_path: Path) -> 
     assert panel.title == "Cosmo: D̄ = 0.50"
     assert len(panel.points) == len(MODALITIES)
     assert len(panel.points[0]) == 8 * len(CLASSES)
-    assert "holds 60 % of their variance" in late.caption
-    assert "holds 70 % and 70 % of their variance" in early.caption
+    assert "explain 60 % of their variance" in late.caption
+    assert "explain 70 % and 70 % of their variance" in early.caption
     assert [len(panel.points[0]) for panel in early.chart.panels] == [20, 20]  # type: ignore[union-attr]
 
 
@@ -109,15 +109,15 @@ def test_a_component_ablation_is_told_as_differences_to_the_full_method(tmp_path
 def test_a_run_without_a_finished_trial_says_so(tmp_path: Path, fate: str) -> None:
     made = document(gather(write_ledger(tmp_path, fate=lambda trial: fate)))
     said = texts(made)
-    assert "no trial has been done, so there is no answer yet" in said
-    assert "No finished trial has left predictions" in said
+    assert "has produced results yet, so there is no answer" in said
+    assert "There are no predictions or learning curves yet." in said
     assert ("Not finished" if fate == "pending" else "Failed: 18 trials of 18") in said
 
 
 def test_one_seed_and_a_method_with_failures_only(tmp_path: Path) -> None:
     ledger = write_ledger(tmp_path, seeds=1, fate=lambda trial: "failed" if trial["method"] == "cmc" else "done")
     said = texts(document(gather(ledger)))
-    assert "one seed can't say how much of that is chance" in said
+    assert "a single seed cannot show how much of this is due to chance" in said
     assert "RuntimeError: the loss is <script>alert(1)</script> NaN" in said
     assert "2 trials: CMC (pretend, label rate 5 %, seed 0" in said
 
@@ -144,7 +144,7 @@ def test_records_of_another_study_in_the_folder_are_counted_and_left_out(tmp_pat
     ledger = write_ledger(tmp_path, {"label_rate": [0.05]}, seeds=2)
     run = gather(ledger)
     assert len(run.trials) == 6
-    assert "holds 6 records of other plans; they are not in this report" in texts(document(run))
+    assert "holds 6 records of other plans, which this report does not show" in texts(document(run))
 
 
 def test_a_ledger_without_provenance_says_that_it_was_not_kept(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_several_runs_make_one_page_with_an_overview_first(tmp_path: Path) -> No
         write_ledger(tmp_path / name, seeds=2, methods=methods)
         for name, methods in (("a", ("cmc", "cosmo")), ("b", ("cosmo", "deepsense")))
     ]
-    made = document_of_several([gather(ledger) for ledger in ledgers])
+    made = overview_document([gather(ledger) for ledger in ledgers])
     assert made.title == "2 studies"
     assert made.sections[0].anchor == "overview"
     assert {"made-up-a-answer", "made-up-b-answer"} <= set(anchors(made))
@@ -186,9 +186,9 @@ def test_runs_are_compared_where_their_trials_pair(tmp_path: Path) -> None:
     study["provenance"]["git"] = {"commit": "fedcba", "dirty": False}
     (two.folder / "study.json").write_text(json.dumps(study))
     runs = gather(one, False), gather(two, False)
-    made = comparison(*runs)
+    made = compare_runs(*runs)
     said = texts(made)
-    assert "2 combinations of method and point stand in both runs; 4 only in made_up (a)" in said
+    assert "2 combinations of method and point are in both runs, 4 only in made_up (a)" in said
     assert "Of 6 pairs of trials" in said
     assert "cosmo.lambda\n0.8\n0.5" in said
     assert "0123456789abcdef\nfedcba" in said
@@ -210,16 +210,16 @@ def test_trials_with_other_labelled_samples_do_not_pair(tmp_path: Path) -> None:
         if record["kind"] == "train":
             record["content"]["samples"]["labelled"] = "0" * 20
             path.write_text(json.dumps(record))
-    made = comparison(gather(one, False), gather(two, False))
+    made = compare_runs(gather(one, False), gather(two, False))
     assert "without pairs" in texts(made)
     assert not any(isinstance(block, Figure) for block in made.blocks)
 
 
 def test_a_run_compared_with_itself_has_no_differences(tmp_path: Path) -> None:
     run = gather(write_ledger(tmp_path, seeds=2), False)
-    said = texts(comparison(run, run))
+    said = texts(compare_runs(run, run))
     assert "All options are the same." in said
-    assert "Of 12 pairs of trials, 12 have the same accuracy" in said
+    assert "Of 12 pairs of trials, 12 have exactly equal accuracies" in said
     assert "Code, versions and machines are the same" in said
 
 

@@ -26,5 +26,5 @@ def test_the_study_names_it_or_a_default_holds(
 
 def test_the_report_compares_with_it() -> None:
     page = render(document(make(RATES, ("deepsense", "cosmo", "cmc"), seeds=5, reference="deepsense")))
-    assert "against DeepSense" in page
-    assert "against Cosmo" not in page
+    assert "relative to DeepSense" in page
+    assert "relative to Cosmo" not in page

@@ -56,12 +56,12 @@ def test_each_search_is_a_row() -> None:
 
 def test_the_report_says_on_what_and_with_what_budget() -> None:
     page = section(document(searched()))
-    for words in ("4 configurations drawn at random", "seed 0", "ASHA stopped the worse part of them early (grace period 20, reduction factor 3)",
-                  "highest accuracy on the validation subjects in the last epoch", "no test sample had a part in it"):  # fmt: skip
+    for words in ("4 configurations drawn at random", "seed 0", "ASHA stopped the worse ones early (grace period 20, reduction factor 3)",
+                  "highest accuracy on the validation subjects at the last evaluation", "test samples were not used"):  # fmt: skip
         assert words in page
     assert "&lt;em&gt;" in page
     assert "<em>" not in page
-    assert "Each was trained to its end." in section(document(searched(scheduler="none")))
+    assert "All of them were trained to the end." in section(document(searched(scheduler="none")))
 
 
 def test_a_study_without_a_search_says_nothing_of_it(report: Document) -> None:

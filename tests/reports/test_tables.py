@@ -91,13 +91,13 @@ def test_an_unfinished_run_and_leakage_are_told_with_every_table() -> None:
     for dataset in run.datasets:
         leakage, unfinished = main_table(run, dataset).notes
         assert "Leakage" in leakage.text
-        assert "42 of the run's 63 trials still to come" in unfinished.text
+        assert "42 of the run's 63 trials are pending" in unfinished.text
 
 
 def test_one_seed_gives_no_interval() -> None:
     table = main_table(make(RATES, seeds=1), "utd-mhad")
     assert measures(table)["Cosmo"][0].half_width is None
-    assert "One seed: there is no interval" in table.caption
+    assert "There is no interval with a single seed" in table.caption
 
 
 def test_without_a_sweep_there_is_one_column() -> None:
@@ -137,15 +137,15 @@ def test_a_trial_off_the_planned_sweep_is_still_shown() -> None:
     assert [column.title for column in main_table(run, "utd-mhad").columns] == ["Method", "5 %", "10 %", "20 %"]
 
 
-def test_a_seed_told_twice_is_an_error_not_a_mean() -> None:
+def test_a_seed_reported_twice_is_an_error_not_a_mean() -> None:
     run = make(RATES)
-    with pytest.raises(ValueError, match="several trials of one seed"):
+    with pytest.raises(ValueError, match="several trials with the same seed"):
         Run(pd.concat([run.trials, run.trials[:1]]), run.study).groups("utd-mhad")
 
 
 def test_a_table_that_is_no_run_is_refused() -> None:
     run = make(RATES)
-    with pytest.raises(ValueError, match="lack macro_f1, error"):
+    with pytest.raises(ValueError, match="lack error, macro_f1"):
         Run(run.trials.drop(columns=["macro_f1", "error"]), run.study)
     with pytest.raises(ValueError, match="not 'lost'"):
         Run(run.trials.assign(status="lost"), run.study)

@@ -16,8 +16,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from reports import statistics
-from reports.comparison import against, all_pairs, best_and_close, compare
 from reports.document import Figure, Note, Prose, Table, Text
+from reports.method_comparison import best_and_close, compare_all_pairs, compare_groups, compare_with_reference
 from reports.parts.pairwise import ablation_blocks, comparison_blocks
 from reports.run import ACCURACY, Run
 
@@ -134,26 +134,34 @@ def run_with(seeds: int, **shift: float) -> Run:
 def test_a_test_that_cannot_reject_gives_no_p() -> None:
     run = run_with(5, deepsense=0.0, cmc=0.1, cosmo=0.3)
     point = run.points("utd-mhad")[0]
-    assert [pair.p for pair in against(run, "utd-mhad", point, ACCURACY)] == [None, None]
+    assert [pair.p for pair in compare_with_reference(run, "utd-mhad", point, ACCURACY)] == [None, None]
     (table, *_) = [block for block in comparison_blocks(run, "utd-mhad") if isinstance(block, Table)]
-    assert {getattr(row[5], "text", "") for row in table.rows} == {"can't reject"}
+    assert {getattr(row[5], "text", "") for row in table.rows} == {"too few seeds"}
     assert isinstance(table.notes[-1], Note)
-    assert "smallest adjusted p is 0.125: it can't reject whatever the figures" in table.notes[-1].text
-    assert "It needs 7 seeds" in table.notes[-1].text
+    assert (
+        "Too few seeds for a p value: with 5 seeds and 2 comparisons the smallest adjusted p of Wilcoxon's test is 0.125"
+        in table.notes[-1].text
+    )
+    assert "At least 7 seeds are needed." in table.notes[-1].text
 
 
 def test_with_enough_seeds_p_is_holms_over_the_family() -> None:
     run = run_with(10, deepsense=0.0, cmc=0.1, cosmo=0.3)
     point = run.points("utd-mhad")[0]
-    pairs = all_pairs(run, "utd-mhad", point, ACCURACY)
+    pairs = compare_all_pairs(run, "utd-mhad", point, ACCURACY)
     assert_allclose([pair.p for pair in pairs], 3 * 2 / 2**10)
-    assert [pair.second.method for pair in against(run, "utd-mhad", point, ACCURACY)] == ["cosmo", "cosmo"]
+    assert [pair.second.method for pair in compare_with_reference(run, "utd-mhad", point, ACCURACY)] == [
+        "cosmo",
+        "cosmo",
+    ]
     blocks = list(comparison_blocks(run, "utd-mhad"))
     assert any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in blocks)
-    assert "so at least one method differs" in " ".join(block.text for block in blocks if isinstance(block, Prose))
+    assert "at least one method differs significantly" in " ".join(
+        block.text for block in blocks if isinstance(block, Prose)
+    )
 
 
-def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_told() -> None:
+def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_given() -> None:
     run = run_with(4, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, h=0.3, cosmo=0.4, z=0.5)
     blocks = list(comparison_blocks(run, "utd-mhad"))
     assert any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in blocks)
@@ -162,7 +170,7 @@ def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_told() -> None:
     )
     assert not any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in few)
     assert any(
-        "can't reject" in block.text or "No critical-difference diagram" in block.text
+        "cannot become significant" in block.text or "There is no critical-difference diagram" in block.text
         for block in few
         if isinstance(block, Prose)
     )
@@ -172,15 +180,15 @@ def test_a_failed_trial_leaves_its_pair_out_and_nothing_else() -> None:
     full = run_with(6, cmc=0.1, cosmo=0.3)
     trials = full.trials.copy()
     trials.loc[(trials["method"] == "cmc") & (trials["seed"] == 2), ["status", "accuracy"]] = ["failed", np.nan]
-    (pair,) = against(Run(trials, full.study), "utd-mhad", full.points("utd-mhad")[0], ACCURACY)
-    assert pair.lead.n == 5
+    (pair,) = compare_with_reference(Run(trials, full.study), "utd-mhad", full.points("utd-mhad")[0], ACCURACY)
+    assert pair.difference.n == 5
 
 
-def test_what_cannot_be_told_apart_from_the_best_is_close() -> None:
+def test_what_is_not_significantly_different_from_the_best_is_close() -> None:
     run = run_with(5, deepsense=0.0, cmc=0.299, cosmo=0.3)
     best, close = best_and_close(list(run.groups("utd-mhad").values()), ACCURACY)
     assert {group.method for group in (*best, *close)} == {"cmc", "cosmo"}
-    assert compare([], ACCURACY) == []
+    assert compare_groups([], ACCURACY) == []
 
 
 def test_an_ablation_only_names_methods_that_the_option_does_not_concern() -> None:

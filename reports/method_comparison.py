@@ -1,0 +1,132 @@
+"""Paired comparisons of methods within one run: `reports.statistics` applied to a run's groups of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from reports import statistics
+from reports.run import Group, GroupKey, Metric, Point, Run
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The mean difference between two groups over their ``n`` common seeds, with its 95 % t-interval, as shares.
+
+    low, high: NaN with fewer than two common seeds. mean: NaN with none.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether the whole interval lies above 0, so that the first group is significantly better."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class GroupComparison:
+    """Two groups compared seed by seed.
+
+    p: Wilcoxon's p value, adjusted by Holm's method over its family; None if there are too few seeds to reach `ALPHA`.
+    g: Hedges' g. biserial: rank-biserial correlation. Both are NaN where they are not defined.
+    """
+
+    first: Group
+    second: Group
+    difference: PairedDifference
+    p: float | None
+    g: float
+    biserial: float
+
+
+def paired_values(first: Group, second: Group, metric: Metric) -> tuple[list[float], list[float]]:
+    """The values of two groups at their common seeds, in the same order."""
+    ours, theirs = first.scores[metric.column], second.scores[metric.column]
+    seeds = [seed for seed in ours if seed in theirs]
+    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+
+
+def paired_difference(first: Group, second: Group, metric: Metric) -> PairedDifference:
+    """How far the first group is above the second; all NaN if they have no common seed."""
+    ours, theirs = paired_values(first, second, metric)
+    mean, low, high = statistics.paired_difference(ours, theirs)
+    return PairedDifference(float(mean), float(low), float(high), len(ours))
+
+
+def compare_groups(pairs: Sequence[tuple[Group, Group]], metric: Metric) -> list[GroupComparison]:
+    """Compare each pair; all pairs form one family for Holm's method, except those with fewer than two common seeds."""
+    values = [paired_values(first, second, metric) for first, second in pairs]
+    family = [i for i, (ours, _) in enumerate(values) if len(ours) > 1]
+    adjusted = dict(zip(family, statistics.holm([statistics.wilcoxon(*values[i]) for i in family]), strict=True))
+    comparisons = []
+    for i, ((first, second), (ours, theirs)) in enumerate(zip(pairs, values, strict=True)):
+        reachable = i in adjusted and statistics.least_wilcoxon(len(ours), len(family)) <= ALPHA
+        p = float(adjusted[i]) if reachable else None
+        g = statistics.hedges_g(ours, theirs) if i in adjusted else float("nan")
+        biserial = statistics.rank_biserial(ours, theirs) if i in adjusted else float("nan")
+        difference = paired_difference(first, second, metric)
+        comparisons.append(GroupComparison(first, second, difference, p, g, biserial))
+    return comparisons
+
+
+def compare_with_reference(run: Run, dataset: str, point: Point, metric: Metric) -> list[GroupComparison]:
+    """Every method minus the reference at a point; empty if the reference has no values there."""
+    groups = groups_with_values(run, dataset, point, metric)
+    reference = next((group for group in groups if group.method == run.reference), None)
+    if reference is None:
+        return []
+    return compare_groups([(group, reference) for group in groups if group is not reference], metric)
+
+
+def compare_all_pairs(run: Run, dataset: str, point: Point, metric: Metric) -> list[GroupComparison]:
+    """Every method against every other method at a point, as one family."""
+    return compare_groups(list(combinations(groups_with_values(run, dataset, point, metric), 2)), metric)
+
+
+def groups_with_values(run: Run, dataset: str, point: Point, metric: Metric) -> list[Group]:
+    """The groups at a point that have values, in the order of the run's methods."""
+    groups = run.groups(dataset)
+    found = [groups[method, point] for method in run.methods if (method, point) in groups]
+    return [group for group in found if group.values(metric)]
+
+
+def scores_by_seed(run: Run, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
+    """Methods, and their scores of shape (n_seeds, n_methods) at the seeds that all of them have."""
+    groups = groups_with_values(run, dataset, point, metric)
+    scores = [group.scores[metric.column] for group in groups]
+    common = [seed for seed in scores[0] if all(seed in other for other in scores)] if scores else []
+    array = np.array([[one[seed] for one in scores] for seed in common], dtype=np.float64)
+    return [group.method for group in groups], array.reshape(len(common), len(groups))
+
+
+def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods: Sequence[str]) -> list[list[Group]]:
+    """The groups among which a best one is marked: the methods at each point or, with a single method, its points."""
+    if len(methods) > 1:
+        keys = [[(method, point) for method in methods] for point in points]
+    else:
+        keys = [[(method, point) for point in points] for method in methods]
+    return [[groups[key] for key in some if key in groups] for some in keys]
+
+
+def best_and_close(contest: Sequence[Group], metric: Metric) -> tuple[list[Group], list[Group]]:
+    """The groups with the highest mean, and those that are not significantly different from the first of these.
+
+    Not significantly different: the paired 95 % t-interval of the difference contains 0, or cannot be computed because
+    there are fewer than two common seeds.
+    """
+    shown = [group for group in contest if group.values(metric)]
+    if len(shown) < 2:
+        return [], []
+    means = [round(float(statistics.mean(group.values(metric))), 9) for group in shown]
+    best = [group for group, value in zip(shown, means, strict=True) if value == max(means)]
+    others = [group for group in shown if group not in best]
+    return best, [group for group in others if not paired_difference(best[0], group, metric).significant]

@@ -1,0 +1,262 @@
+"""Comparison of two runs: how their options, data, code and results differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.document import Block, Column, Document, Note, Prose, Section, Table, Text
+from reports.method_comparison import GroupComparison, compare_groups
+from reports.overview import run_names
+from reports.parts.figures import forest_plot
+from reports.parts.pairwise import pairs_table
+from reports.parts.tables import metric_cell
+from reports.run import METRICS, Group, GroupKey, Metric, Run, Trial
+from reports.text import count, metric_text, point_text, status_notes, value_text
+
+HOW = (
+    "Trials are paired if they have the same data set, method, point of the sweep and seed, and if both were trained on the same labelled "
+    "samples and tested on the same samples. Differences are the second run minus the first, in percentage points, with 95 % t-intervals "
+    "over the pairs."
+)
+ABSENT = "–"
+
+
+def compare_runs(first: Run, second: Run) -> Document:
+    """How two runs differ, as a document."""
+    runs = _Runs(first, second)
+    sections = (
+        Section("Results", "results", tuple(_results(runs))),
+        Section("Options", "options", tuple(_options(runs))),
+        Section("Data", "data", tuple(_data(runs))),
+        Section("Code and machines", "code", tuple(_code(runs))),
+    )
+    notes = tuple(
+        Note(f"{name}: {note.text}", note.level)
+        for run, name in zip(runs.both, runs.names, strict=True)
+        for note in status_notes(run)
+    )
+    trials = dict(zip(runs.names, (first.trials, second.trials), strict=True))
+    return Document(" and ".join(runs.names), "Comparison of two runs", notes, sections, trials=trials)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    first: Run
+    second: Run
+
+    @property
+    def both(self) -> tuple[Run, Run]:
+        return self.first, self.second
+
+    @property
+    def names(self) -> list[str]:
+        return run_names(self.both)
+
+
+# -- results ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _PairedGroup:
+    """One method at one point in both runs, reduced to the paired trials; ``equal`` of these have exactly the same score."""
+
+    key: GroupKey
+    comparison: GroupComparison
+    equal: int
+
+
+def _results(runs: _Runs) -> Iterator[Block]:
+    yield Prose(HOW)
+    common = [dataset for dataset in runs.first.datasets if dataset in runs.second.datasets]
+    if not common:
+        yield Prose("The runs have no data set in common, so their results cannot be compared.")
+    for dataset in common:
+        yield _overlap(runs, dataset)
+        for metric in METRICS:
+            yield from _metric_blocks(runs, dataset, metric)
+
+
+def _overlap(runs: _Runs, dataset: str) -> Prose:
+    """How many combinations of method and point the runs share, and how many only one of them has."""
+    keys = [set(run.groups(dataset)) for run in runs.both]
+    extra = [f"{len(a - b)} only in {name}" for a, b, name in zip(keys, keys[::-1], runs.names, strict=True) if a - b]
+    shared = len(keys[0] & keys[1])
+    text = f"On {dataset}, {count(shared, 'combination')} of method and point {'is' if shared == 1 else 'are'} in both runs"
+    return Prose(f"{', '.join([text, *extra])}.")
+
+
+def _metric_blocks(runs: _Runs, dataset: str, metric: Metric) -> Iterator[Block]:
+    """One metric on one data set: the paired differences, then the groups without pairs."""
+    groups = _paired_groups(runs, dataset, metric)
+    paired = [group for group in groups if group.comparison.difference.n]
+    if paired:
+        yield from _paired_blocks(runs, dataset, paired, metric)
+    unpaired = [group.key for group in groups if not group.comparison.difference.n]
+    if unpaired:
+        yield _unpaired_table(runs, dataset, unpaired, metric)
+
+
+def _paired_groups(runs: _Runs, dataset: str, metric: Metric) -> list[_PairedGroup]:
+    ours, theirs = (run.groups(dataset) for run in runs.both)
+    keys = [key for key in ours if key in theirs]
+    pairs = []
+    for key in keys:
+        seeds = _paired_seeds(runs, dataset, key)
+        pairs.append((_only(theirs[key], seeds), _only(ours[key], seeds)))
+    return [
+        _PairedGroup(key, comparison, _equal_scores(*pair, metric))
+        for key, pair, comparison in zip(keys, pairs, compare_groups(pairs, metric), strict=True)
+    ]
+
+
+def _paired_seeds(runs: _Runs, dataset: str, key: GroupKey) -> set[int]:
+    """The seeds whose trials used the same samples in both runs."""
+    method, point = key
+    ours, theirs = (
+        {trial["seed"]: _samples(run, trial) for trial in run.done_trials(dataset, point, method)} for run in runs.both
+    )
+    return {seed for seed, samples in ours.items() if samples is not None and samples == theirs.get(seed)}
+
+
+def _samples(run: Run, trial: Trial) -> tuple[str, str] | None:
+    """Hashes of the samples that a trial was trained and tested on; None if they are unknown."""
+    samples = run.details.get(trial["key"], {}).get("samples") or {}
+    return (samples["labelled"], samples["test"]) if {"labelled", "test"} <= samples.keys() else None
+
+
+def _only(group: Group, seeds: set[int]) -> Group:
+    """A group reduced to some seeds."""
+    scores = {name: {seed: s for seed, s in some.items() if seed in seeds} for name, some in group.scores.items()}
+    return replace(group, scores=scores)
+
+
+def _equal_scores(one: Group, other: Group, metric: Metric) -> int:
+    theirs = other.scores[metric.column]
+    return sum(theirs.get(seed) == score for seed, score in one.scores[metric.column].items())
+
+
+def _paired_blocks(runs: _Runs, dataset: str, groups: Sequence[_PairedGroup], metric: Metric) -> Iterator[Block]:
+    title = f"{metric.title} on {dataset}: {runs.names[1]} minus {runs.names[0]}"
+    comparisons = [group.comparison for group in groups]
+    labels = [(runs.first.title(method), point_text(point)) for method, point in (group.key for group in groups)]
+    if metric is METRICS[0]:
+        total = sum(comparison.difference.n for comparison in comparisons)
+        equal = sum(group.equal for group in groups)
+        yield Prose(
+            f"Of {count(total, 'pair')} of trials, {equal} {'has' if equal == 1 else 'have'} exactly equal accuracies."
+        )
+        names, styles = (
+            [" ".join(label).strip() for label in labels],
+            [runs.first.styles[group.key[0]] for group in groups],
+        )
+        if figure := forest_plot(title, comparisons, names, styles, f"{title}, in percentage points."):
+            yield figure
+    rows = [(method, point or ABSENT, c) for (method, point), c in zip(labels, comparisons, strict=True)]
+    family = sum(comparison.difference.n > 1 for comparison in comparisons) or 1
+    yield pairs_table(title, ("Method", "At"), rows, family, status_notes(runs.first))
+
+
+def _unpaired_table(runs: _Runs, dataset: str, keys: Sequence[GroupKey], metric: Metric) -> Table:
+    rows = []
+    for method, point in keys:
+        cells = [metric_cell(run.groups(dataset)[method, point], metric) for run in runs.both]
+        texts = (Text(" ".join(part for part in metric_text(cell) if part), rank=cell.mean) for cell in cells)
+        rows.append((Text(runs.first.title(method)), Text(point_text(point) or ABSENT), *texts))
+    columns = (Column("Method"), Column("At"), *(Column(name, True) for name in runs.names))
+    caption = (
+        "These trials cannot be paired: their seeds or samples differ, or they have no scores. The difference of the means is not a "
+        "paired difference."
+    )
+    return Table(f"{metric.title} (%) on {dataset} without pairs", caption, columns, tuple(rows))
+
+
+# -- options ---------------------------------------------------------------------------------------------------------------
+
+OptionKey = tuple[str, str, str]  # option, data set, method
+
+
+def _options(runs: _Runs) -> Iterator[Block]:
+    rows = [*_differing_options(*(_options_in_force(run) for run in runs.both))]
+    for name in ("sweep", "seeds", "select", "methods"):
+        ours, theirs = (value_text(run.study[name]) for run in runs.both)
+        if ours != theirs:
+            rows.append((name, ours, theirs, "the study"))
+    heads = ("Option", *runs.names, "Holds for")
+    yield _difference_table("Options that differ", heads, rows, "All options are the same.")
+
+
+def _differing_options(ours: Mapping[OptionKey, Any], theirs: Mapping[OptionKey, Any]) -> Iterator[tuple[str, ...]]:
+    """Rows of (option, first value, second value, for which methods on which data sets).
+
+    Data sets and methods that only one run has are skipped, because the data and the methods show them.
+    """
+    both = {key[1:] for key in ours} & {key[1:] for key in theirs}
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for key in dict.fromkeys([*ours, *theirs]):
+        option, dataset, method = key
+        values = [value_text(some[key]) if key in some else ABSENT for some in (ours, theirs)]
+        if (dataset, method) in both and values[0] != values[1]:
+            found.setdefault((option, values[0], values[1]), []).append(f"{method} on {dataset}")
+    for (option, *values), holders in found.items():
+        more = f" and {len(holders) - 2} more" if len(holders) > 2 else ""
+        yield (option, *values, ", ".join(holders[:2]) + more)
+
+
+def _options_in_force(run: Run) -> dict[OptionKey, Any]:
+    """(option, data set, method) → value. Swept options are left out, because the sweep shows them."""
+    found = {}
+    for dataset, methods in (run.study.get("in_force") or {}).items():
+        for method, options in methods.items():
+            for path, leaf in options.items():
+                root, _, rest = path.partition(".")
+                if leaf["source"] != "sweep":
+                    found[f"{method}.{rest}" if root == "method" else path, dataset, method] = leaf["value"]
+    return found
+
+
+# -- data and code ---------------------------------------------------------------------------------------------------------
+
+
+def _data(runs: _Runs) -> Iterator[Block]:
+    rows = []
+    for dataset in dict.fromkeys([*runs.first.datasets, *runs.second.datasets]):
+        data = [run.study["data"].get(dataset) if dataset in run.datasets else None for run in runs.both]
+        for what in ("fingerprint", "n_samples", "n_classes", "subjects"):
+            ours, theirs = ("not in this run" if one is None else _data_text(one.get(what)) for one in data)
+            if ours != theirs:
+                rows.append((dataset, what, ours, theirs))
+    same = "The data are the same, judged by their fingerprints and splits."
+    yield _difference_table("Data that differ", ("Data set", "What", *runs.names), rows, same)
+
+
+def _data_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{part}: {value_text(value[part])}" for part in sorted(value))
+    return value_text(value)
+
+
+def _code(runs: _Runs) -> Iterator[Block]:
+    ours, theirs = (_code_state(run) for run in runs.both)
+    names = dict.fromkeys([*ours, *theirs])
+    rows = [(name, ours.get(name, ABSENT), theirs.get(name, ABSENT)) for name in names]
+    rows = [row for row in rows if row[1] != row[2]]
+    same = "Code, versions and machines are the same, as far as they were recorded."
+    yield _difference_table("Code and machines that differ", ("What", *runs.names), rows, same)
+
+
+def _code_state(run: Run) -> dict[str, str]:
+    git = (run.study.get("provenance") or {}).get("git") or {}
+    state = {f"version of {name}": str(version) for name, version in run.study["versions"].items()}
+    state["git commit"] = git.get("commit") or git.get("absent") or "not recorded"
+    if "dirty" in git:
+        state["uncommitted changes"] = "yes" if git["dirty"] else "no"
+    hosts = {f"{host['host']} ({host['processor']}, {host['device']})" for host in run.study.get("hosts") or ()}
+    return {**state, "hosts": ", ".join(sorted(hosts))}
+
+
+def _difference_table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], same: str) -> Block:
+    if not rows:
+        return Prose(same)
+    return Table(title, "", tuple(map(Column, heads)), tuple(tuple(map(Text, row)) for row in rows))
