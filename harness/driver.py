@@ -93,10 +93,14 @@ class Driver:
     def _open(self) -> list[Job]:
         return [job for key, job in self.plan.jobs.items() if not self.plan.is_settled(key, self.results.record(key))]
 
-    def show_plan(self) -> None:
-        """Print the plan, as `--dry-run` does."""
+    def show_plan(self, options: bool = False) -> None:
+        """Print the plan, as `--dry-run` does. options: also every value in force, with its source."""
+        from harness.show.options import show_values
         from harness.show.tables import show_plan
 
+        if options:
+            show_values(self.plan, self.console)
+            self.console.print()
         show_plan(self.plan, self.todo, self.console)
 
     def run(self, execution: Execution) -> int:

@@ -47,13 +47,16 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 COMPANIONS = ("baselines", "reports")  # packages that are installed beside `harness`
 
 
+NOUNS = {"methods": "method", "datasets": "data set", "meters": "meter"}  # a kind of plug-in, as messages name one
+
+
 class UnknownName(InputError):
     """A name that no plug-in has; carries the hint separately, for messages that show where it stands."""
 
     def __init__(self, kind: str, name: str, known: list[str]):
         self.kind, self.name = kind, name
         self.hint = did_you_mean(name, known)
-        super().__init__(f"there is no {kind[:-1]} {name!r}: {self.hint}")
+        super().__init__(f"there is no {NOUNS[kind]} {name!r}: {self.hint}")
 
 
 @cache
@@ -77,7 +80,7 @@ def get(kind: str, name: str) -> Any:
     except (ImportError, AttributeError) as error:
         if name in BUILT_IN[kind]:
             raise
-        raise InputError(f"{kind[:-1]} {name!r} ({known[name]}) can't be loaded: {error}") from error
+        raise InputError(f"{NOUNS[kind]} {name!r} ({known[name]}) can't be loaded: {error}") from error
 
 
 def require_companions() -> None:

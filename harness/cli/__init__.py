@@ -39,7 +39,7 @@ EXAMPLES: Mapping[str, tuple[Callable[..., Any], str]] = {
 }
 for name, (command, example) in EXAMPLES.items():
     app.command(name=name, epilog=f"Example: {example}")(command)
-for group in (data_app, edge_app):
+for group in (plugins.study_app, data_app, edge_app):
     app.add_typer(group)
 
 

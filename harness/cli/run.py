@@ -11,6 +11,7 @@ from typing import Annotated, Optional
 import typer
 
 from harness.cli.console import DataRoot, Pdb, debugger, out
+from harness.errors import InputError
 
 
 def command_line() -> str:
@@ -43,15 +44,20 @@ def run(
         Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
+    options: Annotated[
+        bool, typer.Option("--options", help="With --dry-run: print every option's value, and where it comes from.")
+    ] = False,
     pdb: Pdb = False,
 ) -> None:
     """Run a study, or go on with one: jobs that are done are not run again."""
     from harness.driver import Driver, Execution
 
+    if options and not dry_run:
+        raise InputError("--options prints the values of a plan: give --dry-run with it")
     execution = Execution(inline, address, wait, stop_at_failure=debugger.wanted)
     driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out)
     if dry_run:
-        driver.show_plan()
+        driver.show_plan(options)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers send it: ends the run as Ctrl-C does
     raise typer.Exit(driver.run(execution))

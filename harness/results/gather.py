@@ -121,25 +121,23 @@ def _pretrained(results: RunResults, record: PretrainRecord, arrays: bool) -> di
 
 
 def changed_options(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -> list[dict[str, Any]]:
-    """The options that differ from their defaults, each once for the methods and data sets that it holds for.
+    """Those of `options_in_force` that are not the defaults of their models, with their values as text."""
+    changed = [option for option in options_in_force(in_force, file) if option["source"] != "default"]
+    return [{**option, "value": str(option["value"])} for option in changed]
 
-    file: the study's.
-    """
-    found: dict[tuple[str, str, str], list[str]] = {}
+
+def options_in_force(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -> list[dict[str, Any]]:
+    """Each value in force once, with its source and the methods and data sets that it holds for. file: the study's path."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for dataset, methods in in_force.items():
         for method, options in methods.items():
             for path, leaf in options.items():
-                if leaf["source"] == "default":
-                    continue
                 root, _, rest = path.partition(".")
                 shown = {"method": f"{method}.{rest}", "data": f"{dataset.partition(':')[0]}.{rest}"}.get(root, path)
-                value = leaf["value"] if isinstance(leaf["value"], str) else str(leaf["value"])
-                source = leaf["source"].replace(f"{file}:", f"{Path(file).name}:")
-                found.setdefault((shown, value, source), []).append(f"{method} on {dataset}")
-    return [
-        {"path": path, "value": value, "source": source, "holds_for": where}
-        for (path, value, source), where in found.items()
-    ]
+                value, source = leaf["value"], leaf["source"].replace(f"{file}:", f"{Path(file).name}:")
+                option = {"path": shown, "value": value, "source": source, "holds_for": []}
+                found.setdefault((shown, str(value), source), option)["holds_for"].append(f"{method} on {dataset}")
+    return list(found.values())
 
 
 def formats_of(text: str) -> list[str]:

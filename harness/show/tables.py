@@ -14,7 +14,7 @@ from rich.text import Text
 from harness import registry
 from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
-from harness.errors import InputError
+from harness.errors import InputError, did_you_mean
 from harness.jobs import Job
 from harness.plan import Plan
 from harness.results.profiles import edge_tables
@@ -121,6 +121,14 @@ def show_studies(console: Console) -> None:
         content = load(path.read_text(encoding="utf-8"), str(path)).value
         table.add_row(path.stem, str(content.get("question") or content.get("title", "")))
     console.print(table)
+
+
+def show_study(name: str, console: Console) -> None:
+    """The text of a bundled study. Raises `InputError` with the nearest name if there is no such study."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in bundled_studies()}
+    if name not in texts:
+        raise InputError(f"there is no study {name!r}: {did_you_mean(name, texts)}")
+    console.print(texts[name], end="", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> None:

@@ -6,7 +6,7 @@ value. All that is wrong is said at once, by file, line and key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ import harness
 from harness import registry
 from harness.errors import InputError, Problem, StudyError
 from harness.study.check import check
-from harness.study.model import DatasetEntry, StudyFile
+from harness.study.model import DatasetEntry, SharedKeys, StudyFile
 from harness.study.problems import problems_of
-from harness.study.settings import Settings, TrialOptions
+from harness.study.settings import KeyPath, Settings, TrialOptions, Value, flatten
 from harness.study.space import Dimension, dimension
 from harness.study.yamltext import Located, load
 
@@ -70,6 +70,27 @@ class Study:
             dotted: Searched(dimension(space[dotted]), path, self.located.place(("search", "space", dotted)))
             for path, dotted in self._trial(entry, method).concerned(space).items()
         }
+
+    def values(self) -> dict[str, Value]:
+        """The values of the study as a whole, which are not options of a trial: dotted key → value and its source."""
+        others = {"study", "title", "question", "datasets", *SharedKeys.model_fields}
+        leaves = flatten(self.file.model_dump(mode="json", exclude=others), (), self._source)
+        return {".".join(path): leaf for path, leaf in leaves.items()}
+
+    def swept(self) -> Iterator[tuple[str, str, Value]]:
+        """Each data set's swept options: its name, the option, and the list of values with its source."""
+        for index, entry in enumerate(self.file.datasets):
+            base: tuple[str | int, ...] = () if entry.sweep is None else ("datasets", index)
+            for option, values in self.file.sweep_of(entry).items():
+                yield entry.name, option, Value(values, self.located.place((*base, "sweep", option)))
+
+    def _source(self, path: KeyPath) -> str:
+        node = self.located.value
+        for name in path:
+            if not isinstance(node, dict) or name not in node:
+                return "default"
+            node = node[name]
+        return self.located.place(path)
 
     def _trial(self, entry: DatasetEntry, method: str) -> TrialOptions:
         index = [known.name for known in self.file.datasets].index(entry.name)

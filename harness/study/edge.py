@@ -59,6 +59,9 @@ class Device(Options):
         return self.kind or (self.name if self.name in HERE else "cpu")
 
 
+DeviceName = Annotated[str, Field(pattern=f"^{NAME}$")]
+
+
 class LatencySettings(Options):
     """How long the inference of a model is timed: until both minima are reached."""
 
@@ -102,8 +105,8 @@ class Measuring(Options):
 class Edge(Measuring):
     """The section ``edge:`` of a study: the trials to measure, the devices, and how to measure."""
 
-    devices: tuple[Annotated[Device, BeforeValidator(_device)], ...] = Field(
-        min_length=1, description="the devices to measure on: names, or mappings"
+    devices: tuple[Annotated[Device, BeforeValidator(_device, json_schema_input_type=DeviceName | Device)], ...] = (
+        Field(min_length=1, description="the devices to measure on: names, or mappings")
     )
     methods: tuple[str, ...] | None = Field(
         default=None, description="the study's methods whose trials are measured; by default all"

@@ -42,6 +42,12 @@ def _entry(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+Unlabeled = (
+    Literal["all", "rest"] | Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
+)  # for the schema; `_unlabeled` checks it
+Seeds = Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]  # likewise
+
+
 class General(Options):
     """The settings of a trial besides the options of its method and its data set. Each of them may be swept."""
 
@@ -55,16 +61,9 @@ class General(Options):
         default=None,
         description="JSON file of the names of the samples to label, instead of a draw; its path is relative to the study",
     )
-    unlabeled: Annotated[Any, BeforeValidator(_unlabeled)] = Field(
+    unlabeled: Annotated[Any, BeforeValidator(_unlabeled, json_schema_input_type=Unlabeled)] = Field(
         default="all",
         description="samples of stage 1: all training samples, the rest without the labelled ones, a count, or a share of all",
-        json_schema_extra={
-            "anyOf": [
-                {"enum": ["all", "rest"]},
-                {"type": "integer", "minimum": 1},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-            ]
-        },
     )
     split: Split = Field(default=Split(), description="subjects of each part; by default those of the data set")
     stage1: Stage1 = Field(default=Stage1(), description="settings of stage 1, pre-training on unlabelled samples")
@@ -137,7 +136,7 @@ class StudyFile(SharedKeys):
     )
     title: str = Field(default="", description="title of the report")
     question: str = Field(default="", description="the question that the study answers, for the report")
-    datasets: list[Annotated[DatasetEntry, BeforeValidator(_entry)]] = Field(
+    datasets: list[Annotated[DatasetEntry, BeforeValidator(_entry, json_schema_input_type=str | DatasetEntry)]] = Field(
         min_length=1, description="the data sets: names, or mappings of a name and the settings that differ"
     )
     methods: list[str] = Field(min_length=1, description="the methods to compare")
@@ -146,7 +145,7 @@ class StudyFile(SharedKeys):
         description="the method that the others are compared with; by default cosmo, or the last if it is not there",
     )
     search: Search | None = Field(default=None, description="how hyper-parameters are tuned; by default they are not")
-    seeds: Annotated[list[int], BeforeValidator(_seeds)] = Field(
+    seeds: Annotated[list[int], BeforeValidator(_seeds, json_schema_input_type=Seeds)] = Field(
         default=[0, 1, 2, 3, 4], description="the seeds to run each trial with: a list, or a number N for 0 to N - 1"
     )
     select: Literal["last", "validation", "oracle"] = Field(

@@ -205,6 +205,9 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("data", "info", "utd-mhat"), "did you mean 'utd-mhad'"),
         (("data", "check", "arrays"), "arrays needs a name"),
         (("list", "method"), "Invalid value"),
+        (("list", "methods", "cosmoo"), "there is no method 'cosmoo': did you mean 'cosmo'"),
+        (("list", "settings", "stage3"), "did you mean 'stage2'"),
+        (("run", "small.yaml", "--options"), "give --dry-run with it"),
     ],
 )
 def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -222,6 +225,18 @@ def test_a_bug_is_a_traceback_and_a_way_to_report_it(folder: Path) -> None:
     assert "Please report it" in done.stderr
 
 
+def test_options_explain_themselves(folder: Path) -> None:
+    shown = harness("list", "methods", "cosmo", cwd=folder)
+    assert shown.returncode == 0
+    assert "number in [0, 1]" in shown.stdout
+    schema = json.loads(harness("study", "schema", cwd=folder).stdout)
+    assert "seeds" in schema["properties"]
+    planned = harness("run", "small.yaml", "--dry-run", "--options", "--set", "cosmo.lambda=0.5", cwd=folder)
+    assert planned.returncode == 0
+    assert "--set cosmo.lambda=0.5" in planned.stdout
+    assert "small.yaml:7" in planned.stdout
+
+
 def test_lists_and_help(folder: Path) -> None:
     for kind, name in (("methods", "attnsense"), ("datasets", "usc-had"), ("studies", "quickstart")):
         done = harness("list", kind, cwd=folder)
@@ -234,6 +249,7 @@ def test_lists_and_help(folder: Path) -> None:
         ("records",),
         ("report",),
         ("list",),
+        ("study", "schema"),
         ("data", "check"),
         ("data", "info"),
         ("data", "prepare"),
