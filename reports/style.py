@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-# The colours of seaborn's colour-blind palette that can be seen on white and on black. The numbers of colours and of markers
-# have no common divisor, so that a pair is repeated only after 63 methods.
+# The colours of seaborn's colour-blind palette that can be seen on white and on black. The numbers of colours and of
+# markers have no common divisor, so that a pair is repeated only after 63 methods.
 ON_WHITE_AND_BLACK = (0, 1, 2, 3, 4, 7, 9)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 # The same markers as SVG paths in a box from 0 to 10, for legends outside a drawing.

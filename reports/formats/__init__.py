@@ -1,4 +1,4 @@
-"""The forms that a report can have: a name, and the module whose ``files`` makes them of a document."""
+"""The formats of a report: for each name, the module whose function ``files`` turns a document into files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FORMATS = {
 
 
 def files(document: Document, form: str) -> dict[str, bytes]:
-    """A document in one form: file name (with / for a folder) → content, the first being the one to open.
+    """The files of a document in one format: path (with ``/`` after a folder) → content. The first is the one to open.
 
-    The same document gives the same bytes. Raises KeyError for an unknown form.
+    The same document always gives the same bytes. Raises KeyError for an unknown format.
     """
     return import_module(FORMATS[form]).files(document)

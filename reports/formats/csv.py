@@ -1,4 +1,4 @@
-"""A document as CSV: the tidy table of the trials (as Parquet too), every table and the numbers behind every figure."""
+"""A document as CSV: the trials as a tidy table (also as Parquet), every table, and the numbers behind every figure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "report-csv"
+METRIC_COLUMNS = ("mean", "half_width", "done", "planned", "mark")
 
 
 def files(document: Document) -> dict[str, bytes]:
-    """``report-csv/trials.csv`` and ``.parquet`` (with the study's name where there are several), then a file each block."""
+    """``report-csv/trials.csv`` and ``.parquet``, then one file for each table and figure.
+
+    If there are several studies, each has a ``trials-STUDY.csv`` and ``.parquet`` of its own.
+    """
     found: dict[str, bytes] = {}
     for study, trials in document.trials.items():
         name = "trials" if len(document.trials) == 1 else f"trials-{_slug(study)}"
@@ -30,21 +34,20 @@ def files(document: Document) -> dict[str, bytes]:
         if isinstance(block, Table) and not block.listing:
             found[f"{FOLDER}/{_free(_slug(block.title), found)}.csv"] = table_csv(block)
         elif isinstance(block, Figure):
-            found[f"{FOLDER}/{_free('figure-' + _slug(block.title), found)}.csv"] = _csv(
-                [block.chart.heads, *block.chart.rows]
-            )
+            name = _free(f"figure-{_slug(block.title)}", found)
+            found[f"{FOLDER}/{name}.csv"] = _csv([block.chart.heads, *block.chart.rows])
     return found
 
 
 def _each_text(trials: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """The trials with ``change`` applied to each text in them and to the names of the columns."""
+    """The trials with ``change`` applied to every text in them and to the names of the columns."""
     texts = trials.select_dtypes(["object", "string"])
     changed = texts.map(lambda value: change(value) if isinstance(value, str) else value)
     return trials.assign(**changed).rename(columns=change)
 
 
 def parquet(trials: pd.DataFrame) -> bytes:
-    """A tidy table as Parquet; columns of mixed kinds become text."""
+    """A tidy table as Parquet. Columns that mix types become text."""
     buffer = io.BytesIO()
     mixed = [name for name, kind in trials.dtypes.items() if kind.kind == "O" and kind.name == "object"]
     trials.astype(dict.fromkeys(mixed, "string")).to_parquet(buffer, index=False)
@@ -52,19 +55,17 @@ def parquet(trials: pd.DataFrame) -> bytes:
 
 
 def table_csv(table: Table) -> bytes:
-    """A table; a column of measures becomes five: mean, half_width, done, planned, mark (best, close or nothing)."""
-    measures = [any(isinstance(row[i], MetricCell) for row in table.rows) for i in range(len(table.columns))]
-    heads: list[str] = []
-    for column, several in zip(table.columns, measures, strict=True):
-        heads += (
-            [f"{column.title} {what}" for what in ("mean", "half_width", "done", "planned", "mark")]
-            if several
-            else [column.title]
-        )
-    return _csv([heads, *([value for cell in row for value in _cell(cell)] for row in table.rows)])
+    """A table. A column of metrics becomes five: mean, half_width, done, planned and mark (best, close or empty)."""
+    of_metrics = [any(isinstance(row[i], MetricCell) for row in table.rows) for i in range(len(table.columns))]
+    heads = [
+        head
+        for column, is_metric in zip(table.columns, of_metrics, strict=True)
+        for head in ([f"{column.title} {name}" for name in METRIC_COLUMNS] if is_metric else [column.title])
+    ]
+    return _csv([heads, *([value for cell in row for value in _values(cell)] for row in table.rows)])
 
 
-def _cell(cell: Cell) -> Sequence[Any]:
+def _values(cell: Cell) -> Sequence[Any]:
     if not isinstance(cell, MetricCell):
         return (cell.text,)
     mark = "best" if cell.best else "close" if cell.close else ""
@@ -72,7 +73,7 @@ def _cell(cell: Cell) -> Sequence[Any]:
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
-    """Rows as CSV: numbers with all their digits, nothing where there is none, and no text that is a formula."""
+    """Rows as CSV: numbers with all their digits, an empty field for NaN and None, and no text that is a formula."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(map(_plain, row) for row in rows)
     return buffer.getvalue().encode()
@@ -94,7 +95,7 @@ def _slug(text: str) -> str:
 
 
 def _free(name: str, taken: Iterable[str]) -> str:
-    """A name that no file has yet."""
+    """The name, with a number after it if a file already has that name."""
     stems, number, found = {path.rpartition("/")[2].rpartition(".")[0] for path in taken}, 1, name
     while found in stems:
         number += 1

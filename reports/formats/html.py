@@ -1,9 +1,13 @@
-"""A document as one HTML page: a single file that fetches nothing. Everything but our own drawings and script is escaped."""
+"""A document as one HTML file that fetches nothing.
+
+Everything is escaped except for our own drawings and our own script, the only one that the page allows to run.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from functools import cache
 from importlib.resources import files as resources
 from typing import Any
@@ -11,13 +15,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from reports.charts import LineChart
+from reports.charts import LineChart, Panel, Series
 from reports.document import Column, Document, Figure, Table, Text
 from reports.formats.drawing import page_svg
 from reports.style import PATHS, colour, marker
 from reports.text import metric_text, number, value_text
 
-MOST_POINTS = 25  # of a line, in the table below its figure; the CSV has all
+MOST_VALUES = 25  # per line, in the table below its figure; the CSV file has all of them
 
 
 def files(document: Document) -> dict[str, bytes]:
@@ -26,11 +30,9 @@ def files(document: Document) -> dict[str, bytes]:
 
 
 def render(document: Document) -> str:
-    """The page, as text to be written as UTF-8; the same document gives the same page."""
+    """The page, to be written as UTF-8. The same document always gives the same page."""
     script = (resources("reports.formats") / "templates" / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(
-        hashlib.sha256(script.encode()).digest()
-    ).decode()  # the only script that the page lets run
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template().render(document=document, script=Markup(script), digest=digest)
 
 
@@ -43,7 +45,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"metric": metric_text, "svg": _svg, "methods": _methods, "values": _values}
+    environment.filters |= {"metric": metric_text, "svg": _svg, "lines": _lines, "values": _values}
     return environment.get_template("page.html.j2")
 
 
@@ -51,8 +53,8 @@ def _svg(figure: Figure) -> Markup:
     return Markup(page_svg(figure))
 
 
-def _methods(figure: Figure) -> list[dict[str, Any]]:
-    """What a figure of lines shows, for its legend: each line once, by name."""
+def _lines(figure: Figure) -> list[dict[str, Any]]:
+    """The legend of a line chart: each line once, although it may stand in several panels. Empty for other charts."""
     if not isinstance(figure.chart, LineChart):
         return []
     shown = {series.style: series.name for panel in figure.chart.panels for series in panel.series}
@@ -63,26 +65,30 @@ def _methods(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _values(figure: Figure) -> list[Table]:
-    """A figure of lines as tables, a panel each, for those who can't see or point: x by line."""
+    """A line chart as tables, one for each panel, for readers who cannot see or point. Empty for other charts."""
     if not isinstance(figure.chart, LineChart):
         return []
-    tables = []
-    for panel in figure.chart.panels:
-        places = sorted({x for series in panel.series for x in series.x})
-        step = -(-len(places) // MOST_POINTS)
-        shown = places[::-1][::step][::-1]
-        labels = dict(panel.ticks)
-        at = [{x: (y, high - y) for x, y, high in zip(s.x, s.y, s.high, strict=True)} for s in panel.series]
-        rows = tuple(
-            (Text(labels.get(x) or value_text(x)), *(Text(_value(points.get(x))) for points in at)) for x in shown
-        )
-        columns = (Column(panel.x_title), *(Column(series.name, number=True) for series in panel.series))
-        tables.append(Table(panel.title or figure.title, figure.chart.y_title, columns, rows))
-    return tables
+    return [_panel_table(panel, figure.title, figure.chart.y_title) for panel in figure.chart.panels]
 
 
-def _value(found: tuple[float, float] | None) -> str:
-    if not found:
-        return "–"
-    digits = 1 if abs(found[0]) >= 10 else 2
-    return number(found[0], digits) + (f" ± {number(found[1], digits)}" if found[1] == found[1] else "")
+def _panel_table(panel: Panel, title: str, caption: str) -> Table:
+    """A row for each x, a column for each line. Of many x, about `MOST_VALUES` evenly spaced, including the last."""
+    positions = sorted({x for series in panel.series for x in series.x})
+    step = max(1, math.ceil(len(positions) / MOST_VALUES))
+    labels = dict(panel.ticks)
+    values = [_value_texts(series) for series in panel.series]
+    rows = tuple(
+        (Text(labels.get(x) or value_text(x)), *(Text(texts.get(x, "–")) for texts in values))
+        for x in reversed(positions[::-1][::step])
+    )
+    columns = (Column(panel.x_title), *(Column(series.name, number=True) for series in panel.series))
+    return Table(panel.title or title, caption, columns, rows)
+
+
+def _value_texts(series: Series) -> dict[float, str]:
+    """x → mean and half-width of the interval."""
+    texts = {}
+    for x, y, high in zip(series.x, series.y, series.high, strict=True):
+        digits = 1 if abs(y) >= 10 else 2
+        texts[x] = number(y, digits) + ("" if math.isnan(high - y) else f" ± {number(high - y, digits)}")
+    return texts

@@ -1,7 +1,7 @@
-"""A document as LaTeX: one file that compiles as it is with pdfLaTeX, XeLaTeX or LuaLaTeX, its figures as PDF beside it.
+"""A document as LaTeX: one file for pdfLaTeX, XeLaTeX or LuaLaTeX, with its figures as PDF files beside it.
 
-Every text passes `escape`, for the template's environment escapes whatever it prints. pdfLaTeX has no letters of most scripts:
-where it knows a letter it sets it, else its code point stands in its place (XeLaTeX and LuaLaTeX set what their font has).
+The environment of the template escapes whatever the template prints. pdfLaTeX lacks the characters of most scripts and
+shows their code points instead; XeLaTeX and LuaLaTeX typeset all that the font has.
 """
 
 from __future__ import annotations
@@ -12,31 +12,34 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from reports.document import Column, Document, Figure, MetricCell, Row, Section, Table
+from reports.document import Cell, Column, Document, Figure, MetricCell, Row, Section, Table
 from reports.formats.drawing import paper_pdf
 from reports.text import metric_text
 
 FOLDER = "report-latex"
 SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "^": r"\textasciicircum{}", "_": r"\_",
-    "%": r"\%", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
-    "'": r"\textquotesingle{}", "`": r"\textasciigrave{}", "[": "{[}", "]": "{]}", "*": "{*}",
-    "−": r"\ensuremath{-}", "±": r"\ensuremath{\pm}", "≈": r"\ensuremath{\approx}", "×": r"\ensuremath{\times}", "–": r"\textendash{}",
-    "…": r"\dots{}", "·": r"\textperiodcentered{}", "’": r"\textquoteright{}", "²": r"\ensuremath{^2}",
-    "ⁿ": r"\ensuremath{^n}", "√": r"\ensuremath{\surd}",
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "^": r"\textasciicircum{}",
+    "_": r"\_", "%": r"\%", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}", "[": "{[}", "]": "{]}", "*": "{*}",
+    "−": r"\ensuremath{-}", "±": r"\ensuremath{\pm}", "≈": r"\ensuremath{\approx}", "×": r"\ensuremath{\times}",
+    "–": r"\textendash{}", "…": r"\dots{}", "·": r"\textperiodcentered{}", "’": r"\textquoteright{}",
+    "²": r"\ensuremath{^2}", "ⁿ": r"\ensuremath{^n}", "√": r"\ensuremath{\surd}",
     "\u202f": r"\,", "\u00a0": "~", "\n": " ", "\t": " ", "\u2028": " ", "\u2029": " ",
 }  # fmt: skip
 GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "θ": "theta", "λ": "lambda", "μ": "mu", "π": "pi", "ρ": "rho",
-    "σ": "sigma", "τ": "tau", "φ": "varphi", "χ": "chi", "ω": "omega", "Σ": "Sigma", "Δ": "Delta", "Ω": "Omega",
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "θ": "theta", "λ": "lambda", "μ": "mu",
+    "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "varphi", "χ": "chi", "ω": "omega",
+    "Σ": "Sigma", "Δ": "Delta", "Ω": "Omega",
 }  # fmt: skip
 SPECIAL |= {letter: rf"\ensuremath{{\{name}}}" for letter, name in GREEK.items()}
-ROOM = (88, 100, 118)  # letters on a line of \\small, \\footnotesize and \\scriptsize
-LONGEST_LINE = 92  # of verbatim text; what is longer goes on in the next
+# Font sizes, from the largest, with the number of characters that fit on a line.
+SIZES = {r"\small": 88, r"\footnotesize": 100, r"\scriptsize": 118}
+LONGEST_LINE = 92  # characters of verbatim text
+LONGEST_SHORT = 24  # characters; a column with longer texts holds sentences
 
 
 class Raw(str):
-    """LaTeX that our own code has made: printed as it is."""
+    """LaTeX made by our own code, printed without escaping."""
 
 
 def files(document: Document) -> dict[str, bytes]:
@@ -48,7 +51,7 @@ def files(document: Document) -> dict[str, bytes]:
 
 
 def escape(text: Any) -> str:
-    """Text for LaTeX to set as it stands.
+    """A text that LaTeX typesets exactly as it is.
 
     >>> print(escape("50 % of $x_1 & D̄"))
     50 \\% of \\$x\\_1 \\& \\={D}
@@ -58,20 +61,24 @@ def escape(text: Any) -> str:
     found: list[str] = []
     for letter in unicodedata.normalize("NFC", str(text)):
         if letter == "\u0304" and found:
-            found[-1] = rf"\={{{found[-1]}}}"
+            found[-1] = rf"\={{{found[-1]}}}"  # a macron over the letter before
         elif letter in "-," and found and found[-1].endswith(letter):
-            found.append(f"{{}}{letter}")  # two are a ligature
-        elif letter in SPECIAL:
-            found.append(SPECIAL[letter])
-        elif letter.isascii() and letter.isprintable():
-            found.append(letter)
-        elif unicodedata.category(letter)[0] != "C":
-            found.append(rf"\letter{{{ord(letter):04X}}}{{{letter}}}")
+            found.append(f"{{}}{letter}")  # keeps LaTeX from joining two of them to one sign
+        else:
+            found.append(_escaped(letter))
     return "".join(found)
 
 
+def _escaped(letter: str) -> str:
+    if letter in SPECIAL:
+        return SPECIAL[letter]
+    if letter.isascii() and letter.isprintable():
+        return letter
+    return "" if unicodedata.category(letter)[0] == "C" else rf"\letter{{{ord(letter):04X}}}{{{letter}}}"
+
+
 def verbatim(text: str) -> Raw:
-    """Lines of typewriter type; none longer than the page is wide."""
+    """Lines of typewriter type, wrapped to the width of the page."""
     lines = [line[i : i + LONGEST_LINE] for line in text.split("\n") for i in range(0, max(len(line), 1), LONGEST_LINE)]
     return Raw("\\\\\n".join(r"\mbox{}" + escape(line).replace(" ", r"\ ") for line in lines))
 
@@ -91,56 +98,58 @@ def _blocks(section: Section) -> list[Any]:
 
 
 def _widths(table: Table) -> list[int]:
-    """How many letters wide each column is; a head of numbers may break at its spaces."""
-    found = []
+    """The width of each column in characters. The head of a column of numbers may be broken at its spaces."""
+    widths = []
     for i, column in enumerate(table.columns):
         head = max(map(len, column.title.split()), default=0) if column.number else len(column.title)
-        found.append(max([head, *(_length(row[i]) for row in table.rows)]))
-    return found
+        widths.append(max([head, *(_length(row[i]) for row in table.rows)]))
+    return widths
 
 
 def _columns(table: Table) -> Raw:
-    """The columns' alignments; those that hold sentences share what room the others leave."""
-    widths, room = _widths(table), _room(table)
-    wide = [not column.number and width > 24 for column, width in zip(table.columns, widths, strict=True)]
-    left = room - sum(width + 3 for width, w in zip(widths, wide, strict=True) if not w)
-    longest = sum(width for width, w in zip(widths, wide, strict=True) if w)
-    kinds: list[str] = []
-    for column, width, w in zip(table.columns, widths, wide, strict=True):
-        word = max((len(word) for row in table.rows for word in _words(row[len(kinds)])), default=0) if w else 0
-        share = min(width + 2, max(left * width / longest, word + 2, 12)) / room if w else 0
-        kinds.append(rf"P{{{share:.2f}\linewidth}}" if w else "r" if column.number else "l")
-    return Raw("@{}" + "".join(kinds) + "@{}")
+    """The alignment of each column. Those that hold sentences share the width that the others leave."""
+    widths, line = _widths(table), SIZES[_size(table)]
+    of_sentences = [
+        not column.number and width > LONGEST_SHORT for column, width in zip(table.columns, widths, strict=True)
+    ]
+    left = line - sum(width + 3 for width, wide in zip(widths, of_sentences, strict=True) if not wide)
+    total = sum(width for width, wide in zip(widths, of_sentences, strict=True) if wide)
+    alignments = []
+    for i, (column, width, wide) in enumerate(zip(table.columns, widths, of_sentences, strict=True)):
+        if wide:
+            share = min(width + 2, max(left * width / total, _longest_word(table, i) + 2, 12)) / line
+            alignments.append(rf"P{{{share:.2f}\linewidth}}")
+        else:
+            alignments.append("r" if column.number else "l")
+    return Raw("@{}" + "".join(alignments) + "@{}")
+
+
+def _longest_word(table: Table, i: int) -> int:
+    """The length of the longest word in column ``i``."""
+    texts = [cell.text for row in table.rows if not isinstance(cell := row[i], MetricCell)]
+    return max((len(word) for text in texts for word in text.split()), default=0)
 
 
 def _head(column: Column, table: Table) -> Raw:
-    """A column's head; over numbers it is broken where it is much wider than they are."""
+    """The head of a column. Over numbers it is broken at its spaces if it is much wider than they are."""
     i = table.columns.index(column)
     if not column.number or len(column.title) <= _widths(table)[i] + 2:
         return Raw(escape(column.title))
-    return Raw(rf"\shortstack[r]{{{Raw('').join(escape(word) + chr(92) * 2 for word in column.title.split())[:-2]}}}")
+    lines = r"\\".join(escape(word) for word in column.title.split())
+    return Raw(rf"\shortstack[r]{{{lines}}}")
 
 
-def _length(cell: Any) -> int:
+def _length(cell: Cell) -> int:
     return 15 if isinstance(cell, MetricCell) else len(cell.text)
 
 
-def _words(cell: Any) -> list[str]:
-    return [] if isinstance(cell, MetricCell) else cell.text.split()
-
-
 def _size(table: Table) -> Raw:
-    """The type that the table fits the page in."""
-    return Raw({ROOM[0]: r"\small", ROOM[1]: r"\footnotesize", ROOM[2]: r"\scriptsize"}[_room(table)])
+    """The largest font size at which the table fits on the page."""
+    needed = sum(min(width, LONGEST_SHORT) + 3 for width in _widths(table))
+    return Raw(next((size for size, line in SIZES.items() if needed <= line), r"\scriptsize"))
 
 
-def _room(table: Table) -> int:
-    """How many letters a line of the table's type has."""
-    needed = sum(min(width, 24) + 3 for width in _widths(table))
-    return next((room for room in ROOM if needed <= room), ROOM[-1])
-
-
-def _cell(cell: Any) -> Raw:
+def _cell(cell: Cell) -> Raw:
     if not isinstance(cell, MetricCell):
         return Raw(rf"\code{{{escape(cell.text)}}}" if cell.code else escape(cell.text))
     figure, interval, remark = map(escape, metric_text(cell))
@@ -151,10 +160,18 @@ def _cell(cell: Any) -> Raw:
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=PackageLoader("reports.formats"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=escape,
-        block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
-        comment_start_string="<#", comment_end_string="#>",
-    )  # fmt: skip
+        loader=PackageLoader("reports.formats"),
+        undefined=StrictUndefined,
+        finalize=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
     environment.filters |= {
         "verbatim": verbatim,
         "columns": _columns,

@@ -1,6 +1,6 @@
-"""A document as PDF, set by typst: title, contents, page numbers, vector figures, tables that go on over pages.
+"""A document as PDF, typeset by typst: contents, page numbers, vector figures, tables that may span several pages.
 
-The document goes to the template as data, so no text of it is ever read as markup.
+The template reads the document as data, so none of its text is ever interpreted as markup.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def files(document: Document) -> dict[str, bytes]:
 
 
 def render(document: Document) -> bytes:
-    """The PDF. Fonts come with typst and matplotlib; the system's are asked only for letters that neither has."""
+    """The PDF. Its fonts come with typst and matplotlib; system fonts are used only for characters that those lack."""
     import matplotlib
     import typst
 
@@ -43,7 +43,7 @@ def render(document: Document) -> bytes:
 
 
 def _covered(text: str, fonts: Path) -> bool:
-    """Whether the shipped fonts have all letters of a text."""
+    """Whether the fonts that come with matplotlib have every character of a text."""
     from matplotlib.ft2font import FT2Font
 
     return {ord(letter) for letter in text if letter.isprintable()} <= set(
@@ -107,7 +107,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _wide(table: Table, i: int) -> bool:
-    """Whether a column holds sentences and must share the page's width."""
+    """Whether a column holds sentences, so that it shares the width that the others leave."""
     return max((len(cell.text) for row in table.rows if not isinstance(cell := row[i], MetricCell)), default=0) > 24
 
 

@@ -1,7 +1,11 @@
-"""The main tables for a terminal: rich's where someone looks, plain text that copies well where it goes into a file or pipe."""
+"""The main tables of a run in a terminal.
+
+A terminal gets rich tables; a file or a pipe gets plain text, which copies well.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reports.cleaning import clean
@@ -20,12 +24,12 @@ STYLES = {"info": "dim", "warning": "yellow", "error": "bold red"}
 
 
 def tables(run: Run) -> list[Table]:
-    """The tables that the end of a run shows: every metric on every data set."""
+    """The tables shown at the end of a run: every metric on every data set."""
     return [main_table(run, dataset, metric) for dataset in run.datasets for metric in METRICS]
 
 
 def show(run: Run, console: Console) -> None:
-    """Print a run's tables and answers on a console; plain text if it is no terminal."""
+    """Print the tables and the answers of a run; as plain text if the console is not a terminal."""
     if not console.is_terminal:
         console.out(plain(run), end="", highlight=False)
         return
@@ -38,7 +42,7 @@ def show(run: Run, console: Console) -> None:
 
 
 def show_table(table: Table, console: Console) -> None:
-    """Print one table on a console; plain text if it is no terminal."""
+    """Print one table; as plain text if the console is not a terminal."""
     from rich.text import Text
 
     if not console.is_terminal:
@@ -50,7 +54,7 @@ def show_table(table: Table, console: Console) -> None:
 
 
 def show_document(document: Document, console: Console) -> None:
-    """Print a document's words and tables on a console; figures are left to the reports."""
+    """Print the texts and tables of a document, without its figures."""
     from rich.text import Text
 
     for note in document.notes:
@@ -66,17 +70,17 @@ def show_document(document: Document, console: Console) -> None:
 
 
 def plain(run: Run) -> str:
-    """A run's tables and answers as plain text: no colours, no frames, columns two spaces apart."""
+    """The tables and the answers of a run as plain text: no colours, no frames, columns two spaces apart."""
     return "\n".join([*(plain_table(table) for table in tables(run)), *(f"{text}\n" for text in _answers(run))])
 
 
 def _answers(run: Run) -> list[str]:
-    """What a run answers on each data set. These texts have no document that would clean them."""
+    """The answer of a run on each data set. These texts are not part of a document, which would clean them."""
     return [clean(" ".join(answer(run, dataset))) for dataset in run.datasets]
 
 
 def rich_table(table: Table) -> rich.table.Table:
-    """A table's columns and rows for rich; its title and caption are lines of their own. Names are never read as markup."""
+    """The columns and rows of a table for rich, without its title and caption. No name is read as markup."""
     import rich.box
     import rich.table
     from rich.text import Text
@@ -90,20 +94,22 @@ def rich_table(table: Table) -> rich.table.Table:
 
 
 def plain_table(table: Table) -> str:
-    """A table as plain text; ``*`` marks the highest mean; (2/3) says that 2 of 3 seeds are done."""
-    heads = [f"{column.title}  " if column.number else column.title for column in table.columns]  # the place of the *
+    """A table as plain text. ``*`` marks the highest mean; ``(2/3)`` means that 2 of 3 seeds are done."""
+    heads = [f"{column.title}  " if column.number else column.title for column in table.columns]  # room for the *
     rows = [heads, *([_plain(cell) for cell in row] for row in table.rows)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
-    lines = [
-        "  ".join(
-            text.rjust(width) if column.number else text.ljust(width)
-            for text, width, column in zip(row, widths, table.columns, strict=True)
-        ).rstrip()
-        for row in rows
+    aligned = [
+        _aligned(texts, column.number) for texts, column in zip(zip(*rows, strict=True), table.columns, strict=True)
     ]
+    lines = ["  ".join(texts).rstrip() for texts in zip(*aligned, strict=True)]
     notes = [f"! {note.text}" for note in table.notes]
     caption = ["", table.caption.replace("in bold", "marked *")] if table.caption else []
     return "\n".join([table.title, *notes, "", *lines, *caption, ""])
+
+
+def _aligned(texts: Sequence[str], right: bool) -> list[str]:
+    """The texts of one column, all as wide as the widest."""
+    width = max(map(len, texts))
+    return [text.rjust(width) if right else text.ljust(width) for text in texts]
 
 
 def _plain(cell: Cell) -> str:

@@ -1,7 +1,7 @@
 """Draws the charts of `reports.charts` with matplotlib and seaborn: as SVG for a page, as SVG or PDF for paper.
 
-There is one module for each kind of chart. The same chart always gives the same bytes. Both libraries are imported when the
-first chart is drawn, because they take about a second.
+There is one module for each kind of chart. The same chart always gives the same bytes. Both libraries are imported when
+the first chart is drawn, because they take about a second.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Drawing:
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """Seaborn's theme with our fonts and colours, for our drawings only. A user's matplotlibrc has no influence on it."""
+    """Seaborn's theme with our fonts and colours, for our drawings only. A user's matplotlibrc does not change it."""
     import matplotlib.style
     import seaborn
 

@@ -1,7 +1,7 @@
 """Means with intervals beside a line at 0.
 
-Drawn by matplotlib alone: seaborn's ``pointplot`` computes means and intervals from raw values, and a `ForestPlot` holds paired
-differences and intervals that `reports.statistics` has already computed.
+Drawn by matplotlib alone: seaborn's ``pointplot`` computes means and intervals from raw values, and a `ForestPlot` holds
+paired differences and intervals that `reports.statistics` has already computed.
 """
 
 from __future__ import annotations

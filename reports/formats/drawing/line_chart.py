@@ -1,7 +1,7 @@
 """Lines with error bands.
 
-Drawn by matplotlib alone: seaborn's ``lineplot`` computes means and intervals from raw values, and a `LineChart` holds means
-and t-intervals that `reports.statistics` has already computed.
+Drawn by matplotlib alone: seaborn's ``lineplot`` computes means and intervals from raw values, and a `LineChart` holds
+means and t-intervals that `reports.statistics` has already computed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _draw_intervals(axes: Axes, series: Series, **of_method: Any) -> None:
 
 
 def _marked(points: list[int]) -> list[int]:
-    """The points that get a marker: all of them, or about `MOST_MARKERS` at even distances, including the last."""
+    """The points that get a marker: all, or about `MOST_MARKERS` evenly spaced, including the last."""
     step = math.ceil(len(points) / MOST_MARKERS)
     return points[::-1][:: max(step, 1)][::-1]
 

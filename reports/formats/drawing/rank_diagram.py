@@ -1,5 +1,6 @@
-"""A critical-difference diagram, after Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006.
+"""A critical-difference diagram.
 
+Source: Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006, section 3.2.2.
 Drawn by matplotlib alone: seaborn has no such diagram.
 """
 

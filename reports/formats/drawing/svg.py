@@ -53,7 +53,7 @@ def _set_class_and_tips(element: ElementTree.Element, tips: Mapping[str, Sequenc
 
 
 def _adapted(name: str, value: str, prefix: str) -> str:
-    """The value of an attribute, with ids made unique, fonts left to the page, and the page's text colour instead of ours."""
+    """The value of an attribute, with unique ids, without font families, and with the text colour of the page."""
     if name == "id":
         return f"{prefix}-{value}"
     if name == f"{{{XLINK}}}href" and value.startswith("#"):

@@ -43,9 +43,13 @@ const forms = {
   LaTeX: (rows, table) => {
     const columns = all("thead th", table).map(head => head.classList.contains("number") ? "r" : "l").join("");
     const lines = rows.map(row => row.map(latex).join(" & ") + " \\\\");
-    return [`\\begin{tabular}{${columns}}`, "\\toprule", lines[0], "\\midrule", ...lines.slice(1), "\\bottomrule", "\\end{tabular}"].join("\n");
+    const top = [`\\begin{tabular}{${columns}}`, "\\toprule", lines[0], "\\midrule"];
+    return [...top, ...lines.slice(1), "\\bottomrule", "\\end{tabular}"].join("\n");
   },
-  CSV: rows => rows.map(row => row.map(cell => /[",\n]/.test(cell) ? `"${cell.replace(/"/g, '""')}"` : cell).join(",")).join("\n"),
+  CSV: rows => {
+    const quoted = cell => /[",\n]/.test(cell) ? `"${cell.replace(/"/g, '""')}"` : cell;
+    return rows.map(row => row.map(quoted).join(",")).join("\n");
+  },
 };
 async function copy(text, what) {
   try {
