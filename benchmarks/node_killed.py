@@ -83,7 +83,7 @@ def compare(cluster: OwnCluster, command: list[str], folder: Path, share: float)
         host = json.loads(path.read_bytes()).get("environment", {}).get("host", "?")
         places[host] = places.get(host, 0) + 1
     for line in said.splitlines():
-        if " is gone" in line or "tried again" in line or line.startswith("failed"):
+        if " is gone" in line or "retried" in line or line.startswith("failed"):
             print("    " + line)
     same = sum(one.get(key) == record for key, record in two.items())
     print(

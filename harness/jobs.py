@@ -1,4 +1,4 @@
-"""A job is a unit of work, an outcome what it leaves: the words that the plan, the executors and the ledger share."""
+"""Jobs and their outcomes: the types shared by the plan, the executors and the ledger."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ JobKind = Literal["pretrain", "train", "profile"]
 
 @dataclass(frozen=True)
 class Job:
-    """A unit of work, complete in itself: with the data set's recordings and its inputs it can run anywhere.
+    """A self-contained unit of work: given the recordings of its data set and its inputs, it can run anywhere.
 
-    key: hash of ``content``. content: everything that can change the result, as JSON. about: for people and tables
-    (data set, method, seed …), not in the key. needs: keys of the jobs whose artefacts are its inputs.
-    indices: name → (n,) int64 sample numbers ("train", "labelled", "unlabelled", "validation", "test"); their
-    hashes are in the content. data: fingerprint of the recordings it reads.
+    key: the hash of ``content``.
+    content: everything that can change the result, as JSON.
+    about: data set, method, seed and so on, for people and tables; not part of the key.
+    data: fingerprint of the recordings.
+    indices: name ("train", "labelled", "unlabelled", "validation" or "test") → sample numbers, int64 of shape
+    (n_samples,). Their hashes are in the content.
+    needs: keys of the jobs whose artefacts are inputs of this one.
     """
 
     key: str
@@ -36,7 +39,7 @@ class Job:
 
     @property
     def workers(self) -> int:
-        """Processes that do it together, each with `threads` and `gpus`."""
+        """The number of processes that share the job, each with `threads` and `gpus`."""
         return int(self.content["settings"].get("workers", 1))
 
     @property
@@ -49,7 +52,7 @@ class Job:
 
     @property
     def title(self) -> str:
-        """One line for people: ``train cosmo · utd-mhad · seed 0 · label_rate 0.05``."""
+        """The job in one line, such as ``train cosmo · utd-mhad · seed 0 · label_rate 0.05``."""
         parts = [f"{self.kind} {self.about['method']}", str(self.about["dataset"]), f"seed {self.about['seed']}"]
         parts += [f"{name} {value}" for name, value in self.about.get("point", {}).items()]
         if search := self.about.get("search"):
@@ -63,18 +66,27 @@ class Job:
 
     @property
     def attachment(self) -> str:
-        """Where it runs: "anywhere", or for a profile job "here", "ssh", "ray" (on the node of that name) or "offline"."""
+        """How the device of a profile job is attached: "here", "ssh", "ray" or "offline"; "anywhere" for other jobs.
+
+        "ray" is the node of a Ray cluster that has the device's name.
+        """
         return str(self.about["device"]["way"]) if self.kind == "profile" else "anywhere"
 
     @property
     def resource(self) -> str | None:
-        """Ray's resource that only the node of the job's device has; a job with one gets the node for itself."""
+        """The custom Ray resource of the job's device, if the device is a node of a Ray cluster.
+
+        Only that node has it, and only once, so that a job has the node to itself.
+        """
         return f"edge:{self.about['device']['name']}" if self.attachment == "ray" else None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job leaves. result: JSON of figures. artefacts: file name → bytes (encoders, predictions)."""
+    """What a finished job leaves.
+
+    result: its figures, as JSON. artefacts: file name → bytes, such as encoders or predictions.
+    """
 
     result: Mapping[str, Any]
     artefacts: Mapping[str, bytes]
@@ -86,7 +98,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed: the exception's type and text, and its traceback. partial: what had been measured until then."""
+    """Why a job failed: type, message and traceback of the exception. partial: what had been measured by then."""
 
     type: str
     message: str
@@ -96,7 +108,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """An exception's; one that carries a ``failure`` from elsewhere gives that."""
+        """The failure behind an exception. If the exception carries a ``failure`` from another process, that one."""
         log = getattr(error, "job_log", "")
         if isinstance(known := getattr(error, "failure", None), cls):
             return replace(known, log=known.log or log)
@@ -108,6 +120,6 @@ class Failure:
 
 
 Inputs = Mapping[str, Mapping[str, bytes]]
-"""Key of a needed job → its artefacts, by file name; under the job's own key `CHECKPOINT`, if it is to go on from one."""
+"""Key of a needed job → its artefacts by file name. The job's own key may hold a `CHECKPOINT` to resume from."""
 
 CHECKPOINT = "checkpoint"

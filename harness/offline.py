@@ -1,4 +1,4 @@
-"""Carrying jobs to a device with no network, and their records back: `harness edge export`, `measure`, `import`."""
+"""Devices without a network: `export` writes a bundle of profile jobs, `import_` reads the result that comes back."""
 
 from __future__ import annotations
 
@@ -11,47 +11,58 @@ from harness.errors import InputError
 from harness.jobs import Failure, Job
 from harness.keys import content_key
 from harness.ledger import Ledger
-from harness.plan import make_plan
+from harness.plan import Plan, make_plan
 from harness.results.records import PlanRecord
 from harness.results.run import RunResults
 from harness.study import parse_study
 
 
 def export(ledger: Ledger, path: Path, data: Path | None, device: str | None = None) -> list[Job]:
-    """Write a bundle of the run's profile jobs that are not done; those of one device, or of all offline ones.
+    """Write a bundle of those profile jobs of a run that are not done, and return them.
 
-    data: the data sets' folder. Raises `InputError` if there are none, if what they need isn't done, or if study, data
-    or code are no longer those of the run.
+    data: folder of the data sets. device: whose jobs to export; None: those of all offline devices.
+
+    Raises `InputError` if there are no such jobs, if the jobs they need are not done, or if study, data or code have
+    changed since the run.
     """
-    results = RunResults.open(ledger.root)
-    study, known = results.study, results.plan.jobs
-    plan = make_plan(parse_study(study.text, Path(study.file), study.overrides), data)
+    plan = _plan_again(ledger, data)
     profiles = [job for job in plan.jobs.values() if job.kind == "profile"]
-    if changed := [job for job in profiles if job.key not in known]:
-        raise InputError(
-            f"{changed[0].title} is not of the run {ledger.root}: study, data or code have changed since; run it again first"
-        )
-    wanted = [
-        job
-        for job in profiles
-        if (job.attachment == "offline" if device is None else job.about["device"]["name"] == device)
-    ]
+    wanted = [job for job in profiles if _is_for(job, device)]
     jobs = [job for job in wanted if not ledger.is_done(job.key)]
     if not jobs:
         names = ", ".join(sorted({str(job.about["device"]["name"]) for job in profiles})) or "none"
         which = f"for device {device}" if device else "for an offline device"
         raise InputError(
-            f"there is nothing to export {which}: {len(wanted)} jobs, all done; the study's devices: {names}"
+            f"there is nothing to export {which}: {len(wanted)} jobs, all done; devices of the study: {names}"
         )
     inputs = {need: ledger.artefacts(need) for job in jobs for need in job.needs}
     write_bundle(path, Bundle(tuple(jobs), {job.data: plan.data[job.data] for job in jobs}, inputs))
     return jobs
 
 
-def import_(ledger: Ledger, path: Path) -> tuple[list[str], list[str]]:
-    """Take a result's records into the run's ledger; the titles of those that are done, and of those that failed.
+def _plan_again(ledger: Ledger, data: Path | None) -> Plan:
+    """Make the plan of a run anew, with recordings and sample numbers. Raises `InputError` if its jobs have changed."""
+    results = RunResults.open(ledger.root)
+    study = results.study
+    plan = make_plan(parse_study(study.text, Path(study.file), study.overrides), data)
+    for job in plan.jobs.values():
+        if job.kind == "profile" and job.key not in results.plan.jobs:
+            raise InputError(
+                f"{job.title} does not belong to the run {ledger.root}: study, data or code have changed since;"
+                " run the study again first"
+            )
+    return plan
 
-    Nothing is taken unless all of it is the run's: raises `InputError` for a job, data or code that isn't.
+
+def _is_for(job: Job, device: str | None) -> bool:
+    """Whether a profile job is for the device; None stands for all offline devices."""
+    return job.attachment == "offline" if device is None else job.about["device"]["name"] == device
+
+
+def import_(ledger: Ledger, path: Path) -> tuple[list[str], list[str]]:
+    """Add the records of a result to the ledger of a run. Returns the titles of the done jobs and of the failed ones.
+
+    Raises `InputError`, and adds nothing, if any job, data or code is not that of the run.
     """
     plan = RunResults.open(ledger.root).plan
     found = read_result(path)
@@ -60,7 +71,7 @@ def import_(ledger: Ledger, path: Path) -> tuple[list[str], list[str]]:
     with ledger.locked():
         for job, (record, artefacts) in zip(jobs, found, strict=True):
             if ledger.is_done(job.key):
-                continue  # it was measured before: finished is finished
+                continue  # measured before: a finished job is never replaced
             try:
                 ledger.write_done(job, outcome_of(record, artefacts, "bundle"))
                 done.append(job.title)
@@ -71,15 +82,15 @@ def import_(ledger: Ledger, path: Path) -> tuple[list[str], list[str]]:
 
 
 def _job(plan: PlanRecord, record: dict[str, Any], path: Path) -> Job:
-    """The run's job that a record is of."""
+    """The job of the run to which a record belongs."""
     key, content = record["key"], record["content"]
     title = record.get("title", key)
     if content_key(content) != key:
-        raise InputError(f"{path}: the record of {title} is not what its key says: it was changed")
+        raise InputError(f"{path}: the record of {title} does not match its key: it was changed")
     if key not in plan.jobs or plan.jobs[key].kind != "profile":
-        raise InputError(f"{path}: {title} ({key}) is no measurement of this run")
+        raise InputError(f"{path}: {title} ({key}) is not a measurement of this run")
     if record["data"] != content["data"]:
-        raise InputError(f"{path}: {title} was measured on data {record['data']}, the run's are {content['data']}")
+        raise InputError(f"{path}: {title} was measured on data {record['data']}, but the run has {content['data']}")
     trial = next(trial for trial in plan.trials if key in trial.profile_keys.values())
     about = {"study": plan.study, **trial.model_dump(include={"dataset", "method", "seed", "point"})}
     device = {"name": content["on"], "way": "offline"}

@@ -1,4 +1,4 @@
-"""`harness edge …`: attaching a device to a run."""
+"""`harness edge …`: measure the trials of a run on an edge device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from rich.console import Console
 from harness.cli.console import DataRoot, RunFolder
 
 edge_app = typer.Typer(
-    name="edge", help="Measure on an edge device: a node of a Ray cluster, over SSH, by a bundle.", no_args_is_help=True
+    name="edge",
+    help="Measure on an edge device, attached as a node of a Ray cluster, over SSH or by a bundle.",
+    no_args_is_help=True,
 )
 out = Console(highlight=False, soft_wrap=True)
 
@@ -24,9 +26,11 @@ def export(
     run_folder: RunFolder,
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle to write.")],
     data: DataRoot = None,
-    device: Annotated[Optional[str], typer.Option(help="Of this device; else of all offline ones.")] = None,
+    device: Annotated[
+        Optional[str], typer.Option(help="Export the measurements of this device. [default: all offline devices]")
+    ] = None,
 ) -> None:
-    """Write a bundle of the measurements that a run still needs, to be carried to the device."""
+    """Write the measurements that a run still needs into a bundle, to be carried to the device."""
     from harness.ledger import Ledger
     from harness.offline import export as write
 
@@ -37,41 +41,43 @@ def export(
 
 @edge_app.command(epilog="Example: harness edge measure orin.zip --out orin-result.zip")
 def measure(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle that `harness edge export` has written.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle written by `harness edge export`.")],
     result: Annotated[
-        Optional[Path], typer.Option("--out", metavar="RESULT", help="[default: BUNDLE's name with -result.zip]")
+        Optional[Path],
+        typer.Option("--out", metavar="RESULT", help="The result to write. [default: BUNDLE's name with -result.zip]"),
     ] = None,
-    tell: Annotated[
-        bool, typer.Option("--tell", hidden=True, help="Say on standard output, in JSON, what happens.")
+    progress: Annotated[
+        bool,
+        typer.Option("--progress", hidden=True, help="Report progress on standard output, one JSON object a line."),
     ] = False,
 ) -> None:
-    """Measure on this device what a bundle asks for. Needs no Ray and no network."""
+    """Do the measurements of a bundle on this device. Needs neither Ray nor a network."""
     from harness.edge.attach.measure import measure as measure_all
 
     result = result or bundle.with_name(f"{bundle.stem}-result.zip")
 
-    def told(said: dict[str, Any]) -> None:
-        if tell:
-            print(json.dumps(said), flush=True)
-        elif "waiting" in said:
-            out.print(f"waiting: {said['waiting']}")
-        elif "title" in said:
-            out.print(f"measuring {said['title']}")
-        elif "epoch" in said and said["loss"] is not None and not math.fmod(said["epoch"], 10):
-            out.print(f"  epoch {said['epoch']} of {said['epochs']}")
+    def on_message(message: dict[str, Any]) -> None:
+        if progress:
+            print(json.dumps(message), flush=True)
+        elif "waiting" in message:
+            out.print(f"waiting: {message['waiting']}")
+        elif "title" in message:
+            out.print(f"measuring {message['title']}")
+        elif "epoch" in message and message["loss"] is not None and not math.fmod(message["epoch"], 10):
+            out.print(f"  epoch {message['epoch']} of {message['epochs']}")
 
-    failed = measure_all(bundle, result, told)
-    if not tell:
-        out.print(f"{result} is written" + (f"; {failed} measurements failed" if failed else ""))
-    raise typer.Exit(1 if failed and not tell else 0)
+    failed = measure_all(bundle, result, on_message)
+    if not progress:
+        out.print(f"wrote {result}" + (f"; {failed} measurements failed" if failed else ""))
+    raise typer.Exit(1 if failed and not progress else 0)
 
 
 @edge_app.command(name="import", epilog="Example: harness edge import runs/edge_cost orin-result.zip")
 def import_(
     run_folder: RunFolder,
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="What `harness edge measure` has written.")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A result written by `harness edge measure`.")],
 ) -> None:
-    """Take what was measured into the run; refuse what is not the run's."""
+    """Add the measurements of a result to the run. A result that does not belong to the run is refused."""
     from harness.ledger import Ledger
     from harness.offline import import_ as take
     from harness.results.run import RunResults
@@ -79,16 +85,18 @@ def import_(
 
     ledger = Ledger.open(run_folder)
     done, failed = take(ledger, result)
-    out.print(f"{len(done)} measurements taken, {len(failed)} failed ones")
+    out.print(f"imported {len(done)} measurements and {len(failed)} failed ones")
     show_edge(RunResults.open(run_folder), out)
     raise typer.Exit(1 if failed else 0)
 
 
 @edge_app.command(epilog="Example: harness edge serve")
 def serve(
-    as_json: Annotated[bool, typer.Option("--json", hidden=True, help="What was found, as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", hidden=True, help="Print the properties of this device as JSON.")
+    ] = False,
 ) -> None:
-    """Look whether this device can be measured on over SSH, and say what to write in the study."""
+    """Check whether this device is ready to be measured over SSH, and print its entry for a study."""
     from harness.edge.attach.probe import probe_device
     from harness.edge.attach.ssh import serve_lines
 
@@ -102,9 +110,9 @@ def serve(
 @edge_app.command(epilog="Example: harness edge join --address 192.168.1.10:6379 --name orin")
 def join(
     address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="The head of the Ray cluster, as `ray start --head` prints it.")
+        str, typer.Option(metavar="HOST:PORT", help="The head of the Ray cluster, as printed by `ray start --head`.")
     ],
-    name: Annotated[str, typer.Option(help="What studies call this device.")],
+    name: Annotated[str, typer.Option(help="The name of this device in studies.")],
 ) -> None:
     """Make this device a node of a Ray cluster, until Ctrl-C."""
     from harness.edge.attach.join import join as stay
@@ -113,6 +121,6 @@ def join(
 
     if name in HERE or not re.fullmatch(NAME, name):
         raise InputError(
-            f"{name!r} can't be a device's name: letters, digits, dots and dashes, and neither cpu nor cuda"
+            f"{name!r} is not a valid name for a device: use letters, digits, dots and dashes, but neither cpu nor cuda"
         )
     stay(address, name, lambda text: out.print(text, markup=False))

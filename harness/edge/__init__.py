@@ -1,1 +1,1 @@
-"""Measuring on the device itself: energy meters, latency, profile jobs, and ways to attach a device. Imports no Ray."""
+"""Measurement on a device: energy meters, latency, profile jobs, and how devices are attached. Does not import Ray."""

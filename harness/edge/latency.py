@@ -1,7 +1,8 @@
-"""Latency of inference: one query after another, each begun when the last is complete, as MLPerf's SingleStream.
+"""Latency of inference, measured as in MLPerf's SingleStream scenario: each query starts when the previous one is
+complete.
 
-Warm-up first, the device synchronised at both edges of every query, the monotonic clock, until both a least time and a least
-count are met; every latency is kept. A percentile is given only where the count supports it.
+After a warm-up, queries are timed until both a minimum time and a minimum count are reached. The device is synchronised
+before and after every query, and every latency is kept. A percentile is given only if there are enough queries for it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from harness.study.edge import LatencySettings
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 CONFIDENCE = 0.99
-PLENTY = 100_000  # latencies at most, so that a fast model on a long window doesn't fill the memory
+MAX_QUERIES = 100_000  # so that a fast model in a long measurement does not fill the memory
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What was timed. latencies: (n,) seconds. start, end: of the queries that count, on the monotonic clock."""
+    """The queries of a measurement, without the warm-up.
+
+    latencies: seconds, of shape (n_queries,). start, end: of the measurement, on the monotonic clock.
+    """
 
     latencies: np.ndarray
     start: float
@@ -32,10 +36,10 @@ class Timed:
 
 @cache
 def needed(percentile: float, confidence: float = CONFIDENCE) -> int:
-    """How many queries a percentile needs: with fewer, its estimate that leaves one outlier out isn't sure enough.
+    """The number of queries needed to give a percentile with some confidence, leaving one outlier out.
 
-    The least n for which at most one of n independent queries lies above the percentile with a chance of at most
-    1 − confidence. For p99 that is LoadGen's 662.
+    It is the smallest n such that, with a probability of at most 1 − confidence, no more than one of n independent
+    queries lies above the percentile. For p99 this is 662, as in MLPerf's LoadGen.
 
     >>> [needed(p) for p in (50, 90, 95, 99)]
     [11, 64, 130, 662]
@@ -47,7 +51,7 @@ def needed(percentile: float, confidence: float = CONFIDENCE) -> int:
 
 
 def time_queries(query: Callable[[], Any], synchronise: Callable[[], None], settings: LatencySettings) -> Timed:
-    """Time ``query`` again and again. synchronise: waits until the device has done what it was given."""
+    """Time ``query`` repeatedly. synchronise: waits until the device has completed all its work."""
 
     def one() -> float:
         synchronise()
@@ -60,13 +64,18 @@ def time_queries(query: Callable[[], Any], synchronise: Callable[[], None], sett
         one()
     latencies: list[float] = []
     start = time.monotonic()
-    while len(latencies) < PLENTY and (len(latencies) < settings.count or time.monotonic() - start < settings.seconds):
+    while len(latencies) < MAX_QUERIES and (
+        len(latencies) < settings.count or time.monotonic() - start < settings.seconds
+    ):
         latencies.append(one())
     return Timed(np.array(latencies), start, time.monotonic())
 
 
 def summary(timed: Timed, batch_size: int) -> dict[str, Any]:
-    """Figures of some latencies: mean, extremes, percentiles, throughput; ``absent`` has the reason of each that can't be had."""
+    """Mean, extremes, percentiles and throughput.
+
+    A figure that is not available is None, with a reason in ``absent``.
+    """
     latencies, n = timed.latencies, len(timed.latencies)
     absent = {f"p{p:g}_seconds": f"needs {needed(p)} queries, has {n}" for p in PERCENTILES if n < needed(p)}
     found = {f"p{p:g}_seconds": _percentile(latencies, p) if n >= needed(p) else None for p in PERCENTILES}
@@ -83,19 +92,17 @@ def summary(timed: Timed, batch_size: int) -> dict[str, Any]:
 
 
 def _percentile(latencies: np.ndarray, percentile: float) -> float:
-    """The smallest latency that at least so many per cent of the queries don't exceed: one that was measured."""
+    """The smallest measured latency that at least ``percentile`` per cent of the queries do not exceed."""
     return float(np.percentile(latencies, percentile, method="inverted_cdf"))
 
 
 def agreement(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """Share of samples with the same class, (n,) against (n,)."""
+    """The share of samples with the same class in two arrays of shape (n_samples,)."""
     return float((predicted == reference).mean())
 
 
 def refuse(agreed: float, n: int, least: float) -> str | None:
-    """Why a runtime isn't timed that predicts otherwise than eager fp32 for too many samples."""
-    return (
-        None
-        if agreed >= least
-        else f"its predictions differ from eager fp32's for {round((1 - agreed) * n)} of {n} samples"
-    )
+    """Why a runtime is not timed; None if it predicts the same class as eager fp32 for enough samples."""
+    if agreed >= least:
+        return None
+    return f"its predictions differ from those of eager fp32 for {round((1 - agreed) * n)} of {n} samples"

@@ -1,7 +1,7 @@
 """Measuring one trial where it runs: stage 2's time and energy over whole epochs, then the latency of inference.
 
-The training is the trial's own: same data, split, labelled samples, stage-1 checkpoint, seeds and loop, without its evaluations on
-the test samples. The model that is timed afterwards is the one that this training left.
+The training is the trial's own: same data, split, labelled samples, stage-1 checkpoint, seeds and loop, without its
+evaluations on the test samples. The model that is timed afterwards is the one that this training left.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Timeline:
 def profile(
     job: Job, recordings: Recordings, inputs: Inputs, tell: Tell = lambda part, value: None
 ) -> Generator[Progress, None, Left]:
-    """Measure a profile job: yields after each epoch, returns result and artefacts. tell: hears of each part that is done.
+    """Measure a profile job: yields after each epoch, returns result and artefacts. tell: hears of each part that is
+    done.
 
     Raises `MeterFailed`, with all figures that there are, if the meter failed on the way.
     """
@@ -180,7 +181,10 @@ def _training(
 def _repeat(
     model: Classifier, edges: list[float], losses: list[float], epochs: int, settings: Measuring, line: Timeline
 ) -> dict[str, Any]:
-    """One training: its whole epochs, first to last. What happens between two epochs is part of neither, but of the window."""
+    """One training: its whole epochs, first to last.
+
+    What happens between two epochs is part of neither, but of the window.
+    """
     window = line.window(edges[0], edges[-1])
     measured = len(edges) - 1
     found: dict[str, Any] = {

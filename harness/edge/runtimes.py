@@ -1,4 +1,4 @@
-"""Ways to run a trained model: eager, compiled, ONNX Runtime; in fp32, bf16 or fp16 where the device has them."""
+"""Runtimes for a trained model: eager, torch.compile and ONNX Runtime, in fp32, bf16 or fp16 if the device has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.method import Batch, Classifier
 from harness.provenance import cpu_flags
 
 Infer = Callable[[Batch], Tensor]
-"""A batch → logits (n, n_classes)."""
+"""Maps a batch to logits of shape (n_samples, n_classes)."""
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISION_FLAGS = {
@@ -23,11 +23,14 @@ PRECISION_FLAGS = {
 
 
 class Unavailable(Exception):
-    """Why a model can't be run in some way here."""
+    """A runtime or precision is not available on this device; the message says why."""
 
 
 def build(runtime: str, precision: str, model: Classifier, example: Batch, threads: int) -> Infer:
-    """The model, ready to run batches of ``example``'s size. Raises `Unavailable` with the reason if this device can't."""
+    """Prepare a model to run batches of the size of ``example``.
+
+    Raises `Unavailable` if this device cannot run it with that runtime and precision.
+    """
     device = next(iter(example.values())).device.type
     if precision != "fp32" and runtime == "onnx":
         raise Unavailable("exported in fp32 only")
@@ -43,7 +46,7 @@ def build(runtime: str, precision: str, model: Classifier, example: Batch, threa
 
 
 def has_precision(precision: str, device: str) -> bool:
-    """Whether the device computes in bf16 or fp16 by itself, rather than by emulation."""
+    """Whether the device computes in bf16 or fp16 natively, not by emulation."""
     if device == "cuda":
         return precision == "fp16" or torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(cpu_flags() & PRECISION_FLAGS[precision])
@@ -63,13 +66,13 @@ def _compiled(model: Classifier, example: Batch, precision: str, device: str) ->
     compiled: Callable[[Batch], Tensor] = torch.compile(model, dynamic=False)
     try:
         _eager(compiled, precision, device)(example)
-    except Exception as error:  # no compiler, or an operator that it can't take
+    except Exception as error:  # no compiler, or an unsupported operator
         raise Unavailable(f"torch.compile: {_first_line(error)}") from error
     return compiled
 
 
 class _Positional(nn.Module):
-    """A classifier whose modalities are positional arguments, for exporters."""
+    """A classifier that takes its modalities as positional arguments, as exporters require."""
 
     def __init__(self, model: Classifier, names: tuple[str, ...]):
         super().__init__()
@@ -105,7 +108,7 @@ def _onnx(model: Classifier, example: Batch, device: str, threads: int) -> Infer
         session: Any = onnxruntime.InferenceSession(
             program.model_proto.SerializeToString(), options, providers=[provider]
         )
-    except Exception as error:  # torch.export or ONNX can't take some operator
+    except Exception as error:  # torch.export or ONNX does not support some operator
         raise Unavailable(f"export to ONNX: {_first_line(error)}") from error
 
     def infer(batch: Mapping[str, Tensor]) -> Tensor:

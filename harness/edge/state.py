@@ -1,4 +1,7 @@
-"""The state that a device is in while it is measured: power mode, clocks, temperatures, throttling. What can't be read is left out."""
+"""The state of a device during a measurement: power mode, clocks, temperatures and throttling.
+
+What cannot be read is left out.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ SYS = Path("/sys")
 
 
 def device_state(sys: Path = SYS) -> dict[str, Any]:
-    """Power mode, clocks in Hz, temperatures in °C, counts of throttling; only what there is to be read."""
+    """Power mode, clocks (Hz), temperatures (°C) and counts of throttling, as far as the system provides them."""
     state: dict[str, Any] = {
         "power_mode": power_mode(),
         "governor": _text(sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -25,7 +28,7 @@ def device_state(sys: Path = SYS) -> dict[str, Any]:
 
 
 def throttling(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Signs that the device held itself back between two states; empty if there are none, or none can be read."""
+    """Signs that the device was throttled between two states; empty if there are none, or if none can be read."""
     signs = []
     for name, count in after.get("throttle_counts", {}).items():
         if (rise := count - before.get("throttle_counts", {}).get(name, count)) > 0:
@@ -37,7 +40,7 @@ def throttling(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]
 
 
 def power_mode() -> str | None:
-    """What Jetson's nvpmodel says; None where there is none."""
+    """The power mode of a Jetson, as given by nvpmodel; None on other machines."""
     program = shutil.which("nvpmodel")
     if program is None:
         return None

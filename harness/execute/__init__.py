@@ -1,1 +1,1 @@
-"""Executors: what runs a plan's jobs, here (`inline`) or on Ray."""
+"""Executors run the jobs of a plan, in this process (`inline`) or on Ray."""

@@ -1,4 +1,4 @@
-"""The contract of an executor, and of who watches it."""
+"""The contracts of executors and of the observers that follow a run."""
 
 from __future__ import annotations
 
@@ -13,38 +13,44 @@ from harness.ledger import Ledger, Record
 from harness.method import Progress
 
 Perform = Callable[[Job, Recordings, Inputs], Generator[Progress, None, Outcome]]
-"""What does a job: yields after each epoch, returns the outcome. `harness.execute.perform_job.perform`, or a test's stub."""
+"""A function that does a job: it yields after each epoch and returns the outcome.
+
+In use this is `harness.execute.perform_job.perform`; tests pass stubs.
+"""
 
 
 def default_perform() -> Perform:
-    """`harness.execute.perform_job.perform`, imported when asked for: it brings the training loops with it."""
+    """Return `harness.execute.perform_job.perform`. The import is late because it pulls in the training loops."""
     from harness.execute.perform_job import perform
 
     return perform
 
 
 class ProgressObserver(Protocol):
-    """Who is told what happens; all calls come from the driver's one thread."""
+    """Receives the events of a run. All calls come from one thread of the driver."""
 
     def started(self, job: Job, where: str) -> None:
-        """A job has begun on a node ("local" or the node's name)."""
+        """A job has started. where: "local", or the name of its node."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """A running job has ended an epoch (not every epoch is told)."""
+        """A running job has completed an epoch. Not every epoch is reported."""
 
     def finished(self, job: Job, record: Record) -> None:
-        """A job has left a record with status done, failed or, by a search, stopped."""
+        """A job has a record, whose status is done, failed or, in a search, stopped."""
 
     def nodes(self, nodes: Sequence[Node]) -> None:
-        """The nodes that there are, at the beginning of a run on Ray and whenever one has joined or gone."""
+        """The nodes of the cluster, at the start of a run on Ray and whenever one has joined or left."""
 
     def note(self, text: str) -> None:
-        """Something worth a line: an address, a retry."""
+        """A message worth a line of output, such as an address or a retry."""
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Ray Tune's ASHA over the accuracy on validation samples. rivals: for each search the keys of the jobs that compete."""
+    """Settings of Ray Tune's ASHA, which stops jobs by their accuracy on the validation samples.
+
+    rivals: for each search, the keys of the jobs that compete with each other.
+    """
 
     rivals: tuple[tuple[str, ...], ...]
     grace_period: int  # epochs
@@ -52,13 +58,16 @@ class EarlyStopping:
 
 
 class Executor(Protocol):
-    """Runs jobs: each after those it needs, each record written to the ledger as soon as it is there.
+    """Runs each job after the jobs it needs, and writes each record to the ledger as soon as the job has ended.
 
-    A job that fails leaves a failed record and takes with it only the jobs that need it (recorded as failed, with
-    that reason); all others go on. KeyboardInterrupt is passed on once workers are stopped; what is finished is kept.
+    When a job fails, its record says so. The jobs that need it are recorded as failed for that reason, and all others
+    continue. KeyboardInterrupt is raised again once the workers have stopped; finished jobs keep their records.
     """
 
     def run(
         self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, observer: ProgressObserver
     ) -> None:
-        """Run these jobs, none of which is done. A needed job that isn't among them is done in the ledger."""
+        """Run ``jobs``, none of which is done yet. Any job they need is either among them or done in the ledger.
+
+        data: fingerprint → recordings.
+        """

@@ -1,4 +1,4 @@
-"""Jobs one after another in this process: for small studies, debuggers and machines without Ray."""
+"""Runs jobs one after another in this process: for small studies, debuggers and machines without Ray."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from harness.ledger import Ledger
 
 
 class InlineExecutor:
-    """Runs jobs here, in the order of the plan.
+    """Runs jobs in this process, in the order of the plan.
 
-    perform: what does a job; by default `harness.execute.perform_job.perform`. stop_at_failure: whether the first job
-    that fails ends the run, with `JobFailed`, once its record is written.
+    perform: does a job; by default `harness.execute.perform_job.perform`.
+    stop_at_failure: the first job that fails ends the run with `JobFailed`, after its record is written.
     """
 
     def __init__(self, perform: Perform | None = None, stop_at_failure: bool = False):
@@ -29,9 +29,9 @@ class InlineExecutor:
     def run(
         self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, observer: ProgressObserver
     ) -> None:
-        """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
+        """Run ``jobs``; see `harness.execute.base.Executor`.
 
-        Raises `InputError` for a job that asks for several workers, and if the disk has too little room for their records.
+        Raises `InputError` if a job asks for several workers, or if the disk has too little room for the records.
         """
         if shared := next((job for job in jobs if job.workers > 1), None):
             raise InputError(
@@ -54,13 +54,13 @@ class InlineExecutor:
                 else:
                     queue.done(job, outcome)
         finally:
-            torch.set_num_threads(threads)  # each job sets its own
+            torch.set_num_threads(threads)  # jobs set their own
 
     def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, queue: JobQueue) -> Outcome:
-        doing = logged(self._perform(job, data[job.data], inputs))
+        generator = logged(self._perform(job, data[job.data], inputs))
         while True:
             try:
-                progress = next(doing)
+                progress = next(generator)
             except StopIteration as stop:
                 outcome: Outcome = stop.value
                 return outcome

@@ -1,4 +1,4 @@
-"""What a job prints is kept with the run: standard output, standard error and warnings, in the order they were written."""
+"""Captures what a job prints: standard output, standard error and warnings, in the order in which they were written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue of a run: which jobs can begin, and what those that have ended leave. The same for every executor."""
+"""The queue of a run, shared by all executors: which jobs can start, and what is recorded when one ends."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from harness.method import Progress
 
 
 class JobQueue:
-    """Hands out jobs whose inputs are there and writes each record as its job ends, the driver's thread only.
+    """Hands out jobs whose inputs are complete, and writes each record when its job ends.
 
-    Jobs come in the order in which they were given, as far as their needs allow.
+    Jobs are handed out in the given order, as far as their needs allow. Not thread-safe.
     """
 
     def __init__(self, jobs: Sequence[Job], ledger: Ledger, observer: ProgressObserver):
@@ -29,21 +29,21 @@ class JobQueue:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every job has left its record."""
+        """Whether every job has a record."""
         return not self._open
 
     @property
     def open(self) -> Iterable[Job]:
-        """The jobs that have left no record yet."""
+        """The jobs without a record."""
         return self._open.values()
 
     @property
     def head(self) -> Job | None:
-        """The job that `next` will evaluation at first."""
+        """The job that `next_ready` will try first."""
         return self._ready[0] if self._ready else None
 
     def next_ready(self) -> tuple[Job, Inputs] | None:
-        """A job that can begin, with its inputs; None while there is none. A job whose inputs can't be read fails."""
+        """A job that can start, with its inputs; None while there is none. A job whose inputs cannot be read fails."""
         while self._ready:
             job = self._ready.popleft()
             try:
@@ -56,17 +56,17 @@ class JobQueue:
         return None
 
     def progressed(self, job: Job, progress: Progress, checkpoint: bytes | None) -> None:
-        """A job has ended an epoch, and may have left where it can go on."""
+        """Report that a job has completed an epoch, and keep its checkpoint if there is one."""
         if checkpoint is not None:
             self._ledger.keep_checkpoint(job.key, checkpoint)
         self._observer.progressed(job, progress)
 
     def requeue(self, job: Job) -> None:
-        """A job that was handed out left nothing: it is the next to be handed out."""
+        """Put a job that was handed out but left nothing back at the front of the queue."""
         self._ready.appendleft(job)
 
     def done(self, job: Job, outcome: Outcome) -> None:
-        """A job is done: write its record, and let those begin that waited for it alone."""
+        """Record that a job is done. Jobs that waited only for this one can now start."""
         self._observer.finished(job, self._ledger.write_done(job, outcome))
         del self._open[job.key]
         for dependant in self._dependants[job.key]:
@@ -75,18 +75,18 @@ class JobQueue:
                 self._ready.append(dependant)
 
     def stopped(self, job: Job, evaluations: Sequence[tuple[int, float]]) -> None:
-        """A search has stopped a job early: write how far it came."""
+        """Record that a search has stopped a job early. evaluations: (epoch, accuracy on the validation samples)."""
         self._observer.finished(job, self._ledger.write_stopped(job, evaluations))
         self._dropped(job, "was stopped early")
 
     def failed(self, job: Job, failure: Failure) -> None:
-        """A job has failed: write that, and that those that need it have failed with it."""
+        """Record that a job has failed, and that the jobs that need it fail with it."""
         self._observer.finished(job, self._ledger.write_failed(job, failure))
         self._dropped(job, f"failed: {failure.message}")
 
     def _dropped(self, job: Job, why: str) -> None:
         del self._open[job.key]
         for dependant in self._dependants[job.key]:
-            if dependant.key in self._open:  # else it has already failed by another of its needs
+            if dependant.key in self._open:  # it may have failed already because of another job it needs
                 reason = f"needs {job.title} ({job.key}), which {why}"
                 self.failed(dependant, Failure("NeededJobFailed", reason, ""))

@@ -1,4 +1,4 @@
-"""JobGenerator one job, the same way wherever it runs. Knows no executor and imports no Ray."""
+"""Performs one job, in the same way wherever it runs. Knows no executor and does not import Ray."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from harness.training.metrics import metrics
 from harness.training.workers import Workers
 
 JobGenerator = Generator[Progress, None, Outcome]
-ResultAndArtefacts = tuple[dict[str, Any], dict[str, bytes]]  # result, artefacts
+ResultAndArtefacts = tuple[dict[str, Any], dict[str, bytes]]
 
 
 def perform(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
-    """Do a job: a generator that yields after each epoch and returns the outcome.
+    """Do a job. The generator yields after each epoch and returns the outcome.
 
-    Raises whatever goes wrong; `Failure.of` makes a record's error of it.
+    Any exception is passed on; `Failure.of` turns it into the error of a record.
     """
     if job.kind == "profile":
         return (yield from perform_profile(job, recordings, inputs))
     if recordings.fingerprint != job.data:
         raise RuntimeError(f"job {job.key} is for data {job.data}, got {recordings.fingerprint}")
-    threadpool_limits(job.threads)  # NumPy's and scikit-learn's; torch has its own
+    threadpool_limits(job.threads)  # of NumPy and scikit-learn; torch has a setting of its own
     torch.set_num_threads(job.threads)
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     method: Method = registry.get("methods", job.content["method"]["name"])()
@@ -102,17 +102,19 @@ def _train(
 
 
 def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[str, Any]:
-    """Figures of stage 2: metrics at each evaluation. Which one counts is chosen later, from the record alone.
-
-    per_class: part → recall of each class at the last evaluation, None where the part has no such sample. For other
-    evaluations, and for confusion matrices, see `harness.results.artefacts`.
+    """The result of stage 2, with curves over all evaluations. Which evaluation counts is decided from the record.
+    ``per_class`` maps each part to the accuracy of each class at the last evaluation, None where the part has no sample
+    of the class. `harness.results.artefacts` has the other evaluations and the confusion matrices.
     """
     curves, per_class = {}, {}
     for part, predictions in done.predictions.items():
         truth = recordings.label[job.indices[part]]
-        found = [metrics(truth, predicted, recordings.n_classes) for predicted in predictions]
-        curves[part] = {"accuracy": [one.accuracy for one in found], "macro_f1": [one.macro_f1 for one in found]}
-        per_class[part] = list(found[-1].per_class)
+        evaluations = [metrics(truth, predicted, recordings.n_classes) for predicted in predictions]
+        curves[part] = {
+            "accuracy": [evaluation.accuracy for evaluation in evaluations],
+            "macro_f1": [evaluation.macro_f1 for evaluation in evaluations],
+        }
+        per_class[part] = list(evaluations[-1].per_class)
     return {
         "loss": done.loss,
         "epochs_evaluated": done.epochs_evaluated,
@@ -129,9 +131,9 @@ def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[
 
 
 def _explained_means(done: Stage2Result, recordings: Recordings) -> dict[str, Any]:
-    """Means over the test samples, after the last epoch; None where ``absent`` has the reason.
-
-    attention: modality → weight. modal_distance: D̄, cosine distance between the modalities' features, before any weighting.
+    """Means over the test samples after the last epoch. A missing value is None, with its reason in ``absent``.
+    attention: modality → weight. modal_distance: D̄, the cosine distance between the features of the modalities, before
+    any weighting.
     """
     shapes = {"attention": (len(recordings.modalities),), "modal_distance": ()}
     found: dict[str, Any] = dict.fromkeys(shapes)
@@ -152,7 +154,7 @@ def _explained_means(done: Stage2Result, recordings: Recordings) -> dict[str, An
 
 
 def _predictions(done: Stage2Result, recordings: Recordings, job: Job) -> bytes:
-    """The predictions of every evaluation, the truth, and what the model explains, as an npz without pickle."""
+    """The predictions of every evaluation, the true classes, and what the model explains, as an npz without pickle."""
     arrays: dict[str, np.ndarray] = {"epochs": np.asarray(done.epochs_evaluated, dtype=np.int64)}
     for part, predictions in done.predictions.items():
         arrays[f"{part}_predicted"] = predictions

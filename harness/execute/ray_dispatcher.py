@@ -1,6 +1,6 @@
-"""A plan as Ray Tune sees it: each job a trial, handed out by a searcher when its inputs are there.
+"""Runs a queue of jobs through Ray Tune: each job is a trial, which a searcher hands out once its inputs are complete.
 
-Imported by the Ray executor alone.
+Imported only by the Ray executor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harness.data.base import Recordings
 from harness.execute.base import Perform, ProgressObserver
-from harness.execute.cluster import living
+from harness.execute.cluster import living_nodes
 from harness.execute.job_queue import JobQueue
 from harness.execute.preflight import Node, missing, needs_of
 from harness.execute.ray_early_stopping import EarlyStoppingScheduler
@@ -32,11 +32,11 @@ from harness.execute.ray_worker import Worker
 from harness.jobs import Failure, Job, Outcome
 from harness.method import Progress
 
-POLL_NODES_SECONDS = 1.0  # how often the nodes are looked at
+POLL_NODES_SECONDS = 1.0  # how often the list of nodes is updated
 
 
 class Stop(tune.Stopper):
-    """Ends the experiment when asked. Tune pickles it, so it holds nothing else."""
+    """Ends the experiment once ``asked`` is set. Tune pickles it, so it holds nothing else."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -49,7 +49,7 @@ class Stop(tune.Stopper):
 
 
 class Dispatcher:
-    """The driver's end: gives jobs to the relay, collects what workers left, and writes it down."""
+    """The driver's side of the relay: offers jobs, collects what workers have left, and records it."""
 
     def __init__(
         self,
@@ -63,12 +63,12 @@ class Dispatcher:
     ):
         self.queue, self.observer, self._stop = queue, observer, stop
         self.error: Exception | None = None
-        self.jobs: dict[str, Job] = {}  # those handed out that have not ended
+        self.jobs: dict[str, Job] = {}  # handed out and not ended
         self._data, self._perform, self.retries, self.scheduler = data, perform, retries, scheduler
         self._deaths: dict[str, int] = {}
         self.nodes: dict[str, Node] = {}
         self._polled_at = -POLL_NODES_SECONDS
-        self._lost: set[str] = set()  # resources of devices that have gone
+        self._lost: set[str] = set()  # resources of devices that have left the cluster
         self.relay_name = f"harness-relay-{uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.relay = ArtefactRelay.options(  # type: ignore[attr-defined]
@@ -77,7 +77,10 @@ class Dispatcher:
 
     @contextmanager
     def capturing_errors(self) -> Iterator[None]:
-        """The first error of our own (a full disk) ends the experiment and is kept: Tune would take it for a trial's."""
+        """Keep the driver's own first error, such as a full disk, and end the experiment.
+
+        Without this, Tune would treat it as the error of a trial.
+        """
         try:
             yield
         except Exception as error:
@@ -85,7 +88,10 @@ class Dispatcher:
             self._stop.asked = True
 
     def hand_out(self) -> Job | None:
-        """Offer the next job to the workers; None while none is ready. A job whose device has left the cluster fails."""
+        """Offer the next job to the workers and return it; None while none is ready.
+
+        A job whose device has left the cluster fails.
+        """
         while (task := self.queue.next_ready()) is not None and not self._has_device(task[0]):
             self._lose_device(task[0], "")
         if task is None:
@@ -96,25 +102,25 @@ class Dispatcher:
         except (ObjectStoreFullError, OutOfDiskError) as error:
             self.queue.failed(job, Failure.of(error))
             return self.hand_out()
-        ray.get(self.relay.offer.remote(job.key, [task_ref]))  # before any worker is told of it
+        ray.get(self.relay.offer.remote(job.key, [task_ref]))  # must be complete before a worker starts the trial
         self.jobs[job.key] = job
         if self.scheduler:
             self.scheduler.begun(job)
         return job
 
     def progressed(self, job: Job, progress: Progress, checkpoint: bool) -> None:
-        """A worker has ended an epoch; ``checkpoint``: and has left one with the relay."""
+        """A worker has completed an epoch. checkpoint: whether it has left one with the relay."""
         self.queue.progressed(job, progress, ray.get(self.relay.checkpoint.remote(job.key)) if checkpoint else None)
 
     def poll_nodes(self) -> None:
-        """Tell the observer of nodes that have joined or died, and say so when the job head fits none of those left."""
+        """Report to the observer which nodes have joined or left, and which jobs fit on none of those that remain."""
         if time.monotonic() - self._polled_at < POLL_NODES_SECONDS:
             return
-        self._polled_at, nodes = time.monotonic(), living()
+        self._polled_at, nodes = time.monotonic(), living_nodes()
         if nodes == self.nodes:
             return
         for node_id in self.nodes.keys() - nodes.keys():
-            self.observer.note(f"node {self.nodes[node_id].name} is gone; its jobs are tried again on the others")
+            self.observer.note(f"node {self.nodes[node_id].name} is gone; its jobs will be retried on the other nodes")
         for node_id in nodes.keys() - self.nodes.keys() if self.nodes else ():
             self.observer.note(f"node {nodes[node_id].name} has joined")
         self.nodes = nodes
@@ -123,16 +129,16 @@ class Dispatcher:
             self.observer.note(f"waiting for a node: {problem}")
 
     def amount(self, resource: str) -> float:
-        """How much of a resource the living nodes have, used or not."""
+        """The total amount of a resource on the living nodes, in use or not."""
         return sum(node.resources.get(resource, 0) for node in self.nodes.values())
 
     def node_name(self, node_id: str) -> str:
-        """The name of a node, also of one that has just joined or gone."""
-        node = self.nodes.get(node_id) or living().get(node_id)
+        """The name of a node, even if it has just joined or left."""
+        node = self.nodes.get(node_id) or living_nodes().get(node_id)
         return node.name if node else node_id
 
     def ended(self, job: Job, died: str = "") -> None:
-        """A worker has ended: write what it left; if that is nothing, offer the job again or write that it failed."""
+        """A worker has ended: record what it left. If it left nothing, retry the job or record that it failed."""
         del self.jobs[job.key]
         left = ray.get(self.relay.collect.remote(job.key))
         if left is not None:
@@ -150,7 +156,7 @@ class Dispatcher:
             return
         self._deaths[job.key] = deaths = self._deaths.get(job.key, 0) + 1
         if deaths <= self.retries:
-            self.observer.note(f"a worker died in {job.title}; it is tried again")
+            self.observer.note(f"a worker died in {job.title}; the job will be retried")
             self.queue.requeue(job)
         else:
             times = "once" if deaths == 1 else f"{deaths} times"
@@ -158,13 +164,14 @@ class Dispatcher:
             self.queue.failed(job, Failure("WorkerDied", f"its worker process died {times} ({why})", died))
 
     def _has_device(self, job: Job) -> bool:
-        """Whether the cluster has the device that a job is for; Ray would wait for it in silence."""
+        """Whether the cluster has the device of a job. Ray itself would wait for it in silence."""
         if job.resource is None:
             return True
-        return job.resource not in self._lost and job.resource in ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return job.resource not in self._lost and job.resource in resources
 
     def _lose_device(self, job: Job, died: str) -> None:
-        """A job's device is gone, and with it for this run all jobs for it: Ray itself takes a while to notice."""
+        """Give up a device for the rest of this run, and fail the job. Ray itself takes a while to notice the loss."""
         self._lost.add(str(job.resource))
         self.queue.failed(
             job, Failure("DeviceLost", f"the device {job.about['device']['name']} has left the cluster", died)
@@ -172,10 +179,10 @@ class Dispatcher:
 
 
 class JobSearcher(Searcher):
-    """What Tune asks for the next trial: never more at a time than the cluster can run.
+    """Suggests the next trial to Tune, but never more trials at a time than the cluster can run.
 
-    A trial that waits for room would get the actor of the next job that ends, and the actor being started for it would
-    be thrown away: short jobs would all end up on one core.
+    A trial that waits for resources would take over the actor of the next job that ends, and the actor being started
+    for it would be discarded. Short jobs would then all run on one core.
     """
 
     def __init__(self, dispatcher: Dispatcher, max_concurrent: int | None):
@@ -196,32 +203,32 @@ class JobSearcher(Searcher):
         }  # fmt: skip
 
     def _has_room(self) -> bool:
-        """Whether the nodes that there are now have room for one job more; nodes join and die while a run is on."""
+        """Whether the current nodes have room for one more job. Nodes may join and leave during a run."""
         head, running = self._dispatcher.queue.head, list(self._dispatcher.jobs.values())
         self._dispatcher.poll_nodes()
         if head is None or not running:
             return True
-        if head.resource:  # one at a time on each device
+        if head.resource:  # a device runs one job at a time
             return all(job.resource != head.resource for job in running)
-        running = [job for job in running if not job.resource]
-        return (
-            (self._max_concurrent is None or len(running) < self._max_concurrent)
-            and sum(job.workers * job.threads for job in [*running, head]) <= self._dispatcher.amount("CPU")
-            and sum(job.workers * job.gpus for job in [*running, head]) <= self._dispatcher.amount("GPU")
-        )
+        together = [job for job in [*running, head] if not job.resource]
+        if self._max_concurrent is not None and len(together) > self._max_concurrent:
+            return False
+        cpus = sum(job.workers * job.threads for job in together)
+        gpus = sum(job.workers * job.gpus for job in together)
+        return cpus <= self._dispatcher.amount("CPU") and gpus <= self._dispatcher.amount("GPU")
 
     def on_trial_complete(self, *_: Any, **__: Any) -> None:
-        pass  # `TuneEvents` does it: only a callback is given the trial, with its error
+        pass  # see `TuneEvents`: only a callback receives the trial with its error
 
     def save(self, checkpoint_path: str) -> None:
-        pass  # the ledger is what lasts
+        pass  # the ledger holds all state that must survive
 
     def restore(self, checkpoint_path: str) -> None:
         pass
 
 
 class TuneEvents(tune.Callback):
-    """What Tune tells of its trials."""
+    """Passes the events of Tune's trials on to the dispatcher."""
 
     def __init__(self, dispatcher: Dispatcher, stop: Stop):
         self._dispatcher, self._stop = dispatcher, stop
@@ -241,8 +248,8 @@ class TuneEvents(tune.Callback):
         self._ended(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        said = Path(trial.error_file)  # Tune keeps the error there only
-        self._ended(trial, died=said.read_text(encoding="utf-8") if said.is_file() else "")
+        error_file = Path(trial.error_file)  # the only place where Tune keeps the error
+        self._ended(trial, died=error_file.read_text(encoding="utf-8") if error_file.is_file() else "")
 
     def _ended(self, trial: Trial, died: str = "") -> None:
         if not self._stop.asked:
@@ -260,7 +267,10 @@ def run_trials(
     max_concurrent: int | None,
     scheduler: EarlyStoppingScheduler | None,
 ) -> None:
-    """Run a queue to its end, or until ``stop`` is asked. data: fingerprint → recordings. scheduler: what stops jobs early."""
+    """Run a queue to its end, or until ``stop.asked`` is set.
+
+    data: fingerprint → recordings. scheduler: stops jobs early; None if no job may be stopped.
+    """
     dispatcher = Dispatcher(
         queue,
         {name: ray.put(recordings) for name, recordings in data.items()},
@@ -281,7 +291,7 @@ def run_trials(
                 reuse_actors=True,
                 stop=stop,
                 callbacks=[TuneEvents(dispatcher, stop)],
-                storage_path=scratch,  # Tune's own state: read by no worker
+                storage_path=scratch,  # Tune's own state, which no worker reads
                 raise_on_failed_trial=False,
                 verbose=0,
             )

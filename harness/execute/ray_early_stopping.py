@@ -1,4 +1,4 @@
-"""Early stopping of a search's trials by Ray Tune's ASHA. Imported by the Ray executor alone."""
+"""Early stopping of the jobs of a search by Ray Tune's ASHA. Imported only by the Ray executor."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from harness.execute.base import EarlyStopping
 from harness.jobs import Job
 from harness.ledger import Ledger
 
-ACCURACY = "progress/validation_accuracy"  # as Tune flattens what a worker reports
+ACCURACY = "progress/validation_accuracy"  # Tune flattens the result that a worker reports
 
 
 class EarlyStoppingScheduler(FIFOScheduler):
-    """One ASHA for each search: its trials are compared with each other, and all other jobs run to their end.
+    """Runs one ASHA for each search, which compares the jobs of that search. All other jobs run to their end.
 
-    What earlier runs have left of a search takes part, so that a run that goes on compares as if it had not been interrupted.
+    The records of earlier runs take part, so that a resumed search decides as if it had never been interrupted.
     """
 
     def __init__(self, asked: EarlyStopping, jobs: Sequence[Job], ledger: Ledger):
         super().__init__()  # type: ignore[no-untyped-call]
-        self.evaluations: dict[str, list[tuple[int, float]]] = {}  # of each job: epoch, accuracy
+        self.evaluations: dict[str, list[tuple[int, float]]] = {}  # job's key → (epoch, accuracy)
         self.stopped: set[str] = set()
-        self._asha: dict[
-            str, Any
-        ] = {}  # of each job that competes: Tune's scheduler, which reads no more of a trial than its id
+        self._asha: dict[str, Any] = {}  # job's key → its search's ASHA, which reads nothing of a trial but its id
         epochs = {job.key: job.epochs for job in jobs}
         for rivals in asked.rivals:
             if longest := max((epochs[key] for key in rivals if key in epochs), default=0):
@@ -38,7 +36,7 @@ class EarlyStoppingScheduler(FIFOScheduler):
         numbers = (max(longest, asked.grace_period), asked.grace_period, asked.reduction_factor)
         asha: Any = ASHAScheduler("epoch", "accuracy", "max", *numbers, stop_last_trials=False)
         for key in rivals:
-            if key in self._asha:  # two searches share it
+            if key in self._asha:  # the job is shared by two searches
                 continue
             self._asha[key] = asha
             asha.on_trial_add(None, SimpleNamespace(trial_id=key))
@@ -56,7 +54,7 @@ class EarlyStoppingScheduler(FIFOScheduler):
         return job.key in self._asha
 
     def begun(self, job: Job) -> None:
-        """A job is handed out, perhaps for a second time."""
+        """A job has been handed out, possibly as a retry."""
         self.evaluations[job.key] = []
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -65,9 +63,7 @@ class EarlyStoppingScheduler(FIFOScheduler):
             return self.CONTINUE
         self.evaluations[key].append((result["progress/epoch"], accuracy))
         goes_on = self._goes_on(key, *self.evaluations[key][-1])
-        if (
-            goes_on or result["progress/epoch"] == result["progress/epochs"]
-        ):  # after its last epoch there is nothing to stop
+        if goes_on or result["progress/epoch"] == result["progress/epochs"]:  # after the last epoch nothing can stop
             return self.CONTINUE
         self.stopped.add(key)
         return self.STOP

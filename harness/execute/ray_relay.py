@@ -1,4 +1,4 @@
-"""What carries jobs to Ray's workers, and what they leave to the driver. Imported by the Ray executor alone."""
+"""The relay, a Ray actor that carries jobs to workers and their outcomes back. Imported only by the Ray executor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.jobs import Inputs, Job
 
 @ray.remote(num_cpus=0)
 class ArtefactRelay:
-    """Lives on the driver's node: keeps each job until a worker takes it, its checkpoint and its outcome until the driver collects it.
+    """Keeps each job until a worker takes it, and its checkpoint and outcome until the driver collects them.
 
-    It opens none of what it carries. Outcomes come as bytes, not as references: an object dies with the worker that
-    owns it, and a worker may be stopped as soon as its job is done.
+    It lives on the driver's node and never unpickles what it carries. Outcomes are sent as bytes rather than as object
+    references: an object dies with the worker that owns it, and a worker may be stopped as soon as its job is done.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class ArtefactRelay:
         self._offers[key] = task
 
     def take(self, key: str) -> list[ray.ObjectRef[Any]]:
-        return self._offers[key]  # it stays: if the worker dies, another takes it again
+        return self._offers[key]  # kept, so that another worker can take the job if this one dies
 
     def store_outcome(self, key: str, outcome: bytes) -> None:
         self._outcomes[key] = outcome
@@ -38,26 +38,26 @@ class ArtefactRelay:
         self._checkpoints[key] = checkpoint
 
     def checkpoint(self, key: str) -> bytes | None:
-        """Where a running job can go on."""
+        """The checkpoint from which a running job can resume."""
         return self._checkpoints.get(key)
 
     def report_progress(self, key: str, progress: dict[str, Any]) -> None:
-        """``kept``: a checkpoint was kept since the last time that this was heard."""
+        """Store how far a job is. ``kept`` says whether a checkpoint was stored, and stays true until the next poll."""
         self._progress[key] = {**progress, "kept": progress["kept"] or self._progress.get(key, {}).get("kept", False)}
 
     def poll(self, key: str) -> tuple[dict[str, Any] | None, bytes | None]:
-        """How far the workers that share a job are, told once, and what they have left."""
+        """How far the workers that share a job are, if that is news, and their outcome, if there is one."""
         return self._progress.pop(key, None), self._outcomes.get(key)
 
     def collect(self, key: str) -> bytes | None:
-        """What a worker has left, and forget the job; None if it left nothing."""
+        """Return the outcome of a job, None if there is none, and forget the job."""
         for kept in (self._offers, self._checkpoints, self._progress):
             kept.pop(key, None)
         return self._outcomes.pop(key, None)
 
 
 def take(relay: Any, key: str) -> tuple[Perform, Job, Inputs, ray.ObjectRef[Recordings]]:
-    """A job as it was offered."""
+    """Fetch an offered job from the relay."""
     (task,) = ray.get(relay.take.remote(key))
     found: tuple[Perform, Job, Inputs, ray.ObjectRef[Recordings]] = ray.get(task)
     return found

@@ -1,6 +1,6 @@
-"""Stage 1 shared by several workers: Ray Train places them, the relay carries what they leave.
+"""Stage 1 shared by several workers: Ray Train places the workers, the relay carries their outcome.
 
-Imported by a worker of the Ray executor alone, and only for a job that asks for several.
+Imported only by workers of the Ray executor, and only for a job that asks for several workers.
 """
 
 from __future__ import annotations
@@ -27,33 +27,34 @@ POLL_SECONDS = 0.2
 
 
 def share(config: Mapping[str, Any]) -> Generator[Progress, None, Outcome | Failure]:
-    """Do a job by ``config["workers"]`` workers, each with its cpus and gpus: yields the first one's progress, returns its outcome.
+    """Do a job with ``config["workers"]`` workers. Yields the progress of the first worker and returns its outcome.
 
-    A worker that dies or raises takes the others with it, and all go on from the last checkpoint, as often as ``retries`` says.
-    Checkpoints travel by the relay, not through Ray Train's storage, which would have to be a disk that all nodes share.
-    Returns the failure that a worker left, if it came to nothing; raises RuntimeError if none could leave any.
+    If a worker dies or raises, all workers stop and resume from the last checkpoint, up to ``retries`` times.
+    Checkpoints travel through the relay rather than through Ray Train's storage, which would require a disk that all
+    nodes share. Returns the failure that a worker left if all attempts failed; raises RuntimeError if no worker could
+    leave one.
     """
     relay, key = ray.get_actor(config["relay"]), config["job"]
     with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
         fit = threading.Thread(target=_fit, args=(dict(config), scratch, ended := _Ended()), daemon=True)
         fit.start()
         while True:
-            over = not fit.is_alive()  # asked first: what was left before the end is there
-            told, left = ray.get(relay.poll.remote(key))
-            if told is not None:
-                checkpoint = ray.get(relay.checkpoint.remote(key)) if told.pop("kept") else None
-                yield Progress(**{**told, "checkpoint": checkpoint})
-            if over:
+            has_ended = not fit.is_alive()  # checked before polling, so that the last poll misses nothing
+            progress, left = ray.get(relay.poll.remote(key))
+            if progress is not None:
+                checkpoint = ray.get(relay.checkpoint.remote(key)) if progress.pop("kept") else None
+                yield Progress(**{**progress, "checkpoint": checkpoint})
+            if has_ended:
                 break
             time.sleep(POLL_SECONDS)
     if left is None:
-        raise RuntimeError(f"its workers ended without a result: {ended.error}") from ended.error
+        raise RuntimeError(f"the workers ended without a result: {ended.error}") from ended.error
     what: Outcome | Failure = pickle.loads(left)
     return what
 
 
 class _Ended:
-    """How a thread ended."""
+    """How the thread that runs `_fit` ended."""
 
     error: Exception | None = None
 
@@ -80,7 +81,7 @@ def _fit(config: dict[str, Any], scratch: str, ended: _Ended) -> None:
 
 
 def _member(config: dict[str, Any]) -> None:
-    """One worker: the same job as all others, of which only the first tells of it."""
+    """One worker. All workers do the same job; only the first reports progress and outcome."""
     import torch
 
     if config["gpus"]:
@@ -91,23 +92,23 @@ def _member(config: dict[str, Any]) -> None:
         perform, job, inputs, recordings = take(relay, key)
         if (checkpoint := ray.get(relay.checkpoint.remote(key))) is not None:
             inputs = {**inputs, key: {CHECKPOINT: checkpoint}}
-        doing = logged(perform(job, ray.get(recordings), inputs))
+        generator = logged(perform(job, ray.get(recordings), inputs))
         while True:
             try:
-                progress = next(doing)
+                progress = next(generator)
             except StopIteration as stop:
                 if first:
                     ray.get(relay.store_outcome.remote(key, pickle.dumps(stop.value)))
                 return
             if first:
-                _tell(relay, key, progress)
+                _report(relay, key, progress)
     except Exception as error:
         ray.get(relay.store_outcome.remote(key, pickle.dumps(Failure.of(error))))
-        raise  # else the others would wait for this one
+        raise  # otherwise the other workers would wait for this one
 
 
-def _tell(relay: Any, key: str, progress: Progress) -> None:
+def _report(relay: Any, key: str, progress: Progress) -> None:
     if progress.checkpoint is not None:
         ray.get(relay.store_checkpoint.remote(key, progress.checkpoint))
-    told = asdict(replace(progress, checkpoint=None))
-    ray.get(relay.report_progress.remote(key, {**told, "kept": progress.checkpoint is not None}))
+    fields = asdict(replace(progress, checkpoint=None))
+    ray.get(relay.report_progress.remote(key, {**fields, "kept": progress.checkpoint is not None}))

@@ -1,4 +1,7 @@
-"""Jobs on Ray: on this machine's cores, or on a cluster's nodes. Ray Tune schedules, the driver alone writes the ledger."""
+"""Runs jobs on Ray, on the cores of this machine or the nodes of a cluster.
+
+Ray Tune schedules the jobs; only the driver writes to the ledger.
+"""
 
 from __future__ import annotations
 
@@ -21,30 +24,31 @@ from harness.ledger import Ledger
 if TYPE_CHECKING:
     from harness.execute.ray_dispatcher import Stop
 
-# Ray sends usage statistics over the network unless told not to before it is imported; who wants that sets it to 1.
+# Ray sends usage statistics over the network unless this is set before Ray is imported. Set it to 1 to send them.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 TUNE = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files: the ledger has it all
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours passes KeyboardInterrupt on, and puts the old one back
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # ours is the searcher that says how many; by default one waits, and cores stay idle
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # no snapshots while running
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # they are in the records
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON or TensorBoard files: the ledger holds everything
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # our handler raises KeyboardInterrupt and restores the previous handler
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # `JobSearcher` sets the limit; the default of one leaves cores idle
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # no snapshots during the run
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # errors are in the records
     "TUNE_WARN_THRESHOLD_S": "60",
-    "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints a table of settings however quiet it is told to be
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers stay where Ray starts them
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer output prints a table of settings at any verbosity
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers keep the working directory in which Ray starts them
 }
 
 
 class RayExecutor:
     """Runs jobs on Ray.
 
-    address: a running cluster's ("auto", "HOST:PORT"); None: RAY_ADDRESS if that is set, else this machine's cores, for
-    this run alone. Where Ray is already initialised in this process, that is used and left running. max_concurrent: jobs
-    at a time; None: as many as there are cores. retries: how often a job is tried again whose worker process died.
-    perform: what does a job; by default `harness.execute.perform_job.perform`; workers must be able to import it. stopping: which jobs
-    may be stopped early; None: none. wait_seconds: how long to wait for nodes that are to join, while no node has what some
-    job asks for.
+    address: of a running cluster, "auto" or "HOST:PORT". None: RAY_ADDRESS if it is set, otherwise a Ray of this run
+    alone on the cores of this machine. If Ray is already initialised in this process, it is used and left running.
+    max_concurrent: the most jobs at a time; None: as many as fit on the cores.
+    retries: how often a job is retried after its worker process died.
+    perform: does a job; by default `harness.execute.perform_job.perform`. Workers must be able to import it.
+    stopping: which jobs may be stopped early; None: no job.
+    wait_seconds: how long to wait for nodes to join while no node has the resources that some job needs.
     """
 
     def __init__(
@@ -56,17 +60,17 @@ class RayExecutor:
         stopping: EarlyStopping | None = None,
         wait_seconds: float = 0.0,
     ):
-        self._address = address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
+        self._address = address or os.environ.get("RAY_ADDRESS")  # set by `ray job submit`
         self._max_concurrent, self._retries, self._wait_seconds = max_concurrent, retries, wait_seconds
         self._perform, self._stopping = perform or default_perform(), stopping
 
     def run(
         self, jobs: Sequence[Job], data: Mapping[str, Recordings], ledger: Ledger, observer: ProgressObserver
     ) -> None:
-        """Run these jobs; see `harness.execute.base.Executor`. data: fingerprint → recordings.
+        """Run ``jobs``; see `harness.execute.base.Executor`.
 
-        Raises `InputError` if Ray isn't installed or the address can't be reached, and, with everything that is wrong at once,
-        if the cluster can't run the jobs.
+        Raises `InputError` if Ray is not installed, if the address cannot be reached, or if the cluster cannot run the
+        jobs; in the last case the message names all problems.
         """
         if not jobs:
             return
@@ -91,36 +95,38 @@ class RayExecutor:
         observer: ProgressObserver,
         alone: bool,
     ) -> None:
-        """The preflight: raise `InputError` with all that is wrong. alone: the cluster is this machine's Ray, for this run."""
+        """Raise `InputError` with all problems that would keep the jobs from running.
+
+        alone: the cluster is a Ray of this run alone, on this machine.
+        """
         from harness.execute.cluster import preflight
 
         data_bytes = sum(array.nbytes for recordings in data.values() for array in recordings.arrays.values())
         modules = None if alone else needed_modules(jobs, self._perform)
-        wrong = ledger_room(ledger.root, len(jobs)) + preflight(
-            needs_of(jobs), modules, data_bytes, self._wait_seconds, observer
-        )
-        if wrong:
-            raise InputError("\n    ".join(["the run can't begin:", *wrong]))
+        problems = ledger_room(ledger.root, len(jobs))
+        problems += preflight(needs_of(jobs), modules, data_bytes, self._wait_seconds, observer)
+        if problems:
+            raise InputError("\n    ".join(["the run cannot start:", *problems]))
 
     @contextmanager
     def _connected(self, ray: Any, jobs: Sequence[Job], observer: ProgressObserver) -> Iterator[bool]:
-        """Ray, for a while; whether it is ours to end."""
+        """Connect to Ray. Yields whether this call did so; only then is Ray shut down at the end."""
         if ray.is_initialized():
             yield False
             return
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self._address is None:
-            # "local": else Ray would join what `ray start` has left on this machine, running or dead. As many cores as one job
-            # asks for, at least: a job with more threads than cores is slow, not impossible
+            # "local" keeps Ray from joining whatever an earlier `ray start` has left on this machine. A job with more
+            # threads than cores is slow but possible, so Ray is given at least as many cores as the largest job needs.
             cores = max(_cores(), *(job.workers * job.threads for job in jobs))
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         else:
-            from harness.execute.cluster import reach
+            from harness.execute.cluster import check_address
 
-            reach(self._address)
+            check_address(self._address)
             try:
                 context = ray.init(address=self._address, **quiet)
-            except Exception as error:  # ConnectionError, a wrong token, another version of Ray or Python
+            except Exception as error:  # ConnectionError, a wrong token, a different version of Ray or Python
                 raise InputError(f"no Ray cluster can be used at {self._address}: {error}") from error
             dashboard = f"; its dashboard is at http://{context.dashboard_url}" if context.dashboard_url else ""
             observer.note(f"connected to Ray at {self._address}{dashboard}")
@@ -136,13 +142,13 @@ def _import_ray() -> Any:
         import ray.tune
     except ImportError as error:
         raise InputError(
-            f"Ray can't be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline"
+            f"Ray cannot be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline"
         ) from error
     return ray
 
 
 def _cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -162,7 +168,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No words from Tune: what failed is in the records, and the observer tells it."""
+    """Silence Tune's log: failures are in the records and reach the observer."""
     logger = logging.getLogger("ray.tune")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -174,13 +180,14 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _signals(stop: Stop, at_once: bool, observer: ProgressObserver) -> Iterator[None]:
-    """Put back the signal handlers that Tune takes over; Ctrl-C and SIGTERM stop the run and raise KeyboardInterrupt.
+    """Make Ctrl-C and SIGTERM stop the run and raise KeyboardInterrupt, and restore the handlers that Tune replaces.
 
-    at_once: it is raised on the spot, for our own Ray ends with all its workers; should it be lost in a callback, Tune's
-    stop ends the run. Else Tune first stops its workers in order; a second Ctrl-C raises it on the spot.
+    at_once: raise immediately, because a Ray of our own ends with all its workers. If a callback swallows the
+    exception, ``stop`` still ends the run. Otherwise Tune first stops its workers in order, and a second Ctrl-C raises
+    immediately.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers, and only it is interrupted
+        yield  # only the main thread may set handlers, and only the main thread is interrupted
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     interrupted = False
@@ -194,7 +201,7 @@ def _signals(stop: Stop, at_once: bool, observer: ProgressObserver) -> Iterator[
         observer.note("stopping the workers; Ctrl-C again to stop at once")
 
     signal.signal(signal.SIGINT, ask)
-    signal.signal(signal.SIGTERM, ask)  # as schedulers send it
+    signal.signal(signal.SIGTERM, ask)  # sent by schedulers such as Slurm
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""What runs on Ray's side: the worker that does jobs slice by slice.
+"""The worker of the Ray executor, which does a job in slices.
 
-Imported by the Ray executor alone. A worker needs nothing of the driver's disk: its job, its inputs, the recordings and
-its outcome all travel through Ray.
+Imported only by the Ray executor. A worker needs no access to the driver's disk: its job, the inputs, the recordings
+and the outcome all travel through Ray.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from harness.jobs import Failure, Outcome
 from harness.method import Progress
 
 WorkerGenerator = Generator[Progress, None, "Outcome | Failure"]
-SLICE_SECONDS = 0.5  # how long a worker works before it tells how far it is (an epoch is never cut)
+SLICE_SECONDS = 0.5  # how long a worker works before it reports progress; an epoch is never cut
 
 
 class Worker(tune.Trainable):
     """Does one job after another.
 
-    A trial's config: job (key), relay (the actor's name), workers, cpus, gpus (of each), retries, each_evaluation (tell of each).
+    The config of a trial has ``job`` (its key), ``relay`` (name of the actor), ``workers``, ``cpus`` and ``gpus`` of
+    each worker, ``retries``, ``resource`` (of the job's device, or None) and ``each_evaluation`` (report every
+    evaluation).
     """
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        """What a job's one process needs.
+        """The resources of the process that does a job.
 
-        A device's job has the device for itself. Of a job that is shared Ray Train reserves what its workers need, and this one
-        only waits: one byte of memory, the least that Tune allows.
+        A job on a device has the device to itself. If several workers share a job, Ray Train reserves what they need,
+        and this process only waits; it then asks for one byte of memory, the least that Tune allows.
         """
         bundle = {"CPU": config["cpus"], "GPU": config["gpus"]}
         if config["resource"]:
@@ -46,38 +48,38 @@ class Worker(tune.Trainable):
         return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._recordings: dict[str, Recordings] = {}  # kept from job to job: views of the object store, not copies
+        self._recordings: dict[str, Recordings] = {}  # reused by later jobs; views of the object store, not copies
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._key, self._config = new_config["job"], new_config
         self._relay = ray.get_actor(new_config["relay"])
-        self._doing: WorkerGenerator | None = None
+        self._generator: WorkerGenerator | None = None
         return True
 
     def step(self) -> dict[str, Any]:
-        """Take the job and say where, then a slice of it at each call; at the end leave the outcome with the relay."""
+        """Take the job at the first call, do a slice at each later one, and finally leave the outcome at the relay."""
         what: Progress | Outcome | Failure
         try:
-            if self._doing is None:
-                self._doing = self._take()
+            if self._generator is None:
+                self._generator = self._take()
                 return {"where": ray.get_runtime_context().get_node_id()}
-            what = _slice(self._doing, self._config["each_evaluation"])
+            what = _slice(self._generator, self._config["each_evaluation"])
         except Exception as error:
             what = Failure.of(error)
         if isinstance(what, Progress):
-            return {"progress": self._told(what), "checkpoint": what.checkpoint is not None}
+            return {"progress": self._reported(what), "checkpoint": what.checkpoint is not None}
         ray.get(self._relay.store_outcome.remote(self._key, pickle.dumps(what)))
         self.cleanup()
         return {"done": True}
 
     def cleanup(self) -> None:
-        if self._doing is not None:
-            self._doing.close()
-        self._doing = None
+        if self._generator is not None:
+            self._generator.close()
+        self._generator = None
 
-    def _told(self, progress: Progress) -> dict[str, Any]:
-        """A progress as Tune may carry it: its checkpoint goes by the relay."""
+    def _reported(self, progress: Progress) -> dict[str, Any]:
+        """The progress as it is reported to Tune. Its checkpoint goes to the relay instead."""
         if progress.checkpoint is not None and self._config["workers"] == 1:
             ray.get(self._relay.store_checkpoint.remote(self._key, progress.checkpoint))
         return asdict(replace(progress, checkpoint=None))
@@ -90,19 +92,22 @@ class Worker(tune.Trainable):
         perform, job, inputs, recordings = take(self._relay, self._key)
         if job.data not in self._recordings:
             self._recordings[job.data] = ray.get(recordings)
-        doing: WorkerGenerator = logged(perform(job, self._recordings[job.data], inputs))
-        return doing
+        generator: WorkerGenerator = logged(perform(job, self._recordings[job.data], inputs))
+        return generator
 
 
-def _slice(doing: WorkerGenerator, each_evaluation: bool) -> Progress | Outcome | Failure:
-    """Go on with a job for a while, or until its next look or checkpoint; its last progress, or what it leaves if it has ended."""
+def _slice(generator: WorkerGenerator, each_evaluation: bool) -> Progress | Outcome | Failure:
+    """Continue a job for `SLICE_SECONDS`, or until its next checkpoint or, if asked for, its next evaluation.
+
+    Returns the last progress, or the outcome or failure if the job has ended.
+    """
     end = time.monotonic() + SLICE_SECONDS
     while True:
         try:
-            progress = next(doing)
+            progress = next(generator)
         except StopIteration as stop:
             left: Outcome | Failure = stop.value
             return left
-        looked = each_evaluation and progress.validation_accuracy is not None
-        if looked or progress.checkpoint is not None or time.monotonic() >= end:
+        evaluated = each_evaluation and progress.validation_accuracy is not None
+        if evaluated or progress.checkpoint is not None or time.monotonic() >= end:
             return progress

@@ -1,4 +1,4 @@
-"""What a run is doing now, for other processes: RUN/live.json, written whole every few seconds while it runs."""
+"""RUN/live.json, which tells other processes what a run is doing. It is replaced every few seconds during the run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from harness.method import Progress
 from harness.show.progress import Running, RunProgress
 
 WRITE_SECONDS = 2.0
-SILENT_SECONDS = 30.0  # a run that has written nothing for so long may be dead
+SILENT_SECONDS = 30.0  # after this time without a write, a run may be dead
 
 
 class Heartbeat:
-    """Passes on what a observer is told, and writes it down. A context manager around the executor's run."""
+    """An observer that passes all events on to another one and keeps live.json up to date.
+
+    It is a context manager around the run of the executor.
+    """
 
     def __init__(self, observer: ProgressObserver, ledger: Ledger, run_progress: RunProgress):
         self._observer, self._ledger, self._run_progress = observer, ledger, run_progress
@@ -74,7 +77,7 @@ class Heartbeat:
             content = {**self._content(), **more}
         try:
             self._ledger.write_live(content)
-        except InputError:  # a full disk: the records tell it, and they are what counts
+        except InputError:  # the disk is full; writing the next record reports that
             return
 
     def _content(self) -> dict[str, Any]:
@@ -112,19 +115,19 @@ def _now() -> str:
 
 
 def silence(live: Mapping[str, Any]) -> float:
-    """Seconds since a run last wrote."""
+    """Seconds since the run last wrote live.json."""
     return (datetime.now(timezone.utc) - datetime.fromisoformat(live["written_at"])).total_seconds()
 
 
 def stopped(live: Mapping[str, Any]) -> str | None:
-    """Why a run isn't running, as far as can be told from here; None if it is."""
-    who = f"process {live['pid']} on {live['host']}"
+    """Why the run does not seem to be running; None if it seems to be."""
+    process = f"process {live['pid']} on {live['host']}"
     if "ended_at" in live:
         return f"ended at {live['ended_at'][:19]}"
     if live["host"] == socket.gethostname() and not _lives(live["pid"]):
-        return f"stopped: {who} is gone without a word (killed?), last heard of {silence(live):.0f} s ago"
+        return f"stopped: {process} no longer exists (killed?); it last reported {silence(live):.0f} s ago"
     if silence(live) > SILENT_SECONDS:
-        return f"silent: {who} was last heard of {silence(live):.0f} s ago"
+        return f"silent: {process} last reported {silence(live):.0f} s ago"
     return None
 
 
@@ -133,6 +136,6 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # it belongs to another user
         return True
     return True

@@ -1,4 +1,4 @@
-"""How a run looks while it runs: live where there is a terminal, line by line where there is none."""
+"""The progress of a run: a live view on a terminal, and plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from harness.ledger import Record
 from harness.method import Progress
 
 PROGRESS_SECONDS = 30.0
-LINES_BESIDE_JOBS = 5  # of the live view: totals, bar, "more", and room for the prompt
+LINES_BESIDE_JOBS = 5  # lines of the live view for totals, bar, "and N more" and the prompt
 
 
 @dataclass
 class Running:
-    """A job that is running. since: on the run_progress's clock."""
+    """A job that is running. since: its start, on the clock of `RunProgress`."""
 
     job: Job
     where: str
@@ -34,10 +34,12 @@ class Running:
 
 
 class RunProgress:
-    """Counts and times of a run's jobs.
+    """Counts and times of the jobs of a run.
 
-    jobs: those to run. already_done: needed jobs that an earlier run has left. shared: jobs that trials have in common
-    and that are therefore not run again for each. before: kind → seconds of jobs that an earlier run has left.
+    jobs: the jobs to run.
+    already_done: how many of the jobs of the plan an earlier run has done.
+    shared: how many jobs are saved because trials share them.
+    before: kind → seconds that each job of an earlier run took.
     """
 
     def __init__(
@@ -48,10 +50,10 @@ class RunProgress:
         self.running: dict[str, Running] = {}
         self.done, self.failed, self.stopped = 0, 0, 0
         self._begun = clock()
-        self._left: Counter[str] = Counter(job.kind for job in jobs)  # not ended, by kind
-        self._seconds = defaultdict[str, list[float]](
-            list, {kind: list(some) for kind, some in (before or {}).items()}
-        )  # of done jobs
+        self._left: Counter[str] = Counter(job.kind for job in jobs)  # kind → jobs that have not ended
+        self._seconds = defaultdict[str, list[float]](list)  # kind → seconds of each job done
+        for kind, some in (before or {}).items():
+            self._seconds[kind] = list(some)
         self._most_at_once = 1
 
     def started(self, job: Job, where: str) -> None:
@@ -63,7 +65,7 @@ class RunProgress:
             self.running[job.key].progress = progress
 
     def finished(self, job: Job, record: Record) -> float | None:
-        """Count a job; how many seconds it took, None if it never began."""
+        """Count a job as ended. Returns the seconds it took, None if it never started."""
         running = self.running.pop(job.key, None)
         seconds = None if running is None else self._clock() - running.since
         self._left[job.kind] -= 1
@@ -78,7 +80,7 @@ class RunProgress:
         return seconds
 
     def seconds(self, running: Running) -> float:
-        """How long a job has been running."""
+        """Seconds since a running job started."""
         return self._clock() - running.since
 
     @property
@@ -87,15 +89,15 @@ class RunProgress:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the run started."""
         return self._clock() - self._begun
 
     @property
     def time_left(self) -> float | None:
-        """Seconds until the last job ends, if the rest takes what the finished ones of its kind took.
+        """Estimated seconds until the last job ends; None while there is nothing to base an estimate on.
 
-        While none is finished, what those that run will take if all their epochs are alike. None as long as that isn't
-        known of every kind that is left: there is nothing to tell from.
+        A job is assumed to take the mean time of the finished jobs of its kind. While none has finished, the estimate
+        is based on the epochs that the running jobs have completed.
         """
         left = {kind: n for kind, n in self._left.items() if n > 0}
         known = {kind: self._seconds[kind] or self._expected(kind) for kind in left}
@@ -108,7 +110,7 @@ class RunProgress:
         return max(work / self._most_at_once, max(means.values()) if waiting else 0.0)
 
     def _expected(self, kind: str) -> list[float]:
-        """How long each running job of a kind will have taken, by the epochs that it has done."""
+        """The estimated total seconds of each running job of a kind, from the epochs it has completed."""
         some = [
             running
             for running in self.running.values()
@@ -118,7 +120,10 @@ class RunProgress:
 
     @property
     def summary(self) -> str:
-        """``12 of 40 jobs done · 1 failed · 2 running · 5 done before · 2 min 10 s · about 4 min 40 s left``."""
+        """The state in one line.
+
+        Such as ``12 of 40 jobs done · 1 failed · 2 running · 5 done before · 2 min 10 s · about 4 min 40 s left``.
+        """
         parts = [f"{self.done} of {self.total} jobs done"]
         parts += [
             f"{n} {word}"
@@ -134,11 +139,11 @@ class RunProgress:
 
 
 class PlainProgress:
-    """One line as a job starts or ends, and one of progress every half minute."""
+    """Prints a line when a job starts or ends, and a summary every `PROGRESS_SECONDS`."""
 
     def __init__(self, console: Console, run_progress: RunProgress):
         self._console, self._run_progress = console, run_progress
-        self._told_at = run_progress.elapsed
+        self._reported_at = run_progress.elapsed
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -153,8 +158,8 @@ class PlainProgress:
 
     def progressed(self, job: Job, progress: Progress) -> None:
         self._run_progress.progressed(job, progress)
-        if self._run_progress.elapsed - self._told_at >= PROGRESS_SECONDS:
-            self._told_at = self._run_progress.elapsed
+        if self._run_progress.elapsed - self._reported_at >= PROGRESS_SECONDS:
+            self._reported_at = self._run_progress.elapsed
             self.note(self._run_progress.summary)
 
     def finished(self, job: Job, record: Record) -> None:
@@ -168,7 +173,7 @@ class PlainProgress:
 
 
 class RichProgress:
-    """A live view: the totals, a bar, and a line for each running job. Failures and notes stay above it."""
+    """A live view with the totals, a bar and a line for each running job. Failures and notes are printed above it."""
 
     def __init__(self, console: Console, run_progress: RunProgress):
         self._console, self._run_progress = console, run_progress
@@ -204,7 +209,7 @@ class RichProgress:
 
     def _view(self) -> Group:
         run_progress = self._run_progress
-        bar = Table.grid(expand=True)  # a bar of its own would not end its line
+        bar = Table.grid(expand=True)  # a bare ProgressBar would not end its line
         bar.add_row(ProgressBar(total=max(run_progress.total, 1), completed=run_progress.ended))
         return Group(Text(run_progress.summary), bar, self._jobs())
 
@@ -222,19 +227,19 @@ class RichProgress:
 
 
 def left_text(seconds: float | None) -> str:
-    """``about 2 min 05 s left``, as far as it is known."""
+    """The time left as text, such as ``about 2 min 05 s left``. seconds: None if it is unknown."""
     if seconds is None:
         return "time left not known yet"
     return f"about {span(seconds)} left" if seconds >= 1 else "done any moment now"
 
 
 def progress_for(console: Console, run_progress: RunProgress) -> RichProgress | PlainProgress:
-    """The observer that fits the console; a context manager around the executor's run."""
+    """The observer that suits the console. It is a context manager around the run of the executor."""
     return RichProgress(console, run_progress) if console.is_terminal else PlainProgress(console, run_progress)
 
 
 def state(running: Running, width: int = 80) -> str:
-    """``12/300 · loss 2.3121 (floor 2.079) · node7``, the less the narrower."""
+    """The state of a job, such as ``12/300 · loss 2.3121 (floor 2.079) · node7``; shorter on a narrow terminal."""
     progress = running.progress
     if progress is None:
         return "starting"
@@ -249,24 +254,23 @@ def _floor(progress: Progress, width: int) -> str:
 
 
 def ending(job: Job, record: Record, seconds: float | None) -> str:
-    """``done     train cosmo · utd-mhad · seed 0 in 12 s``; of one stopped early, how far it came; of a failure, its
-    error's first line.
+    """How a job ended, such as ``done     train cosmo · utd-mhad · seed 0 in 12 s``.
+
+    For a job stopped early, how far it came; for a failed job, the first line of its error.
     """
     if record["status"] == "done":
         return f"done     {job.title}" + (f" in {span(seconds)}" if seconds is not None else "")
     if record["status"] == "stopped":
-        epoch, accuracy = (
-            record["result"]["epochs_evaluated"][-1],
-            record["result"]["curves"]["validation"]["accuracy"][-1],
-        )
-        return f"stopped  {job.title} at epoch {epoch}: {accuracy:.1%} right on the validation subjects"
+        result = record["result"]
+        epoch, accuracy = result["epochs_evaluated"][-1], result["curves"]["validation"]["accuracy"][-1]
+        return f"stopped  {job.title} at epoch {epoch}: accuracy {accuracy:.1%} on the validation samples"
     error = record["error"]
     lines = str(error["message"]).splitlines() or [""]
     return f"failed   {job.title}: {error['type']}: {lines[0]}"
 
 
 def span(seconds: float) -> str:
-    """A time for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """A duration as text, such as ``0.4 s``, ``12 s``, ``3 min 05 s`` or ``2 h 10 min``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

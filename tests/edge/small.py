@@ -1,4 +1,4 @@
-"""A small study with an edge section, for the tests of every way to attach a device."""
+"""A small study with an edge section, for the tests of all attachments."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def planned(
     seconds: float = 0.05,
     methods: str = "deepsense",
 ) -> tuple[Plan, Ledger]:
-    """The study planned, its ledger in ``folder``; nothing is run."""
+    """The plan of the study, and its ledger in ``folder``. Nothing is run."""
     (folder / "study.yaml").write_text(
         STUDY.format(devices=devices, meter=meter, idle=idle, seconds=seconds, methods=methods)
     )
@@ -50,10 +50,10 @@ def planned(
     return plan, ledger
 
 
-def run(plan: Plan, ledger: Ledger, *ways: str, watch: Any = None) -> None:
-    """Run the jobs of these ways that are not done, in this process."""
-    jobs = [job for job in plan.jobs.values() if job.attachment in ways and not ledger.is_done(job.key)]
-    InlineExecutor().run(jobs, plan.data, ledger, watch or Mock())
+def run(plan: Plan, ledger: Ledger, *attachments: str, observer: Any = None) -> None:
+    """Run the jobs with these attachments that are not done, in this process."""
+    jobs = [job for job in plan.jobs.values() if job.attachment in attachments and not ledger.is_done(job.key)]
+    InlineExecutor().run(jobs, plan.data, ledger, observer or Mock())
 
 
 def profiles(plan: Plan) -> list[Job]:
@@ -61,7 +61,7 @@ def profiles(plan: Plan) -> list[Job]:
 
 
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same wherever the same trial is measured on the same kind of machine."""
+    """What must be equal wherever the same trial is measured on the same kind of machine."""
     training = result["training"]
     return {
         "trial": result["trial"],

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: the record says it, what was measured is kept, and the job is done again by the next run."""
+"""Faults during a measurement: the record names them, measured parts are kept, and the next run repeats the job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.results.run import RunResults
 
 
 class Meddling:
-    """A watch that does something once, when a profile job tells its first progress."""
+    """An observer that does something once, when a profile job reports its first progress."""
 
     def __init__(self, do: Any):
         self._do = do
@@ -42,7 +42,7 @@ class Meddling:
 
 
 def measuring(pid: int) -> list[int]:
-    """The measuring processes that a process has started; it may have others, such as a Ray of its own."""
+    """The measuring processes among the children of a process, which may have others, such as those of Ray."""
     found = [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
@@ -56,7 +56,7 @@ def test_a_meter_that_dies_on_the_way_and_comes_back(tmp_path: Path) -> None:
     plan, ledger = planned(
         tmp_path, meter=f"ina3221:{rails}", idle=2.5, seconds=2.5
     )  # 100 samples also on a busy machine
-    run(plan, ledger, "anywhere", "here", watch=Meddling(lambda: shutil.rmtree(rails)))
+    run(plan, ledger, "anywhere", "here", observer=Meddling(lambda: shutil.rmtree(rails)))
     (job,) = profiles(plan)
     record = ledger.record(job.key)
     assert record is not None
@@ -83,8 +83,8 @@ def test_a_meter_that_dies_on_the_way_and_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux' /proc")
-def test_a_device_that_goes_away_leaves_the_parts_it_told(tmp_path: Path) -> None:
-    plan, ledger = planned(tmp_path, seconds=30.0)  # so it is killed while it times inference
+def test_a_device_that_goes_away_leaves_the_parts_it_reported(tmp_path: Path) -> None:
+    plan, ledger = planned(tmp_path, seconds=30.0)  # long enough to be killed while inference is timed
 
     class Killing(Meddling):
         def progressed(self, job: Job, progress: Progress) -> None:
@@ -92,7 +92,7 @@ def test_a_device_that_goes_away_leaves_the_parts_it_told(tmp_path: Path) -> Non
                 for child in measuring(os.getpid()):
                     os.kill(child, signal.SIGKILL)
 
-    run(plan, ledger, "anywhere", "here", watch=Killing(None))
+    run(plan, ledger, "anywhere", "here", observer=Killing(None))
     (job,) = profiles(plan)
     record = ledger.record(job.key)
     assert record is not None

@@ -1,4 +1,4 @@
-"""The latency protocol: what counts, how long it goes on, and which percentiles a count supports."""
+"""The latency protocol: what counts, when it ends, and which percentiles a count supports."""
 
 from __future__ import annotations
 

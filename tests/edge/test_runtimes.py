@@ -1,4 +1,4 @@
-"""Ways to run a model: those that this machine has predict alike, those that it hasn't say why."""
+"""Runtimes: those that this machine has predict alike, and the others say why they are not available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section ``edge`` of a study: what is wrong with it is said by line, before anything starts."""
+"""The section ``edge`` of a study: faults are reported with their line before anything starts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_method_that_the_study_has_not_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "way"),
+    ("device", "attachment"),
     [
         ({"name": "cpu"}, "here"),
         ({"name": "orin"}, "ray"),
@@ -50,8 +50,8 @@ def test_a_method_that_the_study_has_not_is_said(tmp_path: Path) -> None:
         ({"name": "tx2", "offline": True}, "offline"),
     ],
 )
-def test_how_a_device_is_reached(device: dict[str, object], way: str) -> None:
-    assert Device.from_plain(device).attachment == way
+def test_how_a_device_is_reached(device: dict[str, object], attachment: str) -> None:
+    assert Device.from_plain(device).attachment == attachment
 
 
 def test_only_what_changes_a_measurement_is_in_its_key(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_only_what_changes_a_measurement_is_in_its_key(tmp_path: Path) -> None:
         return [job.key for job in profiles(planned(tmp_path, devices, **options)[0])]  # type: ignore[arg-type]
 
     one = keys("[{name: orin, ssh: a@h}]")
-    assert keys("[{name: orin, ssh: b@other}]") == one  # the same device, reached otherwise
+    assert keys("[{name: orin, ssh: b@other}]") == one  # the same device, attached differently
     assert keys("[{name: orin}]") == one
     assert keys("[{name: nano}]") != one
     assert keys("[{name: orin}]", seconds=0.07) != one
@@ -74,7 +74,7 @@ def test_a_study_without_the_section_has_the_keys_it_had(tmp_path: Path) -> None
 
 
 def test_an_older_runs_plan_is_still_read(tmp_path: Path) -> None:
-    """A plan.json from before there were profile jobs."""
+    """A plan.json written before profile jobs existed."""
     from harness.results.run import RunResults
     from harness.results.table import trial_table
 

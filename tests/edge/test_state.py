@@ -1,4 +1,4 @@
-"""What a device says of itself, from a made tree."""
+"""The state of a device, read from a synthetic tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One local Ray for all tests of this folder, with a home of its own: it keeps its token there."""
+"""One local Ray for all tests of this folder, with a home directory of its own, where it keeps its token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE))  # for `stubs`
 
 @pytest.fixture(scope="session")
 def own_home() -> Iterator[dict[str, str]]:
-    """The environment of a Ray that sees nothing of the user's: home, temporary files, path of the stubs."""
+    """An environment in which Ray sees nothing of the user's: own home and temporary files, and the path of the stubs."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tempfile.mkdtemp(prefix="ray-")  # Ray's sockets need a short path
         patch.setenv("HOME", folder)

@@ -1,6 +1,6 @@
 """A driver for test_cluster.py: `python driven.py ADDRESS LEDGER "[(name, content), …]" [WAIT_SECONDS [DATA_SAMPLES]]`.
 
-Prints what its observer is told, one line each. Exit status 2 and the message on stderr for bad input, as the command line has it.
+Prints each event of the run on a line of its own. Bad input ends it with the message on stderr.
 """
 
 import ast
@@ -14,7 +14,7 @@ from harness.execute.ray_tune import RayExecutor
 from harness.ledger import Ledger
 
 
-class Loud(RecordingObserver):
+class PrintingObserver(RecordingObserver):
     def started(self, job, where):
         print("started", job.content["name"], where, flush=True)
 
@@ -37,7 +37,7 @@ if __name__ == "__main__":
             [make_job(name, **content) for name, content in ast.literal_eval(jobs)],
             {recordings.fingerprint: recordings},
             Ledger(Path(ledger)),
-            Loud(),
+            PrintingObserver(),
         )
     except InputError as error:
         sys.exit(f"{error}")

@@ -1,4 +1,4 @@
-"""A run to be interrupted: `python interrupted.py LEDGER`. Says what finishes; run by test_ray.py."""
+"""A run that test_ray.py interrupts: `python interrupted.py LEDGER`. Prints the status of each job that finishes."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from harness.execute.ray_tune import RayExecutor
 from harness.ledger import Ledger
 
 
-class Loud(RecordingObserver):
+class PrintingObserver(RecordingObserver):
     def finished(self, job, record):
         print(record["status"], flush=True)
 
@@ -17,6 +17,6 @@ class Loud(RecordingObserver):
 if __name__ == "__main__":
     jobs = [make_job("quick", i=i) for i in range(3)] + [make_job("sleep", seconds=60, i=i) for i in range(3)]
     try:
-        RayExecutor(perform=behave).run(jobs, DATA, Ledger(Path(sys.argv[1])), Loud())
+        RayExecutor(perform=behave).run(jobs, DATA, Ledger(Path(sys.argv[1])), PrintingObserver())
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""A Ray cluster of a test's own, of real `ray start` processes with token authentication, and a driver process for it."""
+"""A Ray cluster of real `ray start` processes with token authentication, and a driver process for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ START_SECONDS = 240.0
 
 
 class OwnCluster:
-    """Nodes are processes of this machine. Everything that it starts bears a mark in its environment, and is ended by pid."""
+    """A cluster whose nodes are processes of this machine.
+
+    Every process that it starts carries a mark in its environment, by which it is found and killed.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ray-"))  # Ray's sockets need a short path
@@ -56,7 +59,7 @@ class OwnCluster:
             time.sleep(0.2)
 
     def node(self, name: str, cpus: int, *options: str, before: Sequence[str] = (), **variables: str) -> None:
-        """Start a node that joins by itself. before: a command that runs `ray start` as its last arguments."""
+        """Start a node that joins the cluster. before: a command that takes `ray start` as its last arguments."""
         arguments = [
             f"--address={self.address}",
             f"--num-cpus={cpus}",
@@ -67,31 +70,29 @@ class OwnCluster:
         self.start(name, arguments, before, **variables)
 
     def start(self, name: str, arguments: Sequence[str], before: Sequence[str] = (), **variables: str) -> None:
-        again = [
-            "sh",
-            "-c",
-            'until "$@"; do sleep 1; done',
-            "sh",
-        ]  # on a busy machine Ray gives up on its own node after 30 s
-        command = [*before, *again, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *arguments]
-        place = self.folder / f"cwd-{name}"
-        place.mkdir()
+        # on a busy machine Ray gives up on its own node after 30 s
+        retry = ["sh", "-c", 'until "$@"; do sleep 1; done', "sh"]
+        command = [*before, *retry, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *arguments]
+        working_directory = self.folder / f"cwd-{name}"
+        working_directory.mkdir()
         environment = {**self.environment, f"{MARK}_NODE": name, **variables}
         with (self.folder / f"{name}.log").open("wb") as log:
-            subprocess.Popen(command, cwd=place, env=environment, stdout=log, stderr=log, start_new_session=True)
+            subprocess.Popen(
+                command, cwd=working_directory, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def kill(self, name: str) -> None:
-        """SIGKILL to all processes of a node, as when its power fails."""
+        """Send SIGKILL to all processes of a node, as if its power failed."""
         for pid in _with(f"{MARK}={self._mark}", f"{MARK}_NODE={name}"):
             _kill(pid)
 
     def driver(
         self, ledger: Path, jobs: Sequence[tuple[str, dict[str, Any]]], *options: str, **variables: str
     ) -> subprocess.Popen[str]:
-        """`python driven.py` on this cluster; see there."""
+        """Start `python driven.py` on this cluster."""
         command = [sys.executable, str(HERE / "driven.py"), self.address, str(ledger), repr(list(jobs)), *options]
         environment = {**self.environment, **variables}
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -103,7 +104,7 @@ class OwnCluster:
 
 
 def _with(*variables: str) -> list[int]:
-    """The living processes whose environment has these."""
+    """The living processes whose environment has these variables."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
@@ -111,7 +112,7 @@ def _with(*variables: str) -> list[int]:
                 (folder / "environ").read_bytes().split(b"\0")
             ):
                 found.append(int(folder.name))
-        except OSError:  # ended meanwhile, or another user's
+        except OSError:  # the process has ended, or belongs to another user
             continue
     return found
 

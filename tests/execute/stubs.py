@@ -1,4 +1,4 @@
-"""Jobs small enough for tests: made recordings, and stubs in place of `perform`. Workers import this module."""
+"""Small jobs, synthetic recordings, and stubs in place of `perform`. Ray's workers import this module too."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ def outcome(result: dict[str, Any], artefact: bytes = b"") -> Outcome:
 
 
 class RecordingObserver:
-    """A observer that remembers."""
+    """An observer that remembers all events."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
         self.notes: list[str] = []
-        self.places: set[str] = set()
+        self.hosts: set[str] = set()
         self.clusters: list[list[str]] = []
 
     def started(self, job: Job, where: str) -> None:
         self.events.append(("started", job.key))
-        self.places.add(where)
+        self.hosts.add(where)
 
     def progressed(self, job: Job, progress: Progress) -> None:
         self.events.append(("progressed", job.key))
@@ -93,7 +93,7 @@ class RecordingObserver:
 
 
 def learn(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
-    """A small training with random numbers: its bits depend on the seed, the data, the inputs and the thread count."""
+    """A small training run whose bits depend on the seed, the data, the inputs and the number of threads."""
     torch.set_num_threads(job.threads)
     torch.manual_seed(int(job.key[:8], 16))
     x = torch.tensor(recordings.arrays["accel"][job.indices["train"]]).flatten(1)
@@ -116,7 +116,7 @@ def learn(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
 
 
 def behave(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
-    """Does what the job's name says."""
+    """Do what the name of the job says."""
     yield Progress(1, 2, 0.0)
     match job.content["name"]:
         case "raise":
@@ -141,7 +141,7 @@ def behave(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
             return outcome({"in_store": not array.flags.owndata, "pid": os.getpid(), "at": array.ctypes.data})
         case "greedy":
             np.zeros(2**58, dtype=np.uint8)
-        case "look":
+        case "inspect":
             there = [Path(path).exists() for path in job.content["paths"]]
             return outcome(
                 {"host": platform.node(), "cwd": os.getcwd(), "there": there, "code": str(Path(keys.__file__))}, b"x"
@@ -165,7 +165,10 @@ def speak(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
 
 
 def together(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
-    """Shared by ``job.workers``: the ranks are summed in every epoch; in epoch 3 the last one dies, where content says so, once."""
+    """A job shared by ``job.workers``, which sum their ranks in every epoch.
+
+    If the content says so, the last worker dies in epoch 3, but only once, or raises there.
+    """
     from torch import distributed as dist
 
     start = int(inputs.get(job.key, {}).get(CHECKPOINT, b"0"))

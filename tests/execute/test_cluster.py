@@ -1,4 +1,4 @@
-"""A cluster as people have them: nodes that join late, die, have no disk in common, too little memory, another token."""
+"""Runs on a real cluster: nodes that join late, die, share no disk or lack memory, and a driver with the wrong token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLES = 250_000  # of 480 bytes: 114 MiB
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[OwnCluster]:
-    """Its head has one core and a small object store. Tests leave it as they found it."""
+    """A cluster whose head has one core and a small object store. Tests leave it as they found it."""
     pytest.importorskip("ray")
     if sys.platform != "linux":
         pytest.skip("processes are found in /proc")
@@ -35,7 +35,7 @@ def cluster() -> Iterator[OwnCluster]:
 
 
 def ended(driver: subprocess.Popen[str], status: int = 0) -> tuple[list[str], str]:
-    """The lines that a driver printed, and what it said on stderr."""
+    """The lines that a driver printed, and its stderr."""
     try:
         printed, errors = driver.communicate(timeout=600)
     finally:
@@ -45,7 +45,7 @@ def ended(driver: subprocess.Popen[str], status: int = 0) -> tuple[list[str], st
 
 
 def records(folder: Path) -> dict[str, Record]:
-    """Name of the job's stub → its record."""
+    """Name of a job → its record."""
     return {f"{r['content']['name']}{r['content'].get('i', '')}": r for r in Ledger(folder).records()}
 
 
@@ -53,7 +53,8 @@ def test_another_token_is_one_message(cluster: OwnCluster, tmp_path: Path):
     _, errors = ended(cluster.driver(tmp_path, [("good", {})], RAY_AUTH_TOKEN="another" * 4), status=1)
     message = errors.strip().splitlines()[-1]
     assert (
-        f"the Ray cluster at {cluster.address} wants its token, and ours is another: copy ~/.ray/auth_token" in message
+        f"the Ray cluster at {cluster.address} requires its token, but the token here is a different one:"
+        " copy ~/.ray/auth_token" in message
     )
     assert "Traceback" not in errors
     assert not list(tmp_path.iterdir())
@@ -63,7 +64,7 @@ def test_a_node_that_joins_late_is_waited_for_and_one_that_dies_is_done_without(
     go_on = tmp_path / "go on"
     needs = [("wide", {"threads": 2}), *(("until", {"file": str(go_on), "i": i}) for i in range(3))]
     _, errors = ended(cluster.driver(tmp_path / "run", needs), status=1)
-    assert "the run can't begin:\n    pretrain wide · made · seed 0 needs 2 CPUs: no node has that much" in errors
+    assert "the run cannot start:\n    pretrain wide · made · seed 0 needs 2 CPUs: no node has that much" in errors
     assert "the nodes are head: 1 CPUs" in errors
     assert not (tmp_path / "run").exists()
 
@@ -91,7 +92,7 @@ def test_a_node_that_joins_late_is_waited_for_and_one_that_dies_is_done_without(
 
 
 def test_memory_that_is_not_there(cluster: OwnCluster, tmp_path: Path):
-    """Data that are more than the object store holds, a job that asks for too much, one that the system kills for it."""
+    """Data larger than the object store, a job that asks for too much memory, and one that is killed for it."""
     jobs = [("peek", {}), ("greedy", {}), ("die", {}), ("good", {})]
     lines, _ = ended(cluster.driver(tmp_path, jobs, "0", str(SAMPLES)))
     found = records(tmp_path)
@@ -107,10 +108,10 @@ def test_memory_that_is_not_there(cluster: OwnCluster, tmp_path: Path):
 
 
 def test_two_nodes_without_a_disk_in_common(cluster: OwnCluster, tmp_path: Path):
-    """The second node is in a mount namespace of its own: ledger, this repository and Ray's folder are empty there.
+    """The second node has a mount namespace of its own, in which ledger, repository and Ray's folder are empty.
 
-    It has the package elsewhere, as if installed, and another name and working folder. Its processes share the network and
-    the kernel with the head's, nothing else.
+    It finds the package elsewhere, as if installed, and has another name and working directory. Its processes share only
+    the network and the kernel with those of the head.
     """
     ledger, site = tmp_path / "ledger", cluster.folder / "site"
     hidden = [tmp_path, REPOSITORY, cluster.folder / "ray"]
@@ -134,7 +135,7 @@ def test_two_nodes_without_a_disk_in_common(cluster: OwnCluster, tmp_path: Path)
     try:
         paths = [str(ledger), str(REPOSITORY / "harness")]
         jobs = [
-            ("look", {"i": i, "paths": paths, "threads": 2}) for i in range(2)
+            ("inspect", {"i": i, "paths": paths, "threads": 2}) for i in range(2)
         ]  # the head has one core: they run far
         end = time.monotonic() + START_SECONDS
         while "Ray runtime started" not in cluster.log("far"):
@@ -143,10 +144,10 @@ def test_two_nodes_without_a_disk_in_common(cluster: OwnCluster, tmp_path: Path)
         lines, _ = ended(cluster.driver(ledger, jobs, "60"))
     finally:
         cluster.kill("far")
-    looks = list(records(ledger).values())
-    assert [record["status"] for record in looks] == ["done", "done"]
-    assert lines.count("started look far") == 2
-    for record in looks:
+    inspections = list(records(ledger).values())
+    assert [record["status"] for record in inspections] == ["done", "done"]
+    assert lines.count("started inspect far") == 2
+    for record in inspections:
         result = record["result"]
         assert (result["host"], result["there"]) == ("far", [False, False])
         assert Path(result["cwd"]) == cluster.folder / "cwd-far"

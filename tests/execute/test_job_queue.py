@@ -1,4 +1,4 @@
-"""Which jobs can begin when: no job waits for more than its own needs."""
+"""When jobs can start: no job waits for more than the jobs it needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_trial_can_begin_as_soon_as_its_own_stage_1_is_done(tmp_path: Path) ->
     assert queue.next_ready() is None
     queue.done(roots[1], outcome({}))
     assert [queue.next_ready()[0].key for _ in range(6)] == [leaf.key for leaf in leaves[roots[1].key]]
-    assert queue.next_ready() is None  # those of the two that still run
+    assert queue.next_ready() is None  # the other leaves wait for the two roots that still run
 
 
 def test_who_needs_a_job_that_was_stopped_early_fails_and_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The proof of benchmarks/killed.py, with one kill: a run on Ray whose driver is killed loses nothing and repeats nothing."""
+"""The proof of benchmarks/killed.py with one kill: a run on Ray whose driver is killed loses and repeats nothing."""
 
 import subprocess
 import sys

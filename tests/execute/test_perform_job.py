@@ -1,4 +1,4 @@
-"""What the records of real jobs hold besides accuracy, and what is read back from their artefacts."""
+"""What the records of real jobs hold besides accuracy, and what can be read from their artefacts."""
 
 from __future__ import annotations
 
@@ -114,13 +114,11 @@ def test_confusion_and_accuracy_by_class_agree_with_the_curves(ledger: Ledger, p
     record = train(ledger, "cosmo")
     key, curve = record["key"], record["result"]["curves"][part]
     evaluations = {"last": 2, "validation": int(np.argmax(record["result"]["curves"]["validation"]["accuracy"]))}
-    for select, evaluation in evaluations.items():
+    for select, index in evaluations.items():
         counts = confusion(RunResults(ledger.root), key, select, part)
         assert counts.shape == (4, 4)
-        assert np.trace(counts) / counts.sum() == pytest.approx(curve["accuracy"][evaluation])
-        assert evaluated(RunResults(ledger.root), key, select, part).macro_f1 == pytest.approx(
-            curve["macro_f1"][evaluation]
-        )
+        assert np.trace(counts) / counts.sum() == pytest.approx(curve["accuracy"][index])
+        assert evaluated(RunResults(ledger.root), key, select, part).macro_f1 == pytest.approx(curve["macro_f1"][index])
         with np.errstate(invalid="ignore"):
             np.testing.assert_allclose(
                 per_class(RunResults(ledger.root), key, select, part), counts.diagonal() / counts.sum(1)

@@ -18,7 +18,7 @@ nodes = st.lists(st.builds(Node, name=st.just("n"), resources=amounts), max_size
 
 @given(needs, nodes)
 def test_what_is_not_missing_can_be_laid_out(need: Need, there: list[Node]):
-    """Against a layout by hand: bundle after bundle onto the first node that has room."""
+    """Compare with a layout made here: each bundle goes to the first node that has room."""
     free = [dict(node.resources) for node in there]
     placed = 0
     for _ in range(need.bundles):
@@ -47,7 +47,7 @@ def test_an_empty_cluster_has_nothing(need: Need):
     ("need", "line"),
     [
         (Need("j", {"CPU": 4}), "j needs 4 CPUs: no node has that much"),
-        (Need("j", {"CPU": 1, "GPU": 1, "edge": 1}), "j needs 1 CPUs, 1 GPUs, 1 edge: no node has any GPUs nor edge"),
+        (Need("j", {"CPU": 1, "GPU": 1, "edge": 1}), "j needs 1 CPUs, 1 GPUs, 1 edge: no node has any GPUs or edge"),
         (Need("j", {"CPU": 2}, bundles=3), "j needs 3 × (2 CPUs): there is room for 2 of the 3"),
     ],
 )
@@ -94,13 +94,13 @@ def test_a_node_with_other_versions_or_without_the_package(monkeypatch: pytest.M
     assert cluster._faults(here, store_bytes=2**30, data_bytes=2**20) == []
     older = {**here, "versions": {**here["versions"], "Ray": "2.1.0", "Python": "3.9.1"}}
     faults = cluster._faults(older, 2**30, 2**20)
-    assert [fault.split(" and ")[0] for fault in faults] == ["Ray is 2.1.0 there", "Python is 3.9.1 there"]
+    assert [fault.split(" but ")[0] for fault in faults] == ["Ray is 2.1.0 there", "Python is 3.9.1 there"]
     monkeypatch.setenv("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", "minor")
     ours = here["versions"]["Python"]
     near = {**here, "versions": {"Python": ".".join([*ours.split(".")[:2], "99"])}}
     assert cluster._faults(near, 2**30, 2**20) == []
     (fault,) = cluster._faults(probe(["no_such_plugin"], "/"), 2**30, 2**20)
-    assert fault.startswith("no_such_plugin can't be imported there (ModuleNotFoundError")
+    assert fault.startswith("no_such_plugin cannot be imported there (ModuleNotFoundError")
     (fault,) = cluster._faults(
         {"versions": {}, "lacking": {"harness": "x", "harness.execute.perform_job": "x"}, "disk": 1, "free": 1}, 9, 9
     )

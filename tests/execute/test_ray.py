@@ -48,7 +48,7 @@ def test_the_same_bits_as_inline(tmp_path: Path):
         assert all(
             observer.events.index(("done", need)) < observer.events.index(("started", job.key)) for need in job.needs
         )
-    assert observer.places == {os.uname().nodename}
+    assert observer.hosts == {os.uname().nodename}
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -107,7 +107,9 @@ def test_failures_and_dead_workers(tmp_path: Path):
     )
     assert "died" in errors[1]["traceback"]
     assert errors[3]["message"] == f"needs {bad.title} ({bad.key}), which failed: no such luck"
-    assert sorted(observer.notes) == sorted(f"a worker died in {job.title}; it is tried again" for job in (dead, once))
+    assert sorted(observer.notes) == sorted(
+        f"a worker died in {job.title}; the job will be retried" for job in (dead, once)
+    )
     assert ledger.record(jobs[5].key)["result"]["types"] == ["bytes"]
 
 
@@ -169,8 +171,8 @@ def test_a_job_that_fits_no_node_is_refused(tmp_path: Path):
     ("address", "message"),
     [
         ("127.0.0.1:1", "no Ray cluster can be reached at 127.0.0.1:1: .*refused"),
-        ("ray://127.0.0.1:10001", "is no address of a Ray cluster"),
-        ("head", "is no address of a Ray cluster"),
+        ("ray://127.0.0.1:10001", "is not the address of a Ray cluster"),
+        ("head", "is not the address of a Ray cluster"),
         ("auto", "no Ray cluster can be used at auto"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A search with ASHA on Ray: the worse part of its trials is stopped early, and only that."""
+"""A search with ASHA on Ray stops the worse part of its trials early, and nothing else."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ search:
 """
 
 
-def look(job: Job, recordings: Any, inputs: Inputs) -> JobGenerator:
-    """Is as good as the job's content says, and looks after each epoch."""
+def stub(job: Job, recordings: Any, inputs: Inputs) -> JobGenerator:
+    """A job whose accuracy is that of its content, evaluated after each epoch."""
     good = job.content["good"]
     for epoch in range(1, EPOCHS + 1):
         yield Progress(epoch, EPOCHS, 0.0, validation_accuracy=good)
@@ -61,7 +61,7 @@ def run(
         tuple(tuple(job.key for job in search) for search in searches), grace_period=2, reduction_factor=2
     )
     todo = [job for job in jobs if (record := ledger.record(job.key)) is None or record["status"] == "failed"]
-    RayExecutor(perform=look, max_concurrent=1, stopping=stopping).run(
+    RayExecutor(perform=stub, max_concurrent=1, stopping=stopping).run(
         todo, DATA, ledger, observer or RecordingObserver()
     )
     return [ledger.record(job.key) for job in jobs]
@@ -83,7 +83,7 @@ def test_each_search_is_compared_with_itself_and_other_jobs_run_to_their_end(tmp
 def test_a_stopped_job_is_run_whole_where_nothing_stops_it(tmp_path: Path) -> None:
     ledger, jobs = Ledger(tmp_path), rivals("high", 0.9, 0.5)
     assert [record["status"] for record in run(jobs, ledger, [jobs])] == ["done", "stopped"]
-    RayExecutor(perform=look).run([jobs[1]], DATA, ledger, RecordingObserver())
+    RayExecutor(perform=stub).run([jobs[1]], DATA, ledger, RecordingObserver())
     assert ledger.is_done(jobs[1].key)
     assert ledger.record(jobs[1].key)["attempts"] == 2
 

@@ -67,7 +67,7 @@ def test_time_left_is_told_only_from_jobs_of_the_same_kind():
     assert "left" not in run_progress.summary
 
 
-def test_time_left_is_told_from_an_earlier_run_and_from_the_epochs_of_the_first_job():
+def test_time_left_is_estimated_from_an_earlier_run_and_from_the_epochs_of_the_first_job():
     clock = Clock()
     assert RunProgress([A, B], clock=clock, before={A.kind: [10, 30]}).time_left == 40
     run_progress = RunProgress([A, B], clock=clock)
@@ -102,7 +102,7 @@ def test_plain_lines():
         observer.progressed(B, Progress(1, 3, 0.5))
         observer.progressed(B, Progress(2, 3, 0.5))
         observer.finished(B, FAILED)
-        observer.finished(C, FAILED)  # never began
+        observer.finished(C, FAILED)  # never started
     assert out.getvalue().splitlines() == [
         "started  train a · made · seed 0 · label_rate 0.05",
         "done     train a · made · seed 0 · label_rate 0.05 in 12 s",

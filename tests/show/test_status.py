@@ -1,4 +1,4 @@
-"""What `harness status` says of a run in another process: running, silent, dead without a word, ended."""
+"""What `harness status` says of a run in another process: running, silent, dead or ended."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ def test_a_dead_or_silent_process_is_not_called_running() -> None:
     now = datetime.now(timezone.utc)
     here = {"pid": os.getpid(), "host": socket.gethostname(), "written_at": now.isoformat()}
     assert stopped(here) is None
-    assert f"process {gone.pid} on {here['host']} is gone without a word" in str(stopped({**here, "pid": gone.pid}))
+    assert f"process {gone.pid} on {here['host']} no longer exists" in str(stopped({**here, "pid": gone.pid}))
     assert (
         stopped({**here, "pid": gone.pid, "host": "elsewhere"}) is None
-    )  # can't be told from here, but by its silence
+    )  # a process elsewhere is only known to be dead by its silence
     late = (now - timedelta(seconds=SILENT_SECONDS + 5)).isoformat()
     assert "silent: process" in str(stopped({**here, "host": "elsewhere", "written_at": late}))
     assert "ended at" in str(stopped({**here, "ended_at": now.isoformat()}))

@@ -1,1 +1,1 @@
-"""Ways to reach a device: a process here, SSH, a node of a Ray cluster, a bundle."""
+"""Attaching a device: by a process on this machine, over SSH, as a node of a Ray cluster, or by a bundle."""

@@ -1,7 +1,7 @@
-"""Bundles: all that a device needs to measure some jobs, and what comes back. Zip files of JSON, npy and safetensors, no pickle.
+"""Bundles, which hold all that a device needs to measure some jobs, and the results that come back.
 
-A bundle names the code that made it. A device with other code refuses it, and a result of other code, of other data or of a job
-that isn't the run's is refused on the way back.
+Both are zip files of JSON, npy and safetensors, without pickle. A bundle names the code that wrote it. A device with
+different code refuses it; a result of different code, of other data or of a job that is not in the run is refused too.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from harness.ledger import checked_key, checked_name
 
 SCHEMA = 1
 CODES = ("label", "subject", "sample")
-MOST_JSON = 1 << 28  # bytes
+MAX_JSON_BYTES = 1 << 28
 
 
 @cache
 def code_version() -> str:
-    """The code that measures, as a hash of its files: two installations with the same do the same work."""
+    """The version and a hash of the code. Two installations with the same value do the same work."""
     package = Path(harness.__file__).parent
     digest = hashlib.sha256()
     for folder in (package, package.parent / "baselines"):
@@ -47,7 +47,10 @@ def code_version() -> str:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Jobs, the recordings that they read (by fingerprint), and their inputs (by the needed job's key)."""
+    """Jobs with all that they need.
+
+    data: fingerprint → recordings. inputs: key of a needed job → its artefacts.
+    """
 
     jobs: tuple[Job, ...]
     data: Mapping[str, Recordings]
@@ -55,8 +58,8 @@ class Bundle:
 
 
 def write_bundle(path: Path, bundle: Bundle) -> None:
-    """Write a bundle, whole or not at all."""
-    with _writing(path) as file:
+    """Write a bundle, completely or not at all. Raises `InputError` if ``path`` cannot be written."""
+    with _ZipWriter(path) as file:
         about = {
             "schema": SCHEMA,
             "kind": "bundle",
@@ -67,27 +70,21 @@ def write_bundle(path: Path, bundle: Bundle) -> None:
         }
         file.writestr("bundle.json", json.dumps(about))
         for job in bundle.jobs:
-            for name, rows in job.indices.items():
-                _write_array(file, f"jobs/{job.key}/{name}.npy", rows)
+            for name, indices in job.indices.items():
+                _write_array(file, f"jobs/{job.key}/{name}.npy", indices)
         for key, recordings in bundle.data.items():
-            for number, modality in enumerate(recordings.modalities):
-                _write_array(file, f"data/{key}/{number}.npy", recordings.arrays[modality.name])
-            for name in CODES:
-                _write_array(file, f"data/{key}/{name}.npy", getattr(recordings, name))
+            _write_data(file, key, recordings)
         for key, artefacts in bundle.inputs.items():
             for name, content in artefacts.items():
                 file.writestr(f"inputs/{key}/{name}", content)
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a bundle. Raises `InputError` if it is damaged, of other code, or its data isn't what its jobs ask for."""
-    with _reading(path) as file:
+    """Read a bundle. Raises `InputError` if it is damaged, incomplete or was written by different code."""
+    with _ZipReader(path) as file:
         about = _about(file, path, "bundle")
-        check_code(about["code"], f"{path} was made")
-        data = {checked_key(key): _read_data(file, key, entry) for key, entry in about["data"].items()}
-        for key, recordings in data.items():
-            if fingerprint(recordings) != key:
-                raise InputError(f"{path}: the data are not those of fingerprint {key}: it is damaged")
+        check_code(about["code"], f"{path} was written")
+        data = {checked_key(key): _read_data(file, key, entry, path) for key, entry in about["data"].items()}
         jobs = tuple(_read_job(file, entry) for entry in about["jobs"])
         inputs = {
             checked_key(key): {checked_name(name): file.read(f"inputs/{key}/{name}") for name in names}
@@ -95,26 +92,33 @@ def read_bundle(path: Path) -> Bundle:
         }
         if lacking := {need for job in jobs for need in job.needs} - set(inputs):
             raise InputError(f"{path} lacks the artefacts of {', '.join(sorted(lacking))}")
-        return Bundle(jobs, {key: replace(value, fingerprint=key) for key, value in data.items()}, inputs)
+        return Bundle(jobs, data, inputs)
 
 
 def write_result(
     path: Path, records: Iterable[Mapping[str, Any]], artefacts: Mapping[str, Mapping[str, bytes]]
 ) -> None:
-    """Write what was measured. records: as `harness.edge.attach.measure` makes them. artefacts: job's key → file name → bytes."""
-    with _writing(path) as file:
-        about = {"schema": SCHEMA, "kind": "result", "code": code_version(), "records": list(records)}
-        file.writestr(
-            "result.json", json.dumps(about | {"artefacts": {key: sorted(names) for key, names in artefacts.items()}})
-        )
+    """Write the records of measured jobs, completely or not at all.
+
+    records: as made by `harness.edge.attach.measure`. artefacts: job's key → file name → bytes.
+    """
+    about = {
+        "schema": SCHEMA,
+        "kind": "result",
+        "code": code_version(),
+        "records": list(records),
+        "artefacts": {key: sorted(names) for key, names in artefacts.items()},
+    }
+    with _ZipWriter(path) as file:
+        file.writestr("result.json", json.dumps(about))
         for key, files in artefacts.items():
             for name, content in files.items():
                 file.writestr(f"artefacts/{key}/{name}", content)
 
 
 def read_result(path: Path) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
-    """Read records with their artefacts. Raises `InputError` if they are damaged or of other code."""
-    with _reading(path) as file:
+    """Read the records of a result with their artefacts. Raises `InputError` if it is damaged or of different code."""
+    with _ZipReader(path) as file:
         about = _about(file, path, "result")
         check_code(about["code"], f"{path} was measured")
         artefacts = {
@@ -125,16 +129,19 @@ def read_result(path: Path) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
 
 
 def check_code(code: str, what: str) -> None:
-    """Raise `InputError` if ``code`` isn't this installation's."""
+    """Raise `InputError` if ``code`` is not the version of this installation. what: begins the message."""
     if code != code_version():
-        raise InputError(f"{what} by other code: {code}, here is {code_version()}; install the same version on both")
+        raise InputError(
+            f"{what} by different code: {code}, but here it is {code_version()};"
+            " install the same version on both machines"
+        )
 
 
-# -- files -----------------------------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------------------
 
 
-class _writing:
-    """A zip file that is there whole or not at all."""
+class _ZipWriter:
+    """Writes a zip file under a temporary name and renames it at the end, so that it is complete or absent."""
 
     def __init__(self, path: Path):
         self._path, self._new = path, path.with_name(f".writing-{path.name}")
@@ -143,7 +150,7 @@ class _writing:
         try:
             self._file = zipfile.ZipFile(self._new, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         except OSError as error:
-            raise InputError(f"{self._path} can't be written: {error}") from error
+            raise InputError(f"{self._path} cannot be written: {error}") from error
         return self._file
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -152,15 +159,15 @@ class _writing:
             if error is None:
                 os.replace(self._new, self._path)
         except OSError as late:
-            raise InputError(f"{self._path} can't be written: {late}") from late
+            raise InputError(f"{self._path} cannot be written: {late}") from late
         finally:
             self._new.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise InputError(f"{self._path} can't be written: {error}") from error
+            raise InputError(f"{self._path} cannot be written: {error}") from error
 
 
-class _reading:
-    """A zip file; what is wrong with it is bad input."""
+class _ZipReader:
+    """Reads a zip file, and turns the errors of reading it into `InputError`."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -169,7 +176,7 @@ class _reading:
         try:
             self._file = zipfile.ZipFile(self._path)
         except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self._path} can't be read: {error}") from error
+            raise InputError(f"{self._path} cannot be read: {error}") from error
         return self._file
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -180,13 +187,14 @@ class _reading:
 
 def _about(file: zipfile.ZipFile, path: Path, kind: str) -> dict[str, Any]:
     if f"{kind}.json" not in file.namelist():
-        raise InputError(f"{path} is no {kind}: it has no {kind}.json")
-    if file.getinfo(f"{kind}.json").file_size > MOST_JSON:
+        raise InputError(f"{path} is not a {kind}: it has no {kind}.json")
+    if file.getinfo(f"{kind}.json").file_size > MAX_JSON_BYTES:
         raise InputError(f"{path}: {kind}.json is too large")
     about: dict[str, Any] = json.loads(file.read(f"{kind}.json"))
     if about.get("schema") != SCHEMA or about.get("kind") != kind:
         raise InputError(
-            f"{path} has schema {about.get('schema')} of a {about.get('kind')}, this version reads {SCHEMA} of a {kind}"
+            f"{path} has schema {about.get('schema')} of a {about.get('kind')}, but this version reads"
+            f" schema {SCHEMA} of a {kind}"
         )
     return about
 
@@ -217,7 +225,7 @@ def _job_json(job: Job) -> dict[str, Any]:
 def _read_job(file: zipfile.ZipFile, entry: Mapping[str, Any]) -> Job:
     key = checked_key(entry["key"])
     if content_key(entry["content"]) != key:
-        raise InputError(f"job {key} is not what its key says: it was changed")
+        raise InputError(f"job {key} does not match its key: it was changed")
     indices = {checked_name(name): _read_array(file, f"jobs/{key}/{name}.npy") for name in entry["indices"]}
     return Job(
         key, entry["kind"], entry["content"], entry["about"], checked_key(entry["data"]), indices, tuple(entry["needs"])
@@ -231,10 +239,20 @@ def _data_json(recordings: Recordings) -> dict[str, Any]:
     }
 
 
-def _read_data(file: zipfile.ZipFile, key: str, entry: Mapping[str, Any]) -> Recordings:
+def _write_data(file: zipfile.ZipFile, key: str, recordings: Recordings) -> None:
+    for number, modality in enumerate(recordings.modalities):
+        _write_array(file, f"data/{key}/{number}.npy", recordings.arrays[modality.name])
+    for name in CODES:
+        _write_array(file, f"data/{key}/{name}.npy", getattr(recordings, name))
+
+
+def _read_data(file: zipfile.ZipFile, key: str, entry: Mapping[str, Any], path: Path) -> Recordings:
     modalities = tuple(Modality(m["name"], m["kind"], tuple(m["shape"])) for m in entry["modalities"])
     arrays = {
         modality.name: _read_array(file, f"data/{key}/{number}.npy") for number, modality in enumerate(modalities)
     }
     label, subject, sample = (_read_array(file, f"data/{key}/{name}.npy") for name in CODES)
-    return Recordings(modalities, arrays, label, subject, sample, tuple(entry["classes"]))
+    recordings = Recordings(modalities, arrays, label, subject, sample, tuple(entry["classes"]))
+    if fingerprint(recordings) != key:
+        raise InputError(f"{path}: the data are not those of fingerprint {key}: the bundle is damaged")
+    return replace(recordings, fingerprint=key)

@@ -1,7 +1,7 @@
-"""`harness edge join`: this device as a node of a Ray cluster, with a resource and a label of its own.
+"""`harness edge join`: makes this device a node of a Ray cluster, with a resource and a label of its own.
 
-The node offers no CPUs and no GPUs, only the resource ``edge:NAME``, once: nothing but the jobs for this device comes to it, one
-at a time. Ray itself is started as a process of its own; this module does not import it.
+The node offers no CPUs or GPUs but a single unit of the resource ``edge:NAME``. Ray therefore runs only the jobs for
+this device on it, one at a time. Ray is started in a separate process; this module does not import it.
 """
 
 from __future__ import annotations
@@ -44,56 +44,56 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
 head = next(node for node in ray.nodes() if node["Alive"] and "node:__internal_head__" in node["Resources"])
-tell = ray.remote(num_cpus=0)(lambda: time.time()).options(
+read_clock = ray.remote(num_cpus=0)(lambda: time.time()).options(
     scheduling_strategy=NodeAffinitySchedulingStrategy(head["NodeID"], soft=False))
-ray.get(tell.remote())
+ray.get(read_clock.remote())
 before = time.time()
-there = ray.get(tell.remote())
+there = ray.get(read_clock.remote())
 print(json.dumps({"skew": there - (before + time.time()) / 2, "unsure": (time.time() - before) / 2}))
 """
 
 
 def check_ray() -> list[Check]:
-    """What a node of a Ray cluster needs of this device."""
+    """Whether this device has what a node of a Ray cluster needs."""
     try:
         checks = [Check("Ray", version("ray"), True)]
     except PackageNotFoundError:
         checks = [Check("Ray", "not installed: pip install 'cosmo-harness[ray]', or use ssh or a bundle", False)]
     named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     token = named or Path.home().joinpath(".ray/auth_token").is_file()
-    said = "there is one" if token else "none here: copy ~/.ray/auth_token from the head if the cluster asks for it"
-    return [*checks, Check("token", said)]
+    text = "found" if token else "not found: copy ~/.ray/auth_token from the head if the cluster requires a token"
+    return [*checks, Check("token", text)]
 
 
 def check_head(address: str, name: str) -> list[Check]:
-    """What the cluster's head says: reachable, versions, token, clock, whether the name is free."""
+    """Whether the head of the cluster can be reached and accepts this device: its token, versions and name."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise InputError(f"{address!r} is no address of a Ray cluster: HOST:PORT as `ray start --head` prints it")
+        raise InputError(
+            f"{address!r} is not the address of a Ray cluster: give HOST:PORT as printed by `ray start --head`"
+        )
     try:
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
     except OSError as error:
         return [Check("head", f"nothing answers at {address}: {error}", False)]
-    said, why = _ask(ASK_HEAD, address)
-    if said is None:
-        return [
-            Check("head", f"{address} doesn't take us (no or another token, or another version of Ray?): {why}", False)
-        ]
-    free = f"edge:{name}" not in said["resources"]
-    same = (
-        said["ray"] == version("ray")
-        and said["python"].rpartition(".")[0] == platform.python_version().rpartition(".")[0]
-    )
+    cluster, why = _ask(ASK_HEAD, address)
+    if cluster is None:
+        text = f"{address} refuses this device (a missing or wrong token, or a different version of Ray?): {why}"
+        return [Check("head", text, False)]
+    free = f"edge:{name}" not in cluster["resources"]
+    same_ray = cluster["ray"] == version("ray")
+    same_python = cluster["python"].rpartition(".")[0] == platform.python_version().rpartition(".")[0]
+    versions = f"Ray {cluster['ray']}, Python {cluster['python']}"
+    if not (same_ray and same_python):
+        versions += f", but Ray {version('ray')}, Python {platform.python_version()} here"
     return [
-        Check(
-            "head", f"{address}: Ray {said['ray']}, Python {said['python']}" + ("" if same else ": not as here"), same
-        ),
+        Check("head", f"{address}: {versions}", same_ray and same_python),
         Check("name", f"{name} is free" if free else f"{name} is taken by another node: give another --name", free),
     ]
 
 
 def _ask(script: str, address: str) -> tuple[dict[str, Any] | None, str]:
-    """What a script says of the cluster; None with the last line of its errors if it can't."""
+    """Run a script that prints JSON about the cluster. Returns the JSON, or None and the last line of the errors."""
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     try:
         done = subprocess.run(
@@ -109,34 +109,47 @@ def _ask(script: str, address: str) -> tuple[dict[str, Any] | None, str]:
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         return None, ([line for line in done.stderr.splitlines() if line.strip()] or ["no answer"])[-1]
-    said: dict[str, Any] = json.loads(lines[-1])
-    return said, ""
+    answer: dict[str, Any] = json.loads(lines[-1])
+    return answer, ""
 
 
-def join(address: str, name: str, told: Callable[[str], None]) -> None:
-    """Be a node until Ctrl-C or SIGTERM, or until Ray's own process ends. Raises `InputError` if the preflight finds a fault."""
+def join(address: str, name: str, notify: Callable[[str], None]) -> None:
+    """Make this device a node of the cluster until Ctrl-C or SIGTERM.
+
+    name: of the device in studies. notify: receives messages for the user. Raises `InputError` if a check finds a
+    fault, or if Ray's process ends early.
+    """
     checks = [*check_ray(), *probe_device()]
     checks += check_head(address, name) if all(check.ok is not False for check in checks) else []
     for check in checks:
-        told(str(check))
+        notify(str(check))
     if faults := [check for check in checks if check.ok is False]:
         raise InputError("; ".join(f"{fault.what}: {fault.found}" for fault in faults))
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         node = subprocess.Popen(
             [
-                sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={address}", "--block", "--num-cpus=0", "--num-gpus=0",
-                f"--resources={json.dumps({f'edge:{name}': 1})}", f"--labels=edge={name}",
+                *(sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={address}", "--block"),
+                *("--num-cpus=0", "--num-gpus=0", f"--resources={json.dumps({f'edge:{name}': 1})}"),
+                f"--labels=edge={name}",
             ],
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, cwd=folder,
-        )  # fmt: skip
+            env={
+                **os.environ,
+                "RAY_USAGE_STATS_ENABLED": "0",
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            cwd=folder,
+        )
         with _signals() as asked:
-            _stay(node, address, name, told, asked)
+            _stay(node, address, name, notify, asked)
 
 
 @contextmanager
 def _signals() -> Iterator[threading.Event]:
-    """An event that is set by Ctrl-C and SIGTERM."""
+    """Yield an event that Ctrl-C and SIGTERM set."""
     asked = threading.Event()
     before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -147,38 +160,37 @@ def _signals() -> Iterator[threading.Event]:
 
 
 def _stay(
-    node: subprocess.Popen[str], address: str, name: str, told: Callable[[str], None], asked: threading.Event
+    node: subprocess.Popen[str], address: str, name: str, notify: Callable[[str], None], asked: threading.Event
 ) -> None:
-    """Tell when the node is part of the cluster; wait for its end, or for the signal to leave, and then leave in order."""
+    """Report when the node has joined, wait until it ends or ``asked`` is set, and then leave the cluster in order."""
     joined = False
     while not asked.is_set() and node.poll() is None:
         if not joined:
-            said, _ = _ask(ASK_HEAD, address)
-            joined = said is not None and f"edge:{name}" in said["resources"]
+            cluster, _ = _ask(ASK_HEAD, address)
+            joined = cluster is not None and f"edge:{name}" in cluster["resources"]
             if joined:
-                told(f"this device is {name} of the cluster at {address}; Ctrl-C leaves it")
-                _tell_skew(address, told)
+                notify(f"this device has joined the cluster at {address} as {name}; press Ctrl-C to leave")
+                _report_skew(address, notify)
         asked.wait(0.5)
     if node.poll() is not None:
         last = node.stdout.read().strip().splitlines()[-3:] if node.stdout else []
         raise InputError(f"Ray's process ended with status {node.returncode}: {' '.join(last)}")
-    told("leaving the cluster")
+    notify("leaving the cluster")
     node.terminate()  # `ray start --block` ends its own processes on SIGTERM
     try:
         node.wait(LEAVE_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(node.pid, signal.SIGKILL)
         node.wait()
-    told("left")
+    notify("left")
 
 
-def _tell_skew(address: str, told: Callable[[str], None]) -> None:
-    said, error = _ask(ASK_CLOCK, address)
-    if said is None:
-        told(f"    clock: not known: {error}")
-    else:
-        far = abs(said["skew"]) > SKEW_SECONDS + said["unsure"]
-        told(
-            f"    clock: {said['skew']:+.2f} s against the head"
-            + (": set it; durations are not touched, dates are" if far else "")
-        )
+def _report_skew(address: str, notify: Callable[[str], None]) -> None:
+    clock, error = _ask(ASK_CLOCK, address)
+    if clock is None:
+        notify(f"    clock: unknown: {error}")
+        return
+    text = f"    clock: {clock['skew']:+.2f} s against the head"
+    if abs(clock["skew"]) > SKEW_SECONDS + clock["unsure"]:
+        text += ": set it, or dates will be wrong; durations are not affected"
+    notify(text)

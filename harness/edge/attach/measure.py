@@ -1,7 +1,7 @@
-"""The process that measures: reads a bundle, does its jobs one after another, writes a result. Needs no Ray.
+"""The measuring process: reads a bundle, does its jobs one after another, and writes a result. Does not need Ray.
 
-With ``--tell`` it says on standard output, one JSON a line, how far it is and each part that is measured, so that who started
-it keeps what there is if the device goes away.
+With ``--progress`` it reports on standard output, one JSON object a line, how far it is and each part that is measured.
+The process that started it keeps these parts if the device is lost.
 """
 
 from __future__ import annotations
@@ -30,40 +30,42 @@ from harness.errors import InputError
 from harness.jobs import Failure, Job
 from harness.training.job import environment
 
-RESERVED = 8 << 20  # bytes kept free for the result while it is measured
+RESERVED_BYTES = 8 << 20  # kept free for the result during the measurements
 
-Told = Callable[[dict[str, Any]], None]
+OnMessage = Callable[[dict[str, Any]], None]
+"""Receives messages, JSON objects: ``waiting``, ``job`` with ``title``, ``epoch`` with ``epochs`` and ``loss``, or
+``part`` with ``value``."""
 
 
-def measure(bundle: Path, result: Path, told: Told = lambda said: None) -> int:
-    """Measure all jobs of a bundle into a result file; how many failed. told: hears of progress and parts.
+def measure(bundle: Path, result: Path, on_message: OnMessage = lambda message: None) -> int:
+    """Do all jobs of a bundle, write a result file, and return how many jobs failed. on_message: receives progress and
+    parts.
 
-    Waits until no other measurement of this user's runs on this device: they would measure each other. A job that fails is
-    recorded as such, with what was measured of it, and the others go on. Raises `InputError` for a bundle that can't be used,
-    or a result that couldn't be written, before anything is measured.
+    Waits while another measurement of the same user runs on this device, since each would disturb the other. A failed
+    job is recorded with all that was measured of it, and the other jobs continue. Raises `InputError`, before anything
+    is measured, if the bundle cannot be used or the result could not be written.
     """
-    asked = read_bundle(bundle)
+    content = read_bundle(bundle)
     reserve = _reserve(result)
     records: list[dict[str, Any]] = []
     artefacts: dict[str, dict[str, bytes]] = {}
-    with _alone(told):
-        for job in asked.jobs:
-            record, left = _one(job, asked, told)
+    with _alone(on_message):
+        for job in content.jobs:
+            record, artefacts[job.key] = _do(job, content, on_message)
             records.append(record)
-            artefacts[job.key] = left
     reserve.unlink(missing_ok=True)
     write_result(result, records, artefacts)
     return sum(record["status"] == "failed" for record in records)
 
 
 @contextmanager
-def _alone(told: Told) -> Iterator[None]:
-    """Hold what only one measurement on this device can hold; it is free again when its process ends, however it does."""
+def _alone(on_message: OnMessage) -> Iterator[None]:
+    """Hold a lock that only one measurement on this device can hold. It is released however the process ends."""
     lock = FileLock(Path(tempfile.gettempdir(), f"harness-measuring-{getattr(os, 'getuid', getpass.getuser)()}.lock"))
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        told({"waiting": "another measurement runs on this device"})
+        on_message({"waiting": "another measurement is running on this device"})
         lock.acquire()
     try:
         yield
@@ -71,68 +73,63 @@ def _alone(told: Told) -> Iterator[None]:
         lock.release()
 
 
-def _one(job: Job, bundle: Bundle, told: Told) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _do(job: Job, bundle: Bundle, on_message: OnMessage) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Do one job. Returns its record and artefacts."""
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     threadpool_limits(job.threads)
     torch.set_num_threads(job.threads)
     record: dict[str, Any] = {"key": job.key, "content": dict(job.content), "data": job.data, "title": job.title}
-    told({"job": job.key, "title": job.title})
-    left: dict[str, bytes] = {}
+    on_message({"job": job.key, "title": job.title})
+    artefacts: dict[str, bytes] = {}
     try:
-        doing = profile(
-            job, bundle.data[job.data], bundle.inputs, lambda part, value: told({"part": part, "value": value})
+        generator = profile(
+            job, bundle.data[job.data], bundle.inputs, lambda part, value: on_message({"part": part, "value": value})
         )
         while True:
             try:
-                progress = next(doing)
+                progress = next(generator)
             except StopIteration as stop:
-                result, left = stop.value
+                result, artefacts = stop.value
                 break
-            told(
-                {
-                    "epoch": progress.epoch,
-                    "epochs": progress.epochs,
-                    "loss": None if math.isnan(progress.loss) else progress.loss,
-                }
-            )
+            loss = None if math.isnan(progress.loss) else progress.loss
+            on_message({"epoch": progress.epoch, "epochs": progress.epochs, "loss": loss})
         record |= {"status": "done", "result": result}
     except Exception as error:
         failure = Failure.of(error)
         record |= {"status": "failed", "error": failure.to_json(), "partial": dict(failure.partial)}
     record["environment"] = environment(str(job.content["device"]))
-    return record | {
-        "started_at": started.isoformat(timespec="milliseconds"),
-        "seconds": time.perf_counter() - clock,
-    }, left
+    record["started_at"] = started.isoformat(timespec="milliseconds")
+    record["seconds"] = time.perf_counter() - clock
+    return record, artefacts
 
 
 def _reserve(result: Path) -> Path:
-    """Make sure of room for the result before hours are spent on it."""
+    """Reserve room for the result, so that a full disk is found before hours are spent on measuring."""
     path = result.with_name(f".reserved-{result.name}")
     try:
         with path.open("wb") as file:
-            file.write(bytes(RESERVED))
+            file.write(bytes(RESERVED_BYTES))
             file.flush()
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise InputError(f"{result} can't be written: {error}; nothing was measured") from error
+        raise InputError(f"{result} cannot be written: {error}; nothing was measured") from error
     return path
 
 
 def main() -> None:
-    """``python -m harness.edge.attach.measure BUNDLE --out RESULT [--tell]``"""
+    """Run ``python -m harness.edge.attach.measure BUNDLE --out RESULT [--progress]``."""
     parser = argparse.ArgumentParser(description=measure.__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tell", action="store_true")
-    asked = parser.parse_args()
+    parser.add_argument("--progress", action="store_true")
+    arguments = parser.parse_args()
 
-    def told(said: dict[str, Any]) -> None:
-        if asked.tell:
-            print(json.dumps(said), flush=True)
+    def on_message(message: dict[str, Any]) -> None:
+        if arguments.progress:
+            print(json.dumps(message), flush=True)
 
     try:
-        measure(asked.bundle, asked.out, told)
+        measure(arguments.bundle, arguments.out, on_message)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What a device has that measurements depend on, looked at before anything is measured: versions, meters, power mode."""
+"""Probes a device for what measurements depend on: versions, GPU, meters and power mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from harness.edge.state import power_mode
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. ok: None for what is only worth knowing."""
+    """One property of a device, with its value.
+
+    ok: whether it is fit for measurements; None if it is only information.
+    """
 
     what: str
     found: str
@@ -27,7 +30,7 @@ class Check:
 
 
 def probe_device() -> list[Check]:
-    """What this device has."""
+    """The properties of this device."""
     reasons = {name: probe(name) for name in registry.paths("meters") if name != "replay"}
     readable = [name for name, reason in reasons.items() if reason is None]
     why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
@@ -35,19 +38,19 @@ def probe_device() -> list[Check]:
         Check("Python", platform.python_version()),
         Check("harness", code_version()),
         Check("GPU", _gpu()),
-        Check("meters", ", ".join(readable) or f"none, energy won't be measured ({why})"),
-        Check("power mode", power_mode() or "not known: no nvpmodel here"),
+        Check("meters", ", ".join(readable) or f"none, energy will not be measured ({why})"),
+        Check("power mode", power_mode() or "unknown: nvpmodel is not installed"),
     ]
 
 
 def _gpu() -> str:
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none that PyTorch sees"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none found by PyTorch"
 
 
 def command_here() -> str:
-    """How the harness is called on this device by someone who logs in, as a study's ``command``."""
+    """The command that starts the harness on this device after a login, for the ``command`` of a study."""
     if found := shutil.which("harness", path=str(Path(sys.executable).parent)):
         return found
     return shutil.which("harness") or f"{sys.executable} -m harness"

@@ -1,6 +1,7 @@
-"""Doing a profile job: a bundle is measured by a process of its own, on this machine or over SSH, and its record fetched.
+"""Does a profile job: a separate process, on this machine or over SSH, measures a bundle, and its record is fetched.
 
-The measuring process shares nothing with who started it: neither memory nor Ray. What it has told until it goes away is kept.
+The measuring process shares neither memory nor Ray with the process that starts it. If it is lost, the parts that it
+has reported are kept.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+")
 
 
 class Failed(Exception):
-    """A job that failed where it ran; ``failure`` is what was recorded there."""
+    """A job has failed where it was measured. ``failure``: as recorded there."""
 
     def __init__(self, failure: Failure):
         super().__init__(failure.message)
@@ -36,7 +37,7 @@ class Failed(Exception):
 
 
 class DeviceLost(Exception):
-    """The measuring process, or the way to it, went away. ``partial``: the parts that it had measured."""
+    """The measuring process, or the connection to it, was lost. ``partial``: the parts that it had measured."""
 
     def __init__(self, message: str, partial: dict[str, Any] | None = None):
         super().__init__(message)
@@ -44,7 +45,7 @@ class DeviceLost(Exception):
 
 
 def perform_profile(job: Job, recordings: Recordings, inputs: Inputs) -> Generator[Progress, None, Outcome]:
-    """Measure one job by way of a bundle. Raises `Failed`, or `DeviceLost`, with what was measured until then."""
+    """Measure one job by means of a bundle. Raises `Failed` or `DeviceLost`, with all that was measured by then."""
     with tempfile.TemporaryDirectory(prefix="harness-edge-") as folder:
         bundle, result = Path(folder, "bundle.zip"), Path(folder, "result.zip")
         write_bundle(bundle, Bundle((job,), {job.data: recordings}, {need: inputs[need] for need in job.needs}))
@@ -56,21 +57,24 @@ def perform_profile(job: Job, recordings: Recordings, inputs: Inputs) -> Generat
     return outcome_of(record, artefacts, job.attachment)
 
 
-def outcome_of(record: dict[str, Any], artefacts: dict[str, bytes], way: str) -> Outcome:
-    """A measured record as an outcome. Raises `Failed` for one that failed."""
+def outcome_of(record: dict[str, Any], artefacts: dict[str, bytes], attachment: str) -> Outcome:
+    """The outcome behind a measured record.
+
+    attachment: how the device was attached. Raises `Failed` if the job failed.
+    """
     if record["status"] != "done":
         error = record["error"]
         raise Failed(Failure(error["type"], error["message"], error["traceback"], record.get("partial", {})))
-    environment = {**record["environment"], "attached_by": way}
+    environment = {**record["environment"], "attached_by": attachment}
     return Outcome(record["result"], artefacts, environment, record["started_at"], record["seconds"])
 
 
 def _here(job: Job, bundle: Path, result: Path) -> Generator[Progress, None, None]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     if job.content["device"] == "cuda" and not environment.get("CUDA_VISIBLE_DEVICES"):
-        environment.pop("CUDA_VISIBLE_DEVICES", None)  # Ray hides the GPUs of a job that asked it for none
-    command = [sys.executable, "-m", "harness.edge.attach.measure", str(bundle), "--out", str(result), "--tell"]
-    yield from _listen(command, environment)
+        environment.pop("CUDA_VISIBLE_DEVICES", None)  # Ray hides all GPUs from a job that has asked for none
+    command = [sys.executable, "-m", "harness.edge.attach.measure", str(bundle), "--out", str(result), "--progress"]
+    yield from _follow(command, environment)
 
 
 def _over_ssh(job: Job, bundle: Path, result: Path) -> Generator[Progress, None, None]:
@@ -81,9 +85,8 @@ def _over_ssh(job: Job, bundle: Path, result: Path) -> Generator[Progress, None,
         raise ssh.SshError(f"{device.ssh}: `mktemp -d` answered {folder[:80]!r}")
     try:
         ssh.run(base, f"cat > {folder}/bundle.zip", bundle.read_bytes())
-        yield from _listen(
-            [*base, f"{device.command} edge measure {folder}/bundle.zip --out {folder}/result.zip --tell"], None
-        )
+        command = f"{device.command} edge measure {folder}/bundle.zip --out {folder}/result.zip --progress"
+        yield from _follow([*base, command], None)
         result.write_bytes(ssh.run(base, f"cat {folder}/result.zip"))
     finally:
         subprocess.run(
@@ -91,8 +94,8 @@ def _over_ssh(job: Job, bundle: Path, result: Path) -> Generator[Progress, None,
         )
 
 
-def _listen(command: Sequence[str], environment: dict[str, str] | None) -> Generator[Progress, None, None]:
-    """Start a measuring process and pass its progress on. Raises `DeviceLost` with the parts it told if it ends otherwise than well."""
+def _follow(command: Sequence[str], environment: dict[str, str] | None) -> Generator[Progress, None, None]:
+    """Start a measuring process and yield its progress. Raises `DeviceLost` with the parts it reported if it fails."""
     parts: dict[str, list[Any]] = {}
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         process = subprocess.Popen(
@@ -101,12 +104,12 @@ def _listen(command: Sequence[str], environment: dict[str, str] | None) -> Gener
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                said = _parsed(line)
-                if "part" in said:
-                    parts.setdefault(str(said["part"]), []).append(said["value"])
-                elif "epoch" in said:
-                    loss = said["loss"]
-                    yield Progress(said["epoch"], said["epochs"], float("nan") if loss is None else loss)
+                message = _parsed(line)
+                if "part" in message:
+                    parts.setdefault(str(message["part"]), []).append(message["value"])
+                elif "epoch" in message:
+                    loss = message["loss"]
+                    yield Progress(message["epoch"], message["epochs"], float("nan") if loss is None else loss)
             status = process.wait()
         finally:
             if process.poll() is None:
@@ -120,7 +123,7 @@ def _listen(command: Sequence[str], environment: dict[str, str] | None) -> Gener
 
 def _parsed(line: str) -> dict[str, Any]:
     try:
-        said = json.loads(line)
+        message = json.loads(line)
     except ValueError:
-        return {}  # a library's chatter
-    return said if isinstance(said, dict) else {}
+        return {}  # output of some library
+    return message if isinstance(message, dict) else {}

@@ -1,4 +1,4 @@
-"""A device over SSH: commands are run there, and it is asked beforehand whether it is fit to be measured on."""
+"""Devices reached over SSH: runs commands on them, and checks beforehand that they can do their jobs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,13 @@ from harness.errors import InputError
 from harness.jobs import Job
 from harness.study.edge import Device
 
-SSH = (
-    "ssh",
-    "-o",
-    "BatchMode=yes",
-    "-o",
-    "ConnectTimeout=15",
-    "-o",
-    "ServerAliveInterval=15",
-    "-o",
-    "ServerAliveCountMax=4",
-)
-FAILED = 255  # ssh's own exit status
+OPTIONS = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=4")
+SSH = ("ssh", *(argument for option in OPTIONS for argument in ("-o", option)))
+FAILED = 255  # the exit status of ssh when the connection fails
 
 
 class SshError(Exception):
-    """A command that failed on the device, or on the way to it."""
+    """A command has failed on the device, or the connection to the device has."""
 
 
 def device_of(job: Job) -> Device:
@@ -36,13 +27,16 @@ def device_of(job: Job) -> Device:
 
 
 def base(device: Device) -> list[str]:
-    """What comes before a command that is to run on the device."""
+    """The beginning of a command line that runs a command on the device."""
     assert device.ssh is not None
     return [*SSH, *device.ssh_options, "--", device.ssh]
 
 
 def run(prefix: Sequence[str], command: str, content: bytes = b"") -> bytes:
-    """What a command prints there; content: its standard input. Raises `SshError` if it fails."""
+    """Run a command on the device and return its standard output. Raises `SshError` if it fails.
+
+    prefix: as given by `base`. content: standard input of the command.
+    """
     done = subprocess.run([*prefix, command], input=content, capture_output=True, check=False)
     if done.returncode:
         raise SshError(
@@ -52,13 +46,13 @@ def run(prefix: Sequence[str], command: str, content: bytes = b"") -> bytes:
 
 
 def why(status: int, stderr: str) -> str:
-    """An exit status in words."""
+    """An exit status as text, with the error output."""
     what = "the connection was lost" if status == FAILED else f"signal {-status}" if status < 0 else f"status {status}"
     return f"{what}: {stderr.strip()}" if stderr.strip() else what
 
 
 def require(jobs: Iterable[Job]) -> None:
-    """Ask every device that is reached over SSH whether it can do its jobs. Raises `InputError` with all faults."""
+    """Check that all devices reached over SSH can do their jobs. Raises `InputError` that names all faults."""
     devices = {
         job.about["device"]["name"]: (device_of(job), str(job.content["device"]))
         for job in jobs
@@ -67,45 +61,49 @@ def require(jobs: Iterable[Job]) -> None:
     faults = [f"{name}: {fault}" for name, (device, kind) in devices.items() if (fault := _fault(device, kind))]
     if faults:
         raise InputError(
-            "; ".join(faults) + "\nmend it, or leave the device out; offline: true measures on it later, by a bundle"
+            "; ".join(faults)
+            + "\nfix this, or leave the device out; with offline: true it can be measured later by a bundle"
         )
 
 
 def _fault(device: Device, kind: str) -> str | None:
     try:
-        said = run(base(device), f"{device.command} edge serve --json").decode(errors="replace")
-        lines = [line for line in said.splitlines() if line.startswith("{")]
+        output = run(base(device), f"{device.command} edge serve --json").decode(errors="replace")
+        lines = [line for line in output.splitlines() if line.startswith("{")]
         found = {what: str(text) for what, text in json.loads(lines[-1]).items()}
     except SshError as error:
         return str(error)
     except (ValueError, IndexError, AttributeError):
-        return f"`{device.command} edge serve` on {device.ssh} answered something else: {said[:200]!r}"
+        return f"`{device.command} edge serve` on {device.ssh} gave an unexpected answer: {output[:200]!r}"
     if found.get("harness") != code_version():
-        return f"the harness on {device.ssh} is {found.get('harness')}, here it is {code_version()}: install the same version on both"
+        return (
+            f"the harness on {device.ssh} is {found.get('harness')}, but here it is {code_version()}:"
+            " install the same version on both machines"
+        )
     if kind == "cuda" and found.get("GPU", "").startswith("none"):
-        return f"kind: cuda, but on {device.ssh} PyTorch sees no GPU"
+        return f"the study says kind: cuda, but PyTorch finds no GPU on {device.ssh}"
     return None
 
 
 def check_ssh_server() -> list[Check]:
-    """What SSH needs of this device: a server that answers."""
+    """Whether an SSH server answers on this device."""
     import socket
 
     try:
-        with socket.create_connection(("127.0.0.1", 22), 5) as door:
-            said = door.recv(80).decode(errors="replace").strip()
+        with socket.create_connection(("127.0.0.1", 22), 5) as connection:
+            banner = connection.recv(80).decode(errors="replace").strip()
     except OSError as error:
         return [
             Check(
                 "SSH server",
-                f"none answers on port 22 ({error}); `sudo systemctl start ssh`, or give ssh_options a port",
+                f"none answers on port 22 ({error}); run `sudo systemctl start ssh`, or set a port in ssh_options",
             )
         ]
-    return [Check("SSH server", f"{said} answers on port 22", True)]
+    return [Check("SSH server", f"{banner} answers on port 22", True)]
 
 
 def serve_lines() -> list[str]:
-    """What this device has, and the line by which a study measures on it."""
+    """The properties of this device, and its entry under ``edge: devices:`` of a study, as lines of text."""
     import getpass
     import platform
 
@@ -113,4 +111,4 @@ def serve_lines() -> list[str]:
     gpu = next(check.found for check in checks if check.what == "GPU")
     host, kind = platform.node() or "host", "" if gpu.startswith("none") else ", kind: cuda"
     line = f"- {{name: {host.partition('.')[0]}{kind}, ssh: {getpass.getuser()}@{host}, command: {command_here()}}}"
-    return [*map(str, [*checks, *check_ssh_server()]), "in a study, under edge: devices:", f"    {line}"]
+    return [*map(str, [*checks, *check_ssh_server()]), "in a study, add under edge: devices:", f"    {line}"]

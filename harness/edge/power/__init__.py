@@ -1,1 +1,1 @@
-"""Energy: meters, the process that samples them, the energy of a window of time."""
+"""Energy measurement: meters, the process that samples them, and the energy of a window of time."""

@@ -1,7 +1,7 @@
-"""From a meter's trace to the energy of a window: pure functions of arrays.
+"""Energy of a window of time from the trace of a meter, as pure functions of arrays.
 
-Power is integrated by trapezoid on the monotonic clock, counters are subtracted, both interpolated at the window's edges. A
-figure that is not available is absent, with the reason; nothing is estimated.
+Power is integrated by the trapezoidal rule over the monotonic clock; counters are subtracted. Both are interpolated at
+the edges of the window. A figure that is not available is None, with a reason; nothing is estimated.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from scipy.integrate import trapezoid
 
 from harness.edge.power.meter import Channel
 
-ENOUGH_SAMPLES = 100
-ENOUGH_SECONDS = 5.0
-GAP_PERIODS = 3.0
-JUMP_SECONDS = 0.5
-PEAK_SECONDS = 1.0  # a counter's peak is its highest mean over so long: its steps are too coarse for less
+MIN_SAMPLES = 100  # a window needs this many samples or `MIN_SECONDS`
+MIN_SECONDS = 5.0
+GAP_PERIODS = 3.0  # a pause between samples that is longer than this many periods is a gap
+JUMP_SECONDS = 0.5  # a change of the wall clock against the monotonic clock that is reported
+PEAK_SECONDS = 1.0  # the peak of a counter is its highest mean over this time: its steps are too coarse for less
 
 
 @dataclass(frozen=True)
 class Trace:
     """Everything that a sampler has read.
 
-    times: (n,) seconds of the monotonic clock, rising. values: (n, n_channels) watts or joules. clock: (m, 3) once a second
-    or so: monotonic time, wall clock minus monotonic, the sampler's own CPU seconds. error: why sampling ended early, if it did.
+    times: seconds of the monotonic clock, increasing, of shape (n_samples,).
+    values: watts or joules, of shape (n_samples, n_channels).
+    clock: of shape (n_reports, 3), about one row a second: monotonic time, wall clock minus monotonic time, and CPU
+    seconds of the sampler.
+    error: why sampling ended early; None if it did not.
     """
 
     meter: str
@@ -43,14 +46,14 @@ class Trace:
 
     @property
     def sampler_core_share(self) -> float | None:
-        """The sampler's own CPU time per second of sampling: its cost, as a share of one core."""
+        """The cost of sampling as a share of one core: CPU time of the sampler per second."""
         if len(self.clock) < 2:
             return None
         seconds, cpu = self.clock[-1, 0] - self.clock[0, 0], self.clock[-1, 2] - self.clock[0, 2]
         return float(cpu / seconds) if seconds > 0 else None
 
     def to_csv(self) -> bytes:
-        """As a file that the replay meter reads: seconds since the first sample, then the channels."""
+        """The trace as a CSV file that the replay meter reads: seconds since the first sample, then the channels."""
         text = io.StringIO()
         units = {"power": "watts", "counter": "joules"}
         writer = csv.writer(text, lineterminator="\n")
@@ -64,7 +67,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Figures:
-    """Energy and power of one channel, or of the total; None where ``reason`` says why not."""
+    """Energy and power of one channel or of the total. If they are None, ``reason`` says why."""
 
     energy_joules: float | None
     mean_watts: float | None
@@ -77,12 +80,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class EnergyWindow:
-    """What a meter measured between two moments.
+    """What a meter measured in a window of time.
 
-    total: gross energy of the channels that make up the total. coverage: share of the window between the first and the last
-    sample, from 0 to 1; below 1 the total is absent, and ``partial`` has the figures of the part that was sampled.
-    n_samples, hertz: inside the window, as they came; asked_hertz: as they should. above_idle_joules: gross energy less
-    ``idle_watts`` over the window. gaps: (seconds after the start, length) of each pause of more than three periods.
+    total: gross energy of the channels that make up the total.
+    coverage: the share of the window between the first and the last sample, from 0 to 1. Below 1 there is no total, and
+    ``partial`` has the figures of the part that was sampled.
+    n_samples, hertz: number and rate of the samples inside the window. asked_hertz: the rate that was asked for.
+    above_idle_joules: gross energy minus the energy at ``idle_watts``.
+    gaps: (seconds after the start, seconds) of each gap between samples.
     flags: cautions for the reader. errors: what went wrong.
     """
 
@@ -117,7 +122,7 @@ class EnergyWindow:
 
 @dataclass(frozen=True)
 class _Span:
-    """A window of time and what of it the samples of a trace cover: ``first`` to ``last``, both inside the window."""
+    """A window of time, and the part of it that the samples of a trace cover, from ``first`` to ``last``."""
 
     trace: Trace
     start: float
@@ -129,12 +134,16 @@ class _Span:
 
     @cached_property
     def inside(self) -> np.ndarray:
-        """Which samples lie inside the window, (n,) bool."""
+        """Which samples lie inside the window, bool of shape (n_samples,)."""
         return (self.trace.times >= self.start) & (self.trace.times <= self.end)
 
     @cached_property
     def n_samples(self) -> int:
         return int(self.inside.sum())
+
+    @property
+    def hertz(self) -> float:
+        return self.n_samples / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def first(self) -> float:
@@ -154,42 +163,44 @@ class _Span:
 
     @property
     def unfit(self) -> str | None:
-        """Why no energy of the whole window can be given; None if it can."""
-        if too_little := _too_little(self.n_samples, self.seconds):
-            return too_little
-        return (
-            None
-            if self.is_whole
-            else _not_whole(self.trace, self.first - self.start, self.last - self.start, self.seconds)
-        )
+        """Why there is no energy for the whole window; None if there is."""
+        if self.n_samples < MIN_SAMPLES and self.seconds < MIN_SECONDS:
+            return (
+                f"window too short: {self.n_samples} samples in {self.seconds:.2f} s;"
+                f" at least {MIN_SAMPLES} samples or {MIN_SECONDS:g} s are needed"
+            )
+        if self.is_whole:
+            return None
+        first, last = max(0.0, self.first - self.start), max(0.0, self.last - self.start)
+        why = f": {self.trace.error}" if self.trace.error else ""
+        return f"sampled only from {first:.1f} s to {last:.1f} s of {self.seconds:.1f} s{why}"
 
 
 def energy_window(trace: Trace, start: float, end: float, idle_watts: float | None = None) -> EnergyWindow:
-    """The energy from ``start`` to ``end`` (seconds of the monotonic clock). idle_watts: the total's mean power at rest."""
+    """The energy from ``start`` to ``end``, in seconds of the monotonic clock.
+
+    idle_watts: mean power of the total at rest, if known.
+    """
     span = _Span(trace, start, end)
     sampled = _sampled_channels(span)
     channels = {
         name: _absent(span.unfit) if span.unfit and not figures.reason else figures for name, figures in sampled.items()
     }
-    total = _total(trace, channels, span.first, span.last, span.unfit)
-    gaps = _gaps(trace, span.inside, span.first, span.last, start)
-    above = (
-        None if idle_watts is None or total.energy_joules is None else total.energy_joules - idle_watts * span.seconds
-    )
+    total = _total(span, channels, span.unfit)
+    gaps = _gaps(span)
     return EnergyWindow(
         meter=trace.meter,
-        covers=" + ".join(channel.covers for channel in trace.channels if channel.in_total)
-        or "no total: each channel by itself",
+        covers=_covers(trace),
         seconds=span.seconds,
         n_samples=span.n_samples,
-        hertz=span.n_samples / span.seconds if span.seconds > 0 else 0.0,
+        hertz=span.hertz,
         asked_hertz=trace.hertz,
         coverage=span.coverage,
         channels=channels,
         total=total,
-        partial=None if span.is_whole else _total(trace, sampled, span.first, span.last, None),
+        partial=None if span.is_whole else _total(span, sampled, None),
         idle_watts=idle_watts,
-        above_idle_joules=above,
+        above_idle_joules=_above_idle(total, idle_watts, span.seconds),
         sampler_core_share=trace.sampler_core_share,
         gaps=gaps,
         flags=tuple(_flags(span, gaps)),
@@ -198,8 +209,20 @@ def energy_window(trace: Trace, start: float, end: float, idle_watts: float | No
     )
 
 
+def _covers(trace: Trace) -> str:
+    """What the total of a trace measures."""
+    parts = [channel.covers for channel in trace.channels if channel.in_total]
+    return " + ".join(parts) or "no total: each channel by itself"
+
+
+def _above_idle(total: Figures, idle_watts: float | None, seconds: float) -> float | None:
+    if idle_watts is None or total.energy_joules is None:
+        return None
+    return total.energy_joules - idle_watts * seconds
+
+
 def _sampled_channels(span: _Span) -> dict[str, Figures]:
-    """The figures of each channel over the part of the window that was sampled."""
+    """The figures of each channel over the sampled part of the window."""
     times, values = span.trace.times, span.trace.values
     if span.last <= span.first or len(times) < 2:
         return {channel.name: _absent("no samples") for channel in span.trace.channels}
@@ -210,24 +233,13 @@ def _sampled_channels(span: _Span) -> dict[str, Figures]:
 
 
 def _flags(span: _Span, gaps: tuple[tuple[float, float], ...]) -> Iterator[str]:
-    """What a reader of the figures should know."""
+    """Cautions for the reader of the figures."""
     if gaps:
-        yield f"{len(gaps)} gaps in the samples, the longest of {max(gap for _, gap in gaps):.2f} s"
-    if jump := _clock_jump(span.trace, span.start, span.end):
-        yield f"the wall clock jumped by {jump:+.1f} s; times are of the monotonic clock"
+        yield f"{len(gaps)} gaps in the samples, the longest {max(gap for _, gap in gaps):.2f} s"
+    if jump := _clock_jump(span):
+        yield f"the wall clock jumped by {jump:+.1f} s; the times are those of the monotonic clock"
     if span.trace.meter.startswith("replay"):
         yield "replayed from a recorded trace: nothing was measured"
-
-
-def _too_little(n_samples: int, seconds: float) -> str | None:
-    if n_samples >= ENOUGH_SAMPLES or seconds >= ENOUGH_SECONDS:
-        return None
-    return f"window too short: {n_samples} samples in {seconds:.2f} s, it takes {ENOUGH_SAMPLES} samples or {ENOUGH_SECONDS:g} s"
-
-
-def _not_whole(trace: Trace, first: float, last: float, seconds: float) -> str:
-    why = f": {trace.error}" if trace.error else ""
-    return f"sampled only from {max(0.0, first):.1f} s to {max(0.0, last):.1f} s of {seconds:.1f} s{why}"
 
 
 def _absent(reason: str | None) -> Figures:
@@ -235,7 +247,7 @@ def _absent(reason: str | None) -> Figures:
 
 
 def _channel(channel: Channel, times: np.ndarray, values: np.ndarray, first: float, last: float) -> Figures:
-    """One channel from ``first`` to ``last``, both within its samples."""
+    """The figures of one channel from ``first`` to ``last``, both between its first and last sample."""
     if channel.kind == "power":
         at, watts = _cut(times, values, first, last)
         energy = float(trapezoid(watts, at))
@@ -251,7 +263,7 @@ def _channel(channel: Channel, times: np.ndarray, values: np.ndarray, first: flo
 
 
 def _counted(channel: Channel, values: np.ndarray) -> np.ndarray:
-    """Joules since the first sample, across wraps of the counter."""
+    """Joules since the first sample, corrected for overflows of the counter."""
     steps = np.diff(values)
     if channel.wraps_at is not None:
         steps = np.where(steps < 0, steps + channel.wraps_at, steps)
@@ -259,7 +271,7 @@ def _counted(channel: Channel, values: np.ndarray) -> np.ndarray:
 
 
 def _cut(times: np.ndarray, values: np.ndarray, first: float, last: float) -> tuple[np.ndarray, np.ndarray]:
-    """The samples between two moments, and those moments themselves, interpolated."""
+    """Times and values between two moments, with interpolated values at the moments themselves."""
     at = np.concatenate([[first], times[(times > first) & (times < last)], [last]])
     return at, np.interp(at, times, values)
 
@@ -271,41 +283,51 @@ def _counter_peak(times: np.ndarray, counted: np.ndarray, first: float, last: fl
     return float((np.interp(at + PEAK_SECONDS, times, counted) - joules).max() / PEAK_SECONDS)
 
 
-def _total(trace: Trace, channels: Mapping[str, Figures], first: float, last: float, reason: str | None) -> Figures:
-    """The sum of the channels that make up the total."""
-    parts = [channel for channel in trace.channels if channel.in_total]
+def _total(span: _Span, channels: Mapping[str, Figures], reason: str | None) -> Figures:
+    """The sum of the channels that make up the total, over the sampled part of the window.
+
+    reason: why there is no energy for the window; None if there is.
+    """
+    parts = [channel for channel in span.trace.channels if channel.in_total]
     if not parts:
-        return _absent(
-            "no total rail is known: each rail stands by itself" if trace.channels else reason or "no channels"
-        )
-    if missing := [
-        f"{channel.name}: {channels[channel.name].reason}" for channel in parts if channels[channel.name].reason
-    ]:
+        known = bool(span.trace.channels)
+        return _absent("no total rail is known: each rail stands by itself" if known else reason or "no channels")
+    missing = [f"{part.name}: {channels[part.name].reason}" for part in parts if channels[part.name].reason]
+    if missing:
         return _absent(reason or "; ".join(missing))
-    energy = sum(channels[channel.name].energy_joules or 0.0 for channel in parts)
-    columns = [trace.values[:, trace.channels.index(channel)] for channel in parts]
-    peak: float | None = None
-    if all(channel.kind == "power" for channel in parts):
-        peak = float(_cut(trace.times, np.sum(columns, axis=0), first, last)[1].max())
-    elif all(channel.kind == "counter" for channel in parts):
-        counted = np.sum([_counted(channel, column) for channel, column in zip(parts, columns, strict=True)], axis=0)
-        peak = _counter_peak(trace.times, counted, first, last)
-    return Figures(energy, energy / (last - first), peak)
+    energy = sum(channels[part.name].energy_joules or 0.0 for part in parts)
+    return Figures(energy, energy / (span.last - span.first), _total_peak(span, parts))
 
 
-def _gaps(trace: Trace, inside: np.ndarray, first: float, last: float, start: float) -> tuple[tuple[float, float], ...]:
-    at = np.concatenate([[first], trace.times[inside], [last]]) if last > first else np.empty(0)
+def _total_peak(span: _Span, parts: list[Channel]) -> float | None:
+    """The peak power of the sum of channels; None if some are counters and some are not."""
+    trace = span.trace
+    columns = [trace.values[:, trace.channels.index(part)] for part in parts]
+    kinds = {part.kind for part in parts}
+    if kinds == {"power"}:
+        return float(_cut(trace.times, np.sum(columns, axis=0), span.first, span.last)[1].max())
+    if kinds == {"counter"}:
+        counted = np.sum([_counted(part, column) for part, column in zip(parts, columns, strict=True)], axis=0)
+        return _counter_peak(trace.times, counted, span.first, span.last)
+    return None
+
+
+def _gaps(span: _Span) -> tuple[tuple[float, float], ...]:
+    """(seconds after the start, seconds) of each pause of more than `GAP_PERIODS`."""
+    if span.last <= span.first:
+        return ()
+    at = np.concatenate([[span.first], span.trace.times[span.inside], [span.last]])
     pauses = np.diff(at)
-    return tuple((float(at[i] - start), float(pauses[i])) for i in np.flatnonzero(pauses > GAP_PERIODS / trace.hertz))
+    long = np.flatnonzero(pauses > GAP_PERIODS / span.trace.hertz)
+    return tuple((float(at[i] - span.start), float(pauses[i])) for i in long)
 
 
-def _clock_jump(trace: Trace, start: float, end: float) -> float:
-    """By how much the wall clock moved against the monotonic one within a window, if by more than half a second."""
-    near = (
-        trace.clock[(trace.clock[:, 0] >= start - 2) & (trace.clock[:, 0] <= end + 2), 1]
-        if len(trace.clock)
-        else np.empty(0)
-    )
+def _clock_jump(span: _Span) -> float:
+    """By how many seconds the wall clock moved against the monotonic clock; 0 if by no more than `JUMP_SECONDS`."""
+    clock = span.trace.clock
+    if not len(clock):
+        return 0.0
+    near = clock[(clock[:, 0] >= span.start - 2) & (clock[:, 0] <= span.end + 2), 1]
     if len(near) < 2:
         return 0.0
     jump = float(near[np.argmax(np.abs(near - near[0]))] - near[0])

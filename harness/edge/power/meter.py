@@ -1,4 +1,4 @@
-"""The contract of a meter: what one file must say to be read by the sampler."""
+"""The contract of a meter plug-in."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any, ClassVar, Literal
 
 
 class MeterError(Exception):
-    """Why a meter can't be read: no such hardware, no permission, no library, a dead daemon."""
+    """A meter cannot be read: no such hardware, no permission, a missing library, or a daemon that has stopped."""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One thing that a meter reads.
+    """One quantity that a meter reads.
 
-    kind: ``power`` is read in watts, ``counter`` in joules since some moment. covers: what it measures, for people.
-    in_total: it is part of the total; the channels of a total never overlap. wraps_at: joules at which a counter begins
-    anew; None: it never should.
+    kind: ``power`` is read in watts, ``counter`` in joules since some moment.
+    covers: what it measures, for people.
+    in_total: whether it is part of the total. The channels of a total must not overlap.
+    wraps_at: joules at which a counter overflows to 0; None if it does not.
     """
 
     name: str
@@ -32,11 +33,13 @@ class Channel:
 
 
 class Meter(ABC):
-    """A meter plug-in: one file, one subclass. It lives in the sampler's process: one `open`, many `read`, one `close`.
+    """Base class of a meter, which lives in the sampler's process: one `open`, many `read`, one `close`.
 
-    ``argument`` is what follows the colon in ``nvml:0,1``; "" if nothing does. devices: for which it may be chosen by
-    itself, lowest ``rank`` first; a rank of None: never. hertz: how often it is read unless the study says otherwise;
-    a meter with ``paced`` waits in `read` for its next reading, and sets ``hertz`` in `open` to its own pace.
+    argument: the text after the colon in ``nvml:0,1``; "" if there is none.
+    devices: the devices for which ``meter: auto`` may choose it.
+    rank: the lowest rank is tried first; None: never chosen automatically.
+    hertz: readings a second, unless the study sets them.
+    paced: `read` waits for the next reading of the hardware, and `open` sets ``hertz`` to its rate.
     """
 
     name: ClassVar[str]
@@ -52,11 +55,14 @@ class Meter(ABC):
 
     @abstractmethod
     def open(self) -> tuple[Channel, ...]:
-        """Make ready to read, and say what will be read. Raises `MeterError` with the reason why that can't be."""
+        """Prepare for reading, and return the channels. Raises `MeterError` if the meter cannot be read."""
 
     @abstractmethod
     def read(self) -> Sequence[float]:
-        """One value a channel, in watts or joules. Raises OSError for a reading that failed, `MeterError` when all will."""
+        """Return one value for each channel, in watts or joules.
 
-    def close(self) -> None:  # noqa: B027 — most have nothing to do
-        """Let go of what `open` took."""
+        Raises OSError if this reading failed, or `MeterError` if all further readings will fail too.
+        """
+
+    def close(self) -> None:  # noqa: B027 — most meters have nothing to do
+        """Release what `open` has acquired."""

@@ -1,4 +1,4 @@
-"""The power rails of Jetson boards: which of them together are all that the module draws, and none of them twice."""
+"""The power rails of Jetson boards: which of them add up to the power of the whole module, without overlap."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ TOTALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Jetson AGX Orin", ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")),
     ("Jetson AGX Xavier", ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V")),
 )
-"""Board → rails that make up its total: one input rail, or on the AGX modules their separate inputs.
+"""Board → rails that make up its total: one input rail, or the separate inputs of the AGX modules.
 
-AGX Xavier's monitors sit at the inputs of each supply (design guide, figure "Power Monitor"), so they don't overlap. On AGX
-Orin the two high-voltage inputs and the 5 V input are separate; VDDQ_VDD2_1V8AO is fed by VIN_SYS_5V0 and must not be added.
+On AGX Xavier the monitors are at the inputs of the supplies (design guide, figure "Power Monitor"), so they do not
+overlap. On AGX Orin the two high-voltage inputs and the 5 V input are separate; VDDQ_VDD2_1V8AO is fed by VIN_SYS_5V0
+and must not be added.
 """
 
 
 def total_rails(labels: Collection[str]) -> tuple[str, ...]:
-    """The rails whose sum is the module's whole power; () where no such set is known.
+    """The rails whose sum is the power of the whole module; () if no such set is known.
 
     >>> total_rails(["VDD_SYS_GPU", "VDD_IN", "VDD_SYS_CPU"])
     ('VDD_IN',)

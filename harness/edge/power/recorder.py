@@ -1,4 +1,4 @@
-"""The parent's end of the sampler: starts it, collects what it says, and gives it out as a trace."""
+"""The parent's side of the sampler: starts its process, collects the samples, and returns them as a trace."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ ANSWER_SECONDS = 5.0
 
 
 class Recorder:
-    """A running meter: ``with Recorder("ina3221") as recorder: …``, then `trace`.
+    """A running meter. Use it as ``with Recorder("ina3221") as recorder: …``, and call `trace`.
 
-    meter: ``name`` or ``name:argument``. hertz: readings a second; None: the meter's own. Raises `MeterError` from `start`
-    if the meter can't be read; what goes wrong later stands in the trace.
+    meter: ``name`` or ``name:argument``. hertz: readings a second; None: the default of the meter.
+
+    `start` raises `MeterError` if the meter cannot be read. Later errors are part of the trace.
     """
 
     def __init__(self, meter: str, hertz: float | None = None):
@@ -37,10 +38,10 @@ class Recorder:
         self._samples: list[list[float]] = []
         self._clock: list[tuple[float, float, float]] = []
         self._error: str | None = None
-        self._over = False
+        self._ended = False
 
     def start(self) -> Recorder:
-        make_meter(self.meter)  # a name that there is not is said here, not over there
+        make_meter(self.meter)  # so that an unknown name raises here and not in the child
         self._child = subprocess.Popen(
             [sys.executable, "-m", "harness.edge.power.sampler"],
             stdin=subprocess.PIPE,
@@ -48,42 +49,42 @@ class Recorder:
             stderr=subprocess.DEVNULL,
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            start_new_session=True,  # Ctrl-C is for the parent, which then stops it in order
+            start_new_session=True,  # Ctrl-C goes to the parent alone, which then stops the child in order
         )
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
-        self._say(json.dumps({"meter": self.meter, "hertz": self._hertz}))
+        self._send(json.dumps({"meter": self.meter, "hertz": self._hertz}))
         with self._changed:
-            self._changed.wait_for(lambda: self._channels is not None or self._over, START_SECONDS)
+            self._changed.wait_for(lambda: self._channels is not None or self._ended, START_SECONDS)
             channels = self._channels
         if channels is None:
-            self._end()
+            self._wait()
             raise MeterError(self._unreadable or self._error or "the sampler did not start in time")
-        self.trace(until=0.0)  # its first sample lies before whatever is measured
+        self.trace(until=0.0)  # so that the first sample precedes all that is measured
         return self
 
     def trace(self, until: float | None = None) -> Trace:
-        """All that was sampled so far. until: wait for a sample after this moment of the monotonic clock."""
+        """All samples so far. until: a time of the monotonic clock; wait for the first sample after it."""
         with self._changed:
-            if until is not None and not self._over:
-                self._say("flush")
+            if until is not None and not self._ended:
+                self._send("flush")
                 deadline = time.monotonic() + ANSWER_SECONDS
                 while (
-                    not self._over
+                    not self._ended
                     and (not self._samples or self._samples[-1][0] < until)
                     and time.monotonic() < deadline
                 ):
                     self._changed.wait(0.1)
-                    self._say("flush")
+                    self._send("flush")
             channels = self._channels or ()
             values = np.array(self._samples, dtype=np.float64).reshape(-1, 1 + len(channels))
             clock = np.array(self._clock, dtype=np.float64).reshape(-1, 3)
             return Trace(self.meter, channels, self._rate, values[:, 0], values[:, 1:], clock, self._error)
 
     def stop(self) -> Trace:
-        """End the sampler; all that was sampled."""
-        self._say("stop")
-        self._end()
+        """Stop the sampler, and return all samples."""
+        self._send("stop")
+        self._wait()
         return self.trace()
 
     def __enter__(self) -> Recorder:
@@ -98,15 +99,15 @@ class Recorder:
     def pid(self) -> int:
         return self._child.pid
 
-    def _say(self, text: str) -> None:
+    def _send(self, text: str) -> None:
         assert self._child.stdin is not None
         try:
             self._child.stdin.write(text + "\n")
             self._child.stdin.flush()
         except (BrokenPipeError, ValueError):
-            pass  # it is gone; `_listen` tells
+            pass  # the child is gone, which `_listen` records
 
-    def _end(self) -> None:
+    def _wait(self) -> None:
         try:
             self._child.wait(ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
@@ -119,50 +120,51 @@ class Recorder:
         ended = False
         for line in self._child.stdout:
             try:
-                said: dict[str, Any] = json.loads(line)
+                message: dict[str, Any] = json.loads(line)
             except ValueError:
-                continue  # a line cut off by its death, or a library's chatter
+                continue  # a line cut off when the child died, or output of some library
             with self._changed:
-                ended = self._take(said) or ended
+                ended = self._take(message) or ended
                 self._changed.notify_all()
         status = self._child.wait()
         with self._changed:
             if not ended:
                 self._error = f"the sampler's process died (status {status})"
-            self._over = True
+            self._ended = True
             self._changed.notify_all()
 
-    def _take(self, said: dict[str, Any]) -> bool:
-        """Take one message; whether it was the last."""
-        if "channels" in said:
-            self._channels = tuple(Channel(**channel) for channel in said["channels"])
-            self._rate: float = said["hertz"]
-        elif "samples" in said:
-            self._samples += said["samples"]
-            self._clock.append((said["at"], said["wall_offset"], said["cpu_seconds"]))
-        elif "unreadable" in said:
-            self._unreadable = said["unreadable"]
+    def _take(self, message: dict[str, Any]) -> bool:
+        """Process one message of the sampler. Returns whether it was the last one."""
+        if "channels" in message:
+            self._channels = tuple(Channel(**channel) for channel in message["channels"])
+            self._rate: float = message["hertz"]
+        elif "samples" in message:
+            self._samples += message["samples"]
+            self._clock.append((message["at"], message["wall_offset"], message["cpu_seconds"]))
+        elif "unreadable" in message:
+            self._unreadable = message["unreadable"]
             return True
-        elif "end" in said:
-            self._error = said["end"] or None
+        elif "end" in message:
+            self._error = message["end"] or None
             return True
         return False
 
 
 def probe(meter: str) -> str | None:
-    """Why a meter can't be read here and now; None if it can."""
+    """Why a meter cannot be read at the moment; None if it can."""
     try:
         with Recorder(meter) as recorder:
             trace = recorder.trace(until=time.monotonic())
     except MeterError as error:
         return str(error)
-    return trace.error or (None if len(trace.times) else "no reading came")
+    return trace.error or (None if len(trace.times) else "the meter gave no reading")
 
 
 def choose(meter: str, device: str) -> tuple[str | None, dict[str, str]]:
-    """The meter to use for work on a device ("cpu", "cuda"), and why not those that were tried and can't be.
+    """Choose the meter for work on a device, "cpu" or "cuda".
 
-    meter: ``auto`` for the first that can be read, ``none``, or one by its name.
+    meter: ``auto`` for the first that can be read, ``none``, or the name of a meter. Returns the name of the chosen
+    meter, or None, and the reason against each meter that was tried in vain.
     """
     if meter == "none":
         return None, {"none": "the study asks for no meter"}

@@ -1,4 +1,4 @@
-"""A port, and what a Ray cluster offers, asked from outside it."""
+"""Helpers that find a free port, read the resources of a Ray cluster from outside, and wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One study, real recordings, and every way to attach a device: here, a node of a cluster, SSH, a bundle. Their records are equal."""
+"""A study of real recordings on devices attached in every way: here, as a node, over SSH and by a bundle.
+
+Their records are equal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A device with no network: a bundle goes there, a result comes back, and what isn't the run's is refused."""
+"""A device without a network: a bundle goes there, a result comes back, and what is not of the run is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measured(bundle: Path, result: Path, **options: Any) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def carried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ledger, Path, Path]:
-    """A run whose device "cpu" is measured here, the bundle for "orin", and what came of it."""
+    """A run whose device "cpu" is measured here, the bundle for "orin", and its result."""
     folder = tmp_path_factory.mktemp("carry")
     plan, ledger = planned(folder, DEVICES, methods="deepsense, cosmo")
     run(plan, ledger, "anywhere", "here")
@@ -52,7 +52,7 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ledger, Path, Pat
 
 
 def rewritten(source: Path, target: Path, name: str, change: Callable[[Any], Any]) -> Path:
-    """A zip with one of its files changed; a JSON file is parsed for it."""
+    """A copy of a zip file with one entry changed. The content of a JSON entry is passed as parsed."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for entry in old.namelist():
             content: Any = old.read(entry)
@@ -84,7 +84,7 @@ def test_a_result_joins_its_trial_and_equals_what_is_measured_here(carried: tupl
         assert (
             here["result"]["training"]["repeats"][0]["loss"] == trained["result"]["loss"]
         )  # the same training, to the bit
-    assert import_(ledger, result) == ([], [])  # finished is finished
+    assert import_(ledger, result) == ([], [])  # finished jobs are not imported again
     with pytest.raises(InputError, match="nothing to export"):
         export(ledger, result.with_name("again.zip"), None)
 
@@ -101,10 +101,10 @@ def test_raw_latencies_are_kept(carried: tuple[Ledger, Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda a: a | {"code": "0.0.1+abc"}, "by other code: 0.0.1"),
+        (lambda a: a | {"code": "0.0.1+abc"}, "by different code: 0.0.1"),
         (lambda a: a | {"schema": 99}, "has schema 99"),
         (lambda a: a | {"records": [a["records"][0] | {"data": "f" * 20}]}, "was measured on data ffff"),
-        (lambda a: a | {"records": [a["records"][0] | {"key": "0" * 20}]}, "is not what its key says"),
+        (lambda a: a | {"records": [a["records"][0] | {"key": "0" * 20}]}, "does not match its key"),
         (lambda a: a | {"artefacts": {a["records"][0]["key"]: ["../../evil"]}}, "not a safe name"),
         (lambda a: a | {"artefacts": {"../..": ["evil"]}}, "not a safe name"),
     ],
@@ -119,13 +119,13 @@ def test_a_result_that_is_not_the_runs_is_refused(
 
 def test_a_result_of_another_run_is_refused(carried: tuple[Ledger, Path, Path], tmp_path: Path) -> None:
     _, other = planned(tmp_path, DEVICES, seconds=0.06, methods="deepsense, cosmo")
-    with pytest.raises(InputError, match="is no measurement of this run"):
+    with pytest.raises(InputError, match="is not a measurement of this run"):
         import_(other, carried[2])
 
 
 def test_a_bundle_of_other_code_or_data_is_refused(carried: tuple[Ledger, Path, Path], tmp_path: Path) -> None:
     _, bundle, _ = carried
-    with pytest.raises(InputError, match="by other code"):
+    with pytest.raises(InputError, match="by different code"):
         read_bundle(rewritten(bundle, tmp_path / "code.zip", "bundle.json", lambda about: about | {"code": "1+2"}))
     key = next(iter(read_bundle(bundle).data))
     other = io.BytesIO()
@@ -147,7 +147,7 @@ def test_a_pickle_in_a_bundle_is_never_opened(carried: tuple[Ledger, Path, Path]
 def test_what_is_no_bundle_is_said(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "x.zip").write_bytes(content)
-    with pytest.raises(InputError, match="can't be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_bundle(tmp_path / "x.zip")
 
 
@@ -157,7 +157,7 @@ def test_a_full_disk_is_found_before_anything_is_measured(carried: tuple[Ledger,
 
     done = measured(carried[1], tmp_path / "result.zip", preexec_fn=small_files_only)
     assert done.returncode == 2
-    assert "can't be written" in done.stderr
+    assert "cannot be written" in done.stderr
     assert "nothing was measured" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -186,7 +186,7 @@ def test_of_two_measurements_on_a_device_one_waits(carried: tuple[Ledger, Path, 
             command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        assert process.stdout.readline() == "waiting: another measurement runs on this device\n"
+        assert process.stdout.readline() == "waiting: another measurement is running on this device\n"
     assert process.stdout.readline().startswith("measuring profile deepsense")
     process.kill()
     process.wait()

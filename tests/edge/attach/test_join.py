@@ -25,7 +25,7 @@ def test_nothing_at_the_address_is_said_at_once() -> None:
 
 @pytest.mark.parametrize("address", ["auto", "host", "ray://host:1", ":6379"])
 def test_what_is_no_address_is_bad_input(address: str) -> None:
-    with pytest.raises(InputError, match=r"is no address|nothing answers"):
+    with pytest.raises(InputError, match=r"is not the address|nothing answers"):
         raise InputError(check_head(address, "orin")[0].found)
 
 

@@ -1,4 +1,4 @@
-"""Over SSH: a real sshd on loopback, with a port and keys of its own, runs the measuring process."""
+"""Over SSH: a real sshd on the loopback interface, with its own port and keys, runs the measuring process."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def test_a_device_is_asked_before_anything_starts(device: str, tmp_path: Path) -
     require(plan.jobs.values())
     unlike = device.replace("/harness,", "/another,")
     Path(COMMAND.search(unlike)[1]).symlink_to("/bin/echo")  # type: ignore[index]
-    with pytest.raises(InputError, match="answered something else: 'edge serve --json"):
+    with pytest.raises(InputError, match="gave an unexpected answer: 'edge serve --json"):
         require(planned(tmp_path, f"[{unlike}]")[0].jobs.values())
     with pytest.raises(InputError, match=r"orin: .*status 127: .*no-such-command(.|\n)*offline: true"):
         require(planned(tmp_path, f"[{device.replace('/harness,', '/no-such-command,')}]")[0].jobs.values())
-    with pytest.raises(InputError, match=r"kind: cuda, but on .* PyTorch sees no GPU"):
+    with pytest.raises(InputError, match=r"kind: cuda, but PyTorch finds no GPU on "):
         require(planned(tmp_path, f"[{device.replace('{', '{kind: cuda, ')}]")[0].jobs.values())
 
 
@@ -63,7 +63,7 @@ def test_other_code_over_there_is_refused_beforehand(
 ) -> None:
     plan, _ = planned(tmp_path, f"[{device}]")
     monkeypatch.setattr(ssh, "code_version", lambda: "0.0.1+elsewhere")
-    with pytest.raises(InputError, match=r"here it is 0\.0\.1\+elsewhere: install the same version on both"):
+    with pytest.raises(InputError, match=r"here it is 0\.0\.1\+elsewhere: install the same version on both machines"):
         require(plan.jobs.values())
 
 

@@ -1,7 +1,8 @@
-"""A server that speaks the protocol of jetson-stats' daemon, for its real client: a multiprocessing manager on a socket.
+"""A stand-in for the daemon of jetson-stats that its real client can talk to: a multiprocessing manager on a socket.
 
-Run as ``python jtop_server.py SOCKET CURVE INTERVAL RAIL``, RAIL the input's or nothing. CURVE is a JSON list of [seconds, milliwatts]: a periodic curve of power by
-straight lines. It speaks what the client needs and no more: a queue for its commands, a dictionary of readings, an event.
+Run it as ``python jtop_server.py SOCKET CURVE INTERVAL RAIL``. CURVE is a JSON list of [seconds, milliwatts], corners
+of a periodic, piecewise linear curve of power; RAIL is the name of the input rail, or empty. It offers only what the
+client needs: a queue for its commands, a dictionary of readings and an event.
 """
 
 from __future__ import annotations

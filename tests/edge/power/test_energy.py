@@ -1,4 +1,4 @@
-"""Energy of a window, from made traces: by property where there is one."""
+"""The energy of windows of synthetic traces, tested by properties where possible."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_short_window_has_no_energy(seconds: float, hertz: float, enough: bool
         assert "window too short" in str(window.total.reason)
 
 
-def test_a_gap_is_told_and_trapezoids_bridge_it() -> None:
+def test_a_gap_is_reported_and_trapezoids_bridge_it() -> None:
     times = np.concatenate([np.arange(0, 4, 0.05), np.arange(4.5, 10, 0.05)])  # ten periods missing
     window = energy_window(trace(2 * times, BOARD, times=times), 1, 9)
     ((at, length),) = window.gaps

@@ -1,4 +1,4 @@
-"""The jtop meter: jetson-stats' real client, against a server that speaks its daemon's protocol and plays a known curve."""
+"""The jtop meter: the real client of jetson-stats against a server with its daemon's protocol, which plays a curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nvml meter: the real nvidia-ml-py, on a stand-in library built here, whose counters move, stand, reset or are NotSupported."""
+"""The nvml meter: the real nvidia-ml-py on a stand-in library, whose counters move, stop, reset or are NotSupported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def gpus(library: Path, monkeypatch: pytest.MonkeyPatch) -> Gpus:
-    """(kinds of GPUs, CUDA_VISIBLE_DEVICES) → what the sampler's process will see."""
+    """(kinds of GPUs, CUDA_VISIBLE_DEVICES) → sets what the sampler's process will see."""
 
     def see(kinds: str, visible: str | None = None) -> None:
         monkeypatch.setenv("LD_LIBRARY_PATH", f"{library}{os.pathsep}{os.environ.get('LD_LIBRARY_PATH', '')}")
@@ -79,7 +79,7 @@ def test_a_counter_that_begins_anew_is_no_figure(gpus: Gpus) -> None:
     assert "was reset" in str(window.total.reason)
 
 
-def test_permission_lost_on_the_way_is_told(gpus: Gpus) -> None:
+def test_lost_permission_is_reported(gpus: Gpus) -> None:
     gpus("lost")
     window = measured()
     assert "permission" in window.errors[0]

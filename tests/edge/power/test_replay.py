@@ -1,4 +1,4 @@
-"""A recorded trace played again: a known curve gives its known integral, and what a run records can be replayed."""
+"""A replayed trace: a known curve gives its known integral, and the trace that a run records can be replayed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_a_curve_gives_its_integral_and_says_that_nothing_was_measured(tmp_path:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "can't be read as a trace"),
-        ("seconds,a_watts\n0,1\n", "is no trace"),
-        ("seconds,a_watts\n1,1\n0,1\n", "is no trace"),
+        ("", "cannot be read as a trace"),
+        ("seconds,a_watts\n0,1\n", "is not a trace"),
+        ("seconds,a_watts\n1,1\n0,1\n", "is not a trace"),
         ("seconds,a\n0,1\n1,1\n", "ends neither in _watts nor in _joules"),
-        ("seconds,a_watts\n0,1\n1\n", "can't be read as a trace"),
+        ("seconds,a_watts\n0,1\n1\n", "cannot be read as a trace"),
     ],
 )
 def test_a_bad_trace_is_named(text: str, said: str, tmp_path: Path) -> None:

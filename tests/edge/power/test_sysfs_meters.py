@@ -1,4 +1,4 @@
-"""The meters that read files: real trees in a temporary folder, whose values change while the sampler's process reads them."""
+"""The meters that read sysfs, on trees of real files whose values change while the sampler's process reads them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_cpu_and_gpu_on_one_rail_are_booked_as_neither(tmp_path: Path) -> None:
 
 def test_permission_lost_on_the_way_keeps_what_was_measured(tmp_path: Path) -> None:
     root = os.geteuid() == 0  # who may read anything: a loop of links stands for the refusal
-    refusal = "readings failed one after another" if root else "permission lost"
+    refusal = "readings in a row failed" if root else "permission lost"
     setters = jetson(tmp_path, "Nano")
     setters["POM_5V_IN"](4.0)
     (path,) = tmp_path.glob("bus/i2c/devices/*/iio:device0/in_power0_input")
@@ -145,7 +145,7 @@ def test_rapl_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     else:
         for path in files.values():
             path.chmod(0)
-    with pytest.raises(MeterError, match=r"permission: .*energy_uj can't be read; as root: chmod"):
+    with pytest.raises(MeterError, match=r"permission: .*energy_uj cannot be read; as root, run: chmod"):
         Rapl(str(tmp_path)).open()
 
 

@@ -1,1 +1,1 @@
-"""The meters, one file each; `harness.registry` names them."""
+"""The meters, one file each. `harness.registry` lists them."""

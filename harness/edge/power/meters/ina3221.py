@@ -1,7 +1,8 @@
-"""The INA3221 power monitors of a Jetson, read from sysfs: hwmon (JetPack 5 and later) and the older i2c paths (JetPack 4).
+"""The INA3221 power monitors of a Jetson, read from sysfs: hwmon (JetPack 5 and later) or iio (JetPack 4).
 
-A rail is known by its label, never by its number. Disabled channels (label NC) and the driver's "sum of shunt voltages" are
-left out. The chip has no energy counter: energy is the integral of power. Also an INA238 (AGX Thor's input) in the same tree.
+Rails are identified by their labels, never by their numbers. Disabled channels (label NC) and the driver's "sum of
+shunt voltages" are left out. The chip has no energy counter, so energy is the integral of power. The INA238 at the
+input of AGX Thor, in the same tree, is read too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ CHIPS = ("ina3221", "ina238")
 
 
 class Ina3221(Meter):
-    """Jetson's INA3221 power monitors, through sysfs. Argument: where /sys lies."""
+    """The INA3221 power monitors of a Jetson, through sysfs. Argument: a path to use instead of /sys."""
 
     name = "ina3221"
     title = "Jetson INA3221 power monitors (sysfs)"
@@ -27,16 +28,16 @@ class Ina3221(Meter):
         self._rails = dict(sorted(self._found(root)))
         if not self._rails:
             raise MeterError(
-                f"no INA3221 power monitor under {root}/bus/i2c: this is no Jetson, or its driver is not loaded"
+                f"no INA3221 power monitor under {root}/bus/i2c: this is not a Jetson, or the driver is not loaded"
             )
         total = total_rails(self._rails)
         for label in self._rails:
             try:
                 self._rails[label]()
             except PermissionError as error:
-                raise MeterError(f"permission: {error.filename} can't be read") from error
+                raise MeterError(f"permission: {error.filename} cannot be read") from error
             except (OSError, ValueError) as error:
-                raise MeterError(f"rail {label} can't be read: {error}") from error
+                raise MeterError(f"rail {label} cannot be read: {error}") from error
         return tuple(Channel(label, "power", covers(label), label in total) for label in self._rails)
 
     def read(self) -> Sequence[float]:
@@ -54,7 +55,7 @@ class Ina3221(Meter):
 
 
 def _hwmon(folder: Path, chip: str) -> Iterator[tuple[str, Callable[[], float]]]:
-    """Channels of a hwmon folder: in*_input in mV, curr*_input in mA, power1_input in µW."""
+    """The channels of an hwmon folder: in*_input in mV, curr*_input in mA, power1_input in µW."""
     if chip.startswith("ina238"):
         yield "VIN", _scaled(1e-6, folder / "power1_input")
         return
@@ -65,7 +66,7 @@ def _hwmon(folder: Path, chip: str) -> Iterator[tuple[str, Callable[[], float]]]
 
 
 def _iio(folder: Path) -> Iterator[tuple[str, Callable[[], float]]]:
-    """Channels of an iio folder: in_power*_input in mW."""
+    """The channels of an iio folder: in_power*_input in mW."""
     for path in sorted(folder.glob("rail_name_*")):
         label, number = _text(path), path.name.removeprefix("rail_name_")
         if _is_rail(label):
@@ -77,7 +78,7 @@ def _is_rail(label: str) -> bool:
 
 
 def _scaled(scale: float, *paths: Path) -> Callable[[], float]:
-    """A reader of the product of some files."""
+    """A function that reads files and returns the product of their numbers, times ``scale``."""
 
     def read() -> float:
         value = scale

@@ -1,8 +1,8 @@
-"""A Jetson's power through jetson-stats: its daemon (jtop.service) reads the rails, its own client asks it.
+"""The power of a Jetson through jetson-stats, whose daemon (jtop.service) reads the rails for its clients.
 
-For who may not read sysfs. The daemon's pace is set by its first client, and is 1 s unless that one asks for less: the window
-says which it was. Its "total" is used only where it is a rail of that name: without one jtop adds up rails that may overlap. Its
-"avg" is no mean and is not used.
+It is meant for users who may not read sysfs. The first client sets the daemon's interval, 1 s by default; the energy
+window records the actual rate. jtop's "total" is used only if it is a rail of its own, since otherwise jtop adds up
+rails that may overlap. Its "avg" is not a mean and is not used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 5.0
 
 
 class Jtop(Meter):
-    """Jetson's rails through the daemon of jetson-stats. Argument: where its socket lies."""
+    """The rails of a Jetson through the daemon of jetson-stats. Argument: the path of its socket."""
 
     name = "jtop"
     title = "Jetson power rails (jetson-stats' daemon)"
@@ -38,17 +38,16 @@ class Jtop(Meter):
         self._new = threading.Event()
         try:
             self._client: Any = self._started(jtop.jtop, 1 / self.hertz)
-            if (
-                pace := self._client.interval
-            ) > 1.01 / self.hertz:  # another client has set it: at ours, readings would come twice
+            interval = self._client.interval
+            if interval > 1.01 / self.hertz:  # set by another client; at a shorter one, readings would come twice
                 self._client.close()
-                self._client = self._started(jtop.jtop, pace)
-        except Exception as error:  # JtopException; what else its client lets through
+                self._client = self._started(jtop.jtop, interval)
+        except Exception as error:  # JtopException, or whatever else the client raises
             raise MeterError(f"jtop: {' '.join(str(error).split())}") from error
         self.hertz = 1 / self._client.interval
         watts = self._watts()
         if not watts:
-            raise MeterError("jtop's daemon knows no power rails of this machine")
+            raise MeterError("jtop's daemon finds no power rails on this machine")
         self._labels, total = tuple(watts), total_rails(watts)
         return tuple(Channel(label, "power", covers(label), label in total) for label in self._labels)
 
@@ -64,14 +63,17 @@ class Jtop(Meter):
         self._new.clear()
         watts = self._watts()
         if missing := [label for label in self._labels if label not in watts]:
-            raise OSError(f"jtop left out {', '.join(missing)}")
+            raise OSError(f"the reading of jtop lacks {', '.join(missing)}")
         return [watts[label] for label in self._labels]
 
     def close(self) -> None:
         self._client.close()
 
     def _started(self, client: Any, interval: float) -> Any:
-        """A client at work, whose new readings are told by `_new`: its own waiting gives up after three intervals."""
+        """Start a client that sets `_new` at every reading.
+
+        Its own method of waiting gives up after three intervals.
+        """
         started = client(interval=interval)
         started.attach(lambda _: self._new.set())
         started.start()

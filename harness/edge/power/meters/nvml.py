@@ -1,8 +1,8 @@
-"""NVIDIA GPUs through NVML: the energy counter where the GPU has one, else its power, integrated.
+"""NVIDIA GPUs through NVML: the energy counter of a GPU if it has one, otherwise its power.
 
-Measured are the GPUs that CUDA_VISIBLE_DEVICES leaves to this process, or those named in the argument (``nvml:0,1``). It
-covers the GPUs only, not the rest of the machine. On a Jetson NVML can be initialised but answers NotSupported to every
-question about energy: then it is not readable, and says so.
+It measures the GPUs that CUDA_VISIBLE_DEVICES makes visible, or those named in the argument (``nvml:0,1``), and nothing
+else of the machine. On a Jetson, NVML can be initialised but answers NotSupported to every query about energy; the
+meter is then not readable.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from harness.edge.power.meter import Channel, Meter, MeterError
 
 
 class Nvml(Meter):
-    """NVIDIA GPUs, through nvidia-ml-py. Argument: their numbers or UUIDs; by default those of CUDA_VISIBLE_DEVICES."""
+    """NVIDIA GPUs through nvidia-ml-py.
+
+    Argument: numbers or UUIDs of GPUs, by default those of CUDA_VISIBLE_DEVICES.
+    """
 
     name = "nvml"
     title = "NVIDIA GPUs (NVML)"
@@ -52,7 +55,7 @@ class Nvml(Meter):
         self._nvml.nvmlShutdown()
 
     def _handles(self, asked: str | None) -> list[tuple[int, Any]]:
-        """Number and handle of each GPU that is asked for; as CUDA does, the list ends at the first that there is not."""
+        """Number and handle of each GPU that is asked for. As in CUDA, the list ends at the first unknown GPU."""
         nvml = self._nvml
         there = [(number, nvml.nvmlDeviceGetHandleByIndex(number)) for number in range(nvml.nvmlDeviceGetCount())]
         if asked is None:
@@ -66,7 +69,7 @@ class Nvml(Meter):
         return found
 
     def _reader(self, number: int, handle: Any) -> tuple[Channel, Callable[[], float]]:
-        """The GPU's energy counter (mJ), else its power (mW)."""
+        """A channel and its reader: the energy counter of the GPU (mJ), or else its power (mW)."""
         nvml = self._nvml
         try:
             nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
@@ -74,17 +77,15 @@ class Nvml(Meter):
             try:
                 nvml.nvmlDeviceGetPowerUsage(handle)
             except nvml.NVMLError_NotSupported:
-                text = (
-                    f"NVML answers NotSupported for GPU {number}'s energy and power (on a Jetson: use ina3221 or jtop)"
-                )
-                raise MeterError(text) from None
-            return Channel(
-                f"gpu-{number}", "power", f"GPU {number} alone", True
-            ), lambda: nvml.nvmlDeviceGetPowerUsage(handle) * 1e-3
+                raise MeterError(
+                    f"NVML answers NotSupported for energy and power of GPU {number}; on a Jetson, use ina3221 or jtop"
+                ) from None
+            channel = Channel(f"gpu-{number}", "power", f"GPU {number} alone", True)
+            return channel, lambda: nvml.nvmlDeviceGetPowerUsage(handle) * 1e-3
         channel = Channel(f"gpu-{number}", "counter", f"GPU {number} alone", True)
         return channel, lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * 1e-3
 
 
 def _is(word: str, number: int, uuid: str) -> bool:
-    """Whether CUDA's word (a number, or the beginning of a UUID) means this GPU."""
+    """Whether a word of CUDA_VISIBLE_DEVICES, a number or the beginning of a UUID, stands for this GPU."""
     return int(word) == number if word.isdigit() else bool(word) and uuid.startswith(word)

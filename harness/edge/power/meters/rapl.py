@@ -1,8 +1,8 @@
-"""The energy counters of Intel and AMD processors, from Linux' powercap tree.
+"""The energy counters of Intel and AMD processors, from the powercap tree of Linux.
 
-Packages and memory (dram) are the total. A package's own parts (core, uncore) lie inside it, and psys around it: they are kept
-by name and never added. The counters are in µJ and begin anew at max_energy_range_uj. Since 2020 only root may read them
-unless the administrator allows it.
+Packages and memory (dram) make up the total. The parts of a package (core, uncore) are inside it, and psys includes it;
+they are recorded by name but never added. The counters are in µJ and overflow at max_energy_range_uj. Since 2020 only
+root can read them, unless the administrator allows others to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.edge.power.meter import Channel, Meter, MeterError
 
 
 class Rapl(Meter):
-    """Processor packages and memory of Intel and AMD, through powercap. Argument: where /sys lies."""
+    """Processor packages and memory of Intel and AMD, through powercap. Argument: a path to use instead of /sys."""
 
     name = "rapl"
     title = "RAPL energy counters of the processor (powercap)"
@@ -35,9 +35,9 @@ class Rapl(Meter):
                 int(path.read_text())
                 wraps_at = int((zone / "max_energy_range_uj").read_text()) * 1e-6
             except PermissionError as error:
-                raise MeterError(f"permission: {path} can't be read; as root: chmod a+r {path}") from error
+                raise MeterError(f"permission: {path} cannot be read; as root, run: chmod a+r {path}") from error
             except (OSError, ValueError) as error:
-                raise MeterError(f"{path} can't be read: {error}") from error
+                raise MeterError(f"{path} cannot be read: {error}") from error
             kind = name.rpartition("/")[2]
             self._files.append(path)
             channels.append(Channel(name, "counter", _covers(kind), kind.startswith(("package", "dram")), wraps_at))
@@ -48,7 +48,7 @@ class Rapl(Meter):
 
 
 def _zones(root: Path) -> Iterator[tuple[str, Path]]:
-    """Zones by name: ``package-0``, ``package-0/dram``. The mmio zones tell of the same package once more."""
+    """The zones by name, such as ``package-0/dram``. The mmio zones, which repeat the packages, are left out."""
     names = {}
     for zone in sorted(root.glob("intel-rapl:*")):
         try:
