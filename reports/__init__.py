@@ -1,6 +1,6 @@
 """Reports: the results of a run as a document, which each format renders in its own way.
 
-    Run → sections.document(run) → Document → formats.files(document, "html" | "pdf" | "latex" | "csv")
+    RunData → sections.document(run) → Document → formats.files(document, "html" | "pdf" | "latex" | "csv")
     several Runs → overview.overview_document(runs)
     two Runs → run_comparison.compare_runs(first, second)
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from reports import statistics
-from reports.run import Group, GroupKey, Metric, Point, Run
+from reports.run import Group, GroupKey, Metric, Point, RunData
 
 ALPHA = 0.05
 
@@ -78,7 +78,7 @@ def compare_groups(pairs: Sequence[tuple[Group, Group]], metric: Metric) -> list
     return comparisons
 
 
-def compare_with_reference(run: Run, dataset: str, point: Point, metric: Metric) -> list[GroupComparison]:
+def compare_with_reference(run: RunData, dataset: str, point: Point, metric: Metric) -> list[GroupComparison]:
     """Every method minus the reference at a point; empty if the reference has no values there."""
     groups = groups_with_values(run, dataset, point, metric)
     reference = next((group for group in groups if group.method == run.reference), None)
@@ -87,19 +87,19 @@ def compare_with_reference(run: Run, dataset: str, point: Point, metric: Metric)
     return compare_groups([(group, reference) for group in groups if group is not reference], metric)
 
 
-def compare_all_pairs(run: Run, dataset: str, point: Point, metric: Metric) -> list[GroupComparison]:
+def compare_all_pairs(run: RunData, dataset: str, point: Point, metric: Metric) -> list[GroupComparison]:
     """Every method against every other method at a point, as one family."""
     return compare_groups(list(combinations(groups_with_values(run, dataset, point, metric), 2)), metric)
 
 
-def groups_with_values(run: Run, dataset: str, point: Point, metric: Metric) -> list[Group]:
+def groups_with_values(run: RunData, dataset: str, point: Point, metric: Metric) -> list[Group]:
     """The groups at a point that have values, in the order of the run's methods."""
     groups = run.groups(dataset)
     found = [groups[method, point] for method in run.methods if (method, point) in groups]
     return [group for group in found if group.values(metric)]
 
 
-def scores_by_seed(run: Run, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
+def scores_by_seed(run: RunData, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
     """Methods, and their scores of shape (n_seeds, n_methods) at the seeds that all of them have."""
     groups = groups_with_values(run, dataset, point, metric)
     scores = [group.scores[metric.column] for group in groups]

@@ -9,12 +9,12 @@ from dataclasses import replace
 from reports.cleaning import clean
 from reports.document import Column, Document, Note, Prose, Section, Table, Text
 from reports.parts.answer import answer
-from reports.run import Run
+from reports.run import RunData
 from reports.sections import all_sections, unique_anchors
 from reports.text import count, listing, status_notes
 
 
-def overview_document(runs: Sequence[Run], generated: str | None = None) -> Document:
+def overview_document(runs: Sequence[RunData], generated: str | None = None) -> Document:
     """The report on several runs. A method has the same style in all of them. Runs of the same name are named by their folders."""
     methods = sorted({method for run in runs for method in run.methods})
     runs = [replace(run, study={**run.study, "style_among": methods}) for run in runs]
@@ -35,7 +35,7 @@ def overview_document(runs: Sequence[Run], generated: str | None = None) -> Docu
     return Document(title, listing(names), tuple(notes), unique_anchors(sections), generated, trials)
 
 
-def run_names(runs: Sequence[Run]) -> list[str]:
+def run_names(runs: Sequence[RunData]) -> list[str]:
     """A name for each run: that of its study, with its folder and a number if needed where several share it."""
     studies = Counter(str(run.study["study"]) for run in runs)
     names: list[str] = []
@@ -50,7 +50,7 @@ def run_names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def overview_table(runs: Sequence[Run], names: Sequence[str]) -> Table:
+def overview_table(runs: Sequence[RunData], names: Sequence[str]) -> Table:
     """One row per run: its question, its data, and how many of its trials have finished."""
     rows = []
     for run, name in zip(runs, names, strict=True):

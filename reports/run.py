@@ -70,7 +70,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunData:
     """A run as the reports see it.
 
     Args:

@@ -12,7 +12,7 @@ from reports.overview import run_names
 from reports.parts.figures import forest_plot
 from reports.parts.pairwise import pairs_table
 from reports.parts.tables import metric_cell
-from reports.run import METRICS, Group, GroupKey, Metric, Run, Trial
+from reports.run import METRICS, Group, GroupKey, Metric, RunData, Trial
 from reports.text import count, metric_text, point_text, status_notes, value_text
 
 HOW = (
@@ -23,7 +23,7 @@ HOW = (
 ABSENT = "–"
 
 
-def compare_runs(first: Run, second: Run) -> Document:
+def compare_runs(first: RunData, second: RunData) -> Document:
     """How two runs differ, as a document."""
     runs = _Runs(first, second)
     sections = (
@@ -43,11 +43,11 @@ def compare_runs(first: Run, second: Run) -> Document:
 
 @dataclass(frozen=True)
 class _Runs:
-    first: Run
-    second: Run
+    first: RunData
+    second: RunData
 
     @property
-    def both(self) -> tuple[Run, Run]:
+    def both(self) -> tuple[RunData, RunData]:
         return self.first, self.second
 
     @property
@@ -120,7 +120,7 @@ def _paired_seeds(runs: _Runs, dataset: str, key: GroupKey) -> set[int]:
     return {seed for seed, samples in ours.items() if samples is not None and samples == theirs.get(seed)}
 
 
-def _samples(run: Run, trial: Trial) -> tuple[str, str] | None:
+def _samples(run: RunData, trial: Trial) -> tuple[str, str] | None:
     """Hashes of the samples that a trial was trained and tested on; None if they are unknown."""
     samples = run.details.get(trial["key"], {}).get("samples") or {}
     return (samples["labelled"], samples["test"]) if {"labelled", "test"} <= samples.keys() else None
@@ -204,7 +204,7 @@ def _differing_options(ours: Mapping[OptionKey, Any], theirs: Mapping[OptionKey,
         yield (option, *values, ", ".join(holders[:2]) + more)
 
 
-def _options_in_force(run: Run) -> dict[OptionKey, Any]:
+def _options_in_force(run: RunData) -> dict[OptionKey, Any]:
     """(option, data set, method) → value. Swept options are left out, because the sweep shows them."""
     found = {}
     for dataset, methods in (run.study.get("in_force") or {}).items():
@@ -246,7 +246,7 @@ def _code(runs: _Runs) -> Iterator[Block]:
     yield _difference_table("Code and machines that differ", ("What", *runs.names), rows, same)
 
 
-def _code_state(run: Run) -> dict[str, str]:
+def _code_state(run: RunData) -> dict[str, str]:
     git = (run.study.get("provenance") or {}).get("git") or {}
     state = {f"version of {name}": str(version) for name, version in run.study["versions"].items()}
     state["git commit"] = git.get("commit") or git.get("absent") or "not recorded"

@@ -25,7 +25,7 @@ from reports.parts.tables import (
     trials_table,
     versions_table,
 )
-from reports.run import METRICS, Run
+from reports.run import METRICS, RunData
 from reports.text import count, listing, point_text, status_notes, value_text
 
 READING = (
@@ -41,7 +41,7 @@ SELECTION = {
 }
 
 
-def document(run: Run, generated: str | None = None) -> Document:
+def document(run: RunData, generated: str | None = None) -> Document:
     """The whole report of a run. generated: a date to print; without it the same run always gives the same document."""
     study = str(run.study["study"])
     sections = unique_anchors(all_sections(run))
@@ -50,7 +50,7 @@ def document(run: Run, generated: str | None = None) -> Document:
     )
 
 
-def all_sections(run: Run) -> list[Section]:
+def all_sections(run: RunData) -> list[Section]:
     """The sections on a run, in order."""
     return [section for make in SECTIONS for section in make(run)]
 
@@ -58,7 +58,7 @@ def all_sections(run: Run) -> list[Section]:
 # -- results ---------------------------------------------------------------------------------------------------------------
 
 
-def answer_section(run: Run) -> Iterator[Section]:
+def answer_section(run: RunData) -> Iterator[Section]:
     """The study's question and its answer."""
     blocks: list[Block] = [Prose(run.study["question"])] if run.study["question"] else []
     blocks += [Prose(" ".join(answer(run, dataset))) for dataset in run.datasets]
@@ -68,7 +68,7 @@ def answer_section(run: Run) -> Iterator[Section]:
     yield Section("Question and answer", "answer", (*blocks, Note(READING)))
 
 
-def dataset_sections(run: Run) -> Iterator[Section]:
+def dataset_sections(run: RunData) -> Iterator[Section]:
     """A section per data set with the scores."""
     for dataset in run.datasets:
         rows = [Row(figures) for figures in (all_curves(run, dataset), heat_maps(run, dataset)) if figures]
@@ -77,11 +77,11 @@ def dataset_sections(run: Run) -> Iterator[Section]:
 
 
 def by_dataset(
-    title: str, anchor: str, make: Callable[[Run, str], Iterator[Block]], introduction: str = ""
-) -> Callable[[Run], Iterator[Section]]:
+    title: str, anchor: str, make: Callable[[RunData, str], Iterator[Block]], introduction: str = ""
+) -> Callable[[RunData], Iterator[Section]]:
     """A section with the same blocks for every data set after an introduction; left out if there are no blocks."""
 
-    def section(run: Run) -> Iterator[Section]:
+    def section(run: RunData) -> Iterator[Section]:
         blocks = tuple(block for dataset in run.datasets for block in make(run, dataset))
         if blocks:
             yield Section(title, anchor, (*((Prose(introduction),) if introduction else ()), *blocks))
@@ -89,7 +89,7 @@ def by_dataset(
     return section
 
 
-def diagnostics_sections(run: Run) -> Iterator[Section]:
+def diagnostics_sections(run: RunData) -> Iterator[Section]:
     """Classes, learning and modalities."""
     if not run.details:
         text = "There are no predictions or learning curves yet."
@@ -99,7 +99,7 @@ def diagnostics_sections(run: Run) -> Iterator[Section]:
         yield from by_dataset(title, title.lower(), make)(run)
 
 
-def cost_section(run: Run) -> Iterator[Section]:
+def cost_section(run: RunData) -> Iterator[Section]:
     """Computing time and sizes of the networks; left out if nothing has run."""
     tables = [table for table in (time_table(run), size_table(run)) if table]
     if tables:
@@ -107,13 +107,13 @@ def cost_section(run: Run) -> Iterator[Section]:
         yield Section("Cost of the run", "cost", (*((Prose(total),) if total else ()), *tables))
 
 
-def edge_section(run: Run) -> Iterator[Section]:
+def edge_section(run: RunData) -> Iterator[Section]:
     """Measurements on devices; left out if there are none."""
     if blocks := tuple(edge_blocks(run)):
         yield Section("On the edge", "edge", blocks)
 
 
-def failures_section(run: Run) -> Iterator[Section]:
+def failures_section(run: RunData) -> Iterator[Section]:
     """The failed trials, grouped by their error; left out if there are none."""
     errors: dict[str, list[str]] = {}
     for trial in run.failures():
@@ -127,7 +127,7 @@ def failures_section(run: Run) -> Iterator[Section]:
         yield Section("Failures", "failures", tuple(blocks))
 
 
-def trials_section(run: Run) -> Iterator[Section]:
+def trials_section(run: RunData) -> Iterator[Section]:
     """Every trial."""
     yield Section("Every trial", "trials", (trials_table(run),))
 
@@ -135,7 +135,7 @@ def trials_section(run: Run) -> Iterator[Section]:
 # -- set-up ----------------------------------------------------------------------------------------------------------------
 
 
-def search_section(run: Run) -> Iterator[Section]:
+def search_section(run: RunData) -> Iterator[Section]:
     """How hyper-parameters were searched and what was chosen; left out if there was no search."""
     if search := run.study.get("search"):
         space = "\n".join(f"{option}: {json.dumps(value)}" for option, value in search["space"].items())
@@ -160,7 +160,7 @@ def _search_text(search: Mapping[str, Any], select: str) -> str:
     )
 
 
-def setup_section(run: Run) -> Iterator[Section]:
+def setup_section(run: RunData) -> Iterator[Section]:
     """Methods, seeds, data and options."""
     methods, seeds = [run.title(method) for method in run.methods], [str(seed) for seed in run.study["seeds"]]
     select = run.study["select"]
@@ -179,14 +179,14 @@ def setup_section(run: Run) -> Iterator[Section]:
     )
 
 
-def _epochs(run: Run) -> str:
+def _epochs(run: RunData) -> str:
     epochs = sorted({int(trial["epoch"]) for trial in run.rows if trial["epoch"] is not None})
     if not epochs:
         return ""
     return f" Epoch: {epochs[0]}." if len(epochs) == 1 else f" Epochs: {epochs[0]} to {epochs[-1]}."
 
 
-def provenance_section(run: Run) -> Iterator[Section]:
+def provenance_section(run: RunData) -> Iterator[Section]:
     """How to run the study again, and with which code, versions and machines it ran."""
     blocks: list[Block] = [Prose("To run the study again:"), Code(run.study["command"]), Prose(_code_state(run))]
     if others := run.study.get("others"):
@@ -199,7 +199,7 @@ def provenance_section(run: Run) -> Iterator[Section]:
     yield Section("Provenance", "provenance", tuple(blocks))
 
 
-def _code_state(run: Run) -> str:
+def _code_state(run: RunData) -> str:
     """The state of the code, or why it is unknown."""
     git = (run.study.get("provenance") or {}).get("git")
     if not git:
@@ -209,7 +209,7 @@ def _code_state(run: Run) -> str:
     return f"Code: git commit {git['commit']}, with{'' if git['dirty'] else 'out'} uncommitted changes."
 
 
-SECTIONS: tuple[Callable[[Run], Iterator[Section]], ...] = (
+SECTIONS: tuple[Callable[[RunData], Iterator[Section]], ...] = (
     answer_section,
     dataset_sections,
     by_dataset("Methods compared", "compared", comparison_blocks, HOW),

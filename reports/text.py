@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from reports.document import MetricCell, Note
-from reports.run import Group, Metric, Point, Run, is_number, plain_value
+from reports.run import Group, Metric, Point, RunData, is_number, plain_value
 
 SHARES = frozenset({"label_rate"})  # swept options that are shown as per cent
 
@@ -112,7 +112,7 @@ def seeds_text(groups: list[Group], metric: Metric) -> str:
     return f"Mean ± half-width of the 95 % t-interval over {count(planned, 'seed')}{fewer}."
 
 
-def status_notes(run: Run, dataset: str | None = None) -> tuple[Note, ...]:
+def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
     """The cautions for every table and figure: leakage, pending trials, and failed trials (on one data set if given)."""
     notes = []
     total, pending = len(run.trials), run.count("pending")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 
-PIPE_COLUMNS = 160  # output to a file or a pipe is not wrapped at 80 columns
-out, err = (
-    Console(stderr=stderr, width=None if stream.isatty() else PIPE_COLUMNS)
-    for stderr, stream in ((False, sys.stdout), (True, sys.stderr))
-)
+from harness.show.console import make_console
+
+out, err = make_console(), make_console(stderr=True)
 
 
 @dataclass

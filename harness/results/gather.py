@@ -21,7 +21,7 @@ from harness.results.table import trial_table
 
 if TYPE_CHECKING:
     from reports.document import Document
-    from reports.run import Run
+    from reports.run import RunData
 
 HOST = ("host", "machine", "processor", "device")
 IN_DETAIL = {
@@ -33,15 +33,15 @@ IN_PRETRAINED = {
 }  # fmt: skip
 
 
-def gather(results: RunResults, arrays: bool = True) -> Run:
+def gather(results: RunResults, arrays: bool = True) -> RunData:
     """The run as the reports know it: its table, its study, and what records and artefacts hold beyond the table.
 
     arrays: whether artefacts are read; what a terminal shows needs none.
     """
-    from reports.run import Run
+    from reports.run import RunData
 
     plan, done = results.plan, results.done()
-    return Run(
+    return RunData(
         trials=trial_table(results),
         study=_study(results, arrays),
         details={
@@ -58,7 +58,7 @@ def gather(results: RunResults, arrays: bool = True) -> Run:
 
 
 def _study(results: RunResults, arrays: bool) -> dict[str, Any]:
-    """What the reports know of a run as a whole; see `reports.run.Run`."""
+    """What the reports know of a run as a whole; see `reports.run.RunData`."""
     plan, study = results.plan, results.study
     environments = [record.environment for record in results.done().values()]
     hosts = Counter(tuple(environment.get(name, "–") for name in HOST) for environment in environments)

@@ -235,7 +235,8 @@ def left_text(seconds: float | None) -> str:
 
 def progress_for(console: Console, run_progress: RunProgress) -> RichProgress | PlainProgress:
     """The observer that suits the console. It is a context manager around the run of the executor."""
-    return RichProgress(console, run_progress) if console.is_terminal else PlainProgress(console, run_progress)
+    live = (console.is_terminal or console.is_jupyter) and not console.quiet
+    return RichProgress(console, run_progress) if live else PlainProgress(console, run_progress)
 
 
 def state(running: Running, width: int = 80) -> str:

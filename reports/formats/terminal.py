@@ -12,7 +12,7 @@ from reports.cleaning import clean
 from reports.document import Cell, Document, Figure, MetricCell, Note, Row, Table
 from reports.parts.answer import answer
 from reports.parts.tables import main_table
-from reports.run import METRICS, Run
+from reports.run import METRICS, RunData
 from reports.text import metric_text
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 STYLES = {"info": "dim", "warning": "yellow", "error": "bold red"}
 
 
-def tables(run: Run) -> list[Table]:
+def tables(run: RunData) -> list[Table]:
     """The tables shown at the end of a run: every metric on every data set."""
     return [main_table(run, dataset, metric) for dataset in run.datasets for metric in METRICS]
 
 
-def show(run: Run, console: Console) -> None:
+def show(run: RunData, console: Console) -> None:
     """Print the tables and the answers of a run; as plain text if the console is not a terminal."""
     if not console.is_terminal:
         console.out(plain(run), end="", highlight=False)
@@ -69,12 +69,12 @@ def show_document(document: Document, console: Console) -> None:
         console.print()
 
 
-def plain(run: Run) -> str:
+def plain(run: RunData) -> str:
     """The tables and the answers of a run as plain text: no colours, no frames, columns two spaces apart."""
     return "\n".join([*(plain_table(table) for table in tables(run)), *(f"{text}\n" for text in _answers(run))])
 
 
-def _answers(run: Run) -> list[str]:
+def _answers(run: RunData) -> list[str]:
     """The answer of a run on each data set. These texts are not part of a document, which would clean them."""
     return [clean(" ".join(answer(run, dataset))) for dataset in run.datasets]
 

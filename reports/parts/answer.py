@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from reports import statistics
 from reports.method_comparison import PairedDifference, paired_difference
 from reports.parts.tables import metric_cell
-from reports.run import ACCURACY, Group, Metric, Run, is_number
+from reports.run import ACCURACY, Group, Metric, RunData, is_number
 from reports.text import capitalised, count, listing, number, percent, point_text, point_values, where_text
 
 MAX_NAMED_POINTS = 4  # a sweep over names with more points is summarised like a sweep over numbers
 
 
-def answer(run: Run, dataset: str, metric: Metric = ACCURACY) -> list[str]:
+def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
     """What the trials on one data set show, as sentences: the first point of its sweep, then the sweep as a whole.
 
     A sweep over a few names, such as readings, is reported at every point, since no point stands for the others.
@@ -30,7 +30,7 @@ def answer(run: Run, dataset: str, metric: Metric = ACCURACY) -> list[str]:
     return [*(_leader(run, dataset, contest, metric) for contest in reported), *_along_sweep(run, contests, metric)]
 
 
-def _leader(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
+def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
     """Which method is ahead at one point, and whether significantly so."""
     best, *others = _ranked(groups, metric)
     where = capitalised(where_text(dataset, best.point))
@@ -50,7 +50,7 @@ def _leader(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> 
     return f"{highest}; it is not significantly better than {rest} (paired 95 % t-interval).{caveats}"
 
 
-def _along_sweep(run: Run, contests: Sequence[Sequence[Group]], metric: Metric) -> list[str]:
+def _along_sweep(run: RunData, contests: Sequence[Sequence[Group]], metric: Metric) -> list[str]:
     """Which method has the highest mean at which points of a sweep; empty if there is a single point."""
     if len(contests) < 2:
         return []
@@ -64,7 +64,7 @@ def _along_sweep(run: Run, contests: Sequence[Sequence[Group]], metric: Metric) 
     return [f"The leader changes along the sweep: {'; '.join(parts)}."]
 
 
-def _single_method(run: Run, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
+def _single_method(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
     """How the score of the only method changes along the sweep."""
     best, *others = _ranked(groups, metric)
     title, caveats = run.title(best.method), _caveats(run, dataset, groups, best, metric)
@@ -103,7 +103,7 @@ def _too_few_seeds(best: Group, metric: Metric) -> str:
     return f"{few} cannot show how much of this is due to chance."
 
 
-def _caveats(run: Run, dataset: str, groups: Sequence[Group], best: Group, metric: Metric) -> str:
+def _caveats(run: RunData, dataset: str, groups: Sequence[Group], best: Group, metric: Metric) -> str:
     """What must be said along with a score: missing trials, and a best score that may be no better than guessing."""
     text = ""
     failed, pending = sum(group.failed for group in groups), sum(group.pending for group in groups)

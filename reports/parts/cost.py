@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reports.document import Column, Table, Text
-from reports.run import Run, Trial
+from reports.run import RunData, Trial
 from reports.text import count, listing, number
 
 
@@ -19,7 +19,7 @@ class JobTime(NamedTuple):
     other: float
 
 
-def job_times(run: Run, trial: Trial) -> Iterator[JobTime]:
+def job_times(run: RunData, trial: Trial) -> Iterator[JobTime]:
     """The times of a trial's jobs, as far as they are known."""
     dataset, method = trial["dataset"], trial["method"]
     if pretrained := run.pretrained.get(trial["stage1_key"] or ""):
@@ -35,7 +35,7 @@ def job_times(run: Run, trial: Trial) -> Iterator[JobTime]:
         yield JobTime(where, trial["key"], trial["stage2_seconds"], detail.get("evaluation_seconds") or 0.0)
 
 
-def time_table(run: Run) -> Table | None:
+def time_table(run: RunData) -> Table | None:
     """Seconds by stage, method and host, each job counted once; None if nothing has run."""
     spent: dict[tuple[str, str, str, str], dict[str, JobTime]] = {}
     for trial in run.rows:
@@ -58,7 +58,7 @@ def time_table(run: Run) -> Table | None:
     return Table("Computing time", caption, columns, tuple(rows))
 
 
-def size_table(run: Run) -> Table | None:
+def size_table(run: RunData) -> Table | None:
     """Parameters and FLOPs of each method's network; None if they are unknown."""
     rows = []
     for dataset in run.datasets:
@@ -87,7 +87,7 @@ def _span(values: Sequence[float], form: str, unit: float) -> Text:
     return Text(" to ".join(ends), rank=float(max(values)))
 
 
-def total_time(run: Run) -> str:
+def total_time(run: RunData) -> str:
     """Seconds spent by stage, as a sentence; a job that several trials share is counted once. Empty if nothing has run."""
     stage1, stage2 = _seconds(run, "stage1_key", "stage1_seconds"), _seconds(run, "key", "stage2_seconds")
     parts = [f"{_duration(sum(stage1))} in stage 1 ({count(len(stage1), 'job')})"] if stage1 else []
@@ -95,7 +95,7 @@ def total_time(run: Run) -> str:
     return f"Training time, summed over jobs: {listing(parts)}." if parts else ""
 
 
-def _seconds(run: Run, key: str, column: str) -> list[float]:
+def _seconds(run: RunData, key: str, column: str) -> list[float]:
     return list({trial[key]: trial[column] for trial in run.rows if trial[key] and trial[column] is not None}.values())
 
 

@@ -15,7 +15,7 @@ from reports.charts import HeatMap, LineChart, Panel, ScatterPanel, ScatterPlot,
 from reports.document import Block, Column, Figure, Prose, Row, Table, Text
 from reports.method_comparison import groups_with_values
 from reports.parts.figures import line
-from reports.run import ACCURACY, METRICS, Metric, Point, Run, Trial
+from reports.run import ACCURACY, METRICS, Metric, Point, RunData, Trial
 from reports.text import listing, number, percent, status_notes, where_text
 
 MAX_POINTS = 100  # samples in a scatter plot
@@ -29,7 +29,7 @@ Curves = Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]  # meth
 class PointDetails:
     """What the artefacts of a run hold for one point of a data set's sweep, by method."""
 
-    run: Run
+    run: RunData
     dataset: str
     point: Point
 
@@ -61,7 +61,7 @@ class PointDetails:
         return {method: self.run.done_trials(self.dataset, self.point, method) for method in self.run.methods}
 
 
-def first_point_details(run: Run, dataset: str) -> PointDetails | None:
+def first_point_details(run: RunData, dataset: str) -> PointDetails | None:
     """The details of the first point of the sweep that has results, the only point whose details are shown; None if no point has."""
     done = {point for (_, point), group in run.groups(dataset).items() if group.values(ACCURACY)}
     point = next((point for point in run.points(dataset) if point in done), None)
@@ -76,7 +76,7 @@ def present(details: Sequence[Details], name: str) -> list[Any]:
 # -- classes ---------------------------------------------------------------------------------------------------------------
 
 
-def class_blocks(run: Run, dataset: str) -> Iterator[Block]:
+def class_blocks(run: RunData, dataset: str) -> Iterator[Block]:
     """Accuracy by class, and the confusion matrices of the reference and of the best other method, pooled over seeds."""
     details = first_point_details(run, dataset)
     found = {method: present(some, "confusion") for method, some in details.stage2.items()} if details else {}
@@ -140,7 +140,7 @@ def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names:
 # -- learning --------------------------------------------------------------------------------------------------------------
 
 
-def learning_blocks(run: Run, dataset: str) -> Iterator[Block]:
+def learning_blocks(run: RunData, dataset: str) -> Iterator[Block]:
     """Accuracy, macro-F1 and loss by epoch of stage 2, and loss by epoch of stage 1, at the first point with results."""
     details = first_point_details(run, dataset)
     if details is None:
@@ -206,7 +206,7 @@ def _top(lines: Sequence[Series]) -> float:
 # -- modalities ------------------------------------------------------------------------------------------------------------
 
 
-def modality_blocks(run: Run, dataset: str) -> Iterator[Block]:
+def modality_blocks(run: RunData, dataset: str) -> Iterator[Block]:
     """Attention, quality of the modalities, distance of their features, and the reasons for what is missing."""
     details = first_point_details(run, dataset)
     if details is None:

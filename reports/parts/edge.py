@@ -10,13 +10,13 @@ from typing import Any
 from reports import statistics
 from reports.charts import LineChart, Panel, Series
 from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Text
-from reports.run import ACCURACY, Group, Run
+from reports.run import ACCURACY, Group, RunData
 from reports.text import capitalised, listing, point_text, point_values
 
 PROFILE_KEY = ".profile_key"  # a column of the trials with this ending names a device
 
 
-def edge_blocks(run: Run) -> Iterator[Block]:
+def edge_blocks(run: RunData) -> Iterator[Block]:
     """The blocks of the section; none if the study has no measurements on devices."""
     tables = run.study.get("edge") or ()
     if not tables:
@@ -35,7 +35,7 @@ def edge_blocks(run: Run) -> Iterator[Block]:
     yield from _paper_table(run)
 
 
-def devices(run: Run) -> list[str]:
+def devices(run: RunData) -> list[str]:
     """The devices with measurements, in the order of the study."""
     return [str(name).removesuffix(PROFILE_KEY) for name in run.trials.columns if str(name).endswith(PROFILE_KEY)]
 
@@ -94,7 +94,7 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return front
 
 
-def _trade_off(run: Run, dataset: str, device: str, cost: Cost) -> Figure | None:
+def _trade_off(run: RunData, dataset: str, device: str, cost: Cost) -> Figure | None:
     """Accuracy against a cost: a line per method through its measured points, and the Pareto front; None below two points."""
     column = f"{device}.{cost.column}"
     if column not in run.trials.columns:
@@ -116,7 +116,7 @@ def _trade_off(run: Run, dataset: str, device: str, cost: Cost) -> Figure | None
     return Figure(title, LineChart((panel,), "Accuracy (%)"), f"{title}. {alt}.", caption)
 
 
-def _measured(run: Run, dataset: str, group: Group, column: str, factor: float) -> _Measured | None:
+def _measured(run: RunData, dataset: str, group: Group, column: str, factor: float) -> _Measured | None:
     """A group's mean cost and accuracy; None if either is unknown."""
     trials = run.done_trials(dataset, group.point, group.method)
     costs = [float(trial[column]) for trial in trials if trial[column] is not None]
@@ -137,7 +137,7 @@ def _measured(run: Run, dataset: str, group: Group, column: str, factor: float) 
     )
 
 
-def _series(run: Run, method: str, measured: Sequence[_Measured]) -> Series:
+def _series(run: RunData, method: str, measured: Sequence[_Measured]) -> Series:
     ordered = sorted(measured, key=lambda one: (one.cost, one.accuracy))
     return Series(
         run.title(method),
@@ -154,7 +154,7 @@ def _series(run: Run, method: str, measured: Sequence[_Measured]) -> Series:
 # -- latency ---------------------------------------------------------------------------------------------------------------
 
 
-def _latencies(run: Run, dataset: str, device: str) -> Iterator[Figure]:
+def _latencies(run: RunData, dataset: str, device: str) -> Iterator[Figure]:
     """The distribution of latencies, a line per method; a figure per runtime, precision and batch size that was measured."""
     settings: dict[str, list[Mapping[str, Any]]] = {}
     for curve in run.study.get("latency") or ():
@@ -175,7 +175,7 @@ def _latencies(run: Run, dataset: str, device: str) -> Iterator[Figure]:
         yield Figure(title, chart, f"{title}: {alt}.", caption)
 
 
-def _latency_series(run: Run, curve: Mapping[str, Any]) -> Series:
+def _latency_series(run: RunData, curve: Mapping[str, Any]) -> Series:
     x = tuple(1e3 * seconds for seconds in curve["seconds"])
     y = tuple(100 * share for share in curve["shares"])
     none, counts = (math.nan,) * len(x), (curve["n"],) * len(x)
@@ -194,7 +194,7 @@ PAPER_ROWS = (  # Ouyang et al., MobiCom 2022, table 3: method, row, cost at eac
 )
 
 
-def _paper_table(run: Run) -> Iterator[Table]:
+def _paper_table(run: RunData) -> Iterator[Table]:
     """The rows of the paper's Table 3 whose data set and methods the run has; nothing if it has none of them."""
     rows = [row for method, *row in PAPER_ROWS if PAPER_DATASET in run.datasets and method in run.methods]
     if not rows:

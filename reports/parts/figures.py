@@ -11,13 +11,13 @@ from reports.charts import Estimate, ForestPlot, HeatMap, LineChart, Panel, Rank
 from reports.document import Figure, Note
 from reports.method_comparison import GroupComparison
 from reports.parts.tables import metric_cell
-from reports.run import ACCURACY, METRICS, Group, Metric, Point, Run, is_number
+from reports.run import ACCURACY, METRICS, Group, Metric, Point, RunData, is_number
 from reports.text import count, listing, number, option_title, percent, status_notes, value_text
 
 MAX_HEAT_MAPS = 6
 
 
-def numeric_option(run: Run, dataset: str) -> str | None:
+def numeric_option(run: RunData, dataset: str) -> str | None:
     """The option on the x axis of a data set's figures: the only one swept, if it has at least two values, all numbers."""
     options = run.swept(dataset)
     values = [point.values[0] for point in run.points(dataset)] if len(options) == 1 else []
@@ -27,7 +27,7 @@ def numeric_option(run: Run, dataset: str) -> str | None:
 # -- lines -----------------------------------------------------------------------------------------------------------------
 
 
-def curves(run: Run, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figure | None:
+def curves(run: RunData, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figure | None:
     """A metric against the swept option: one line per method with the band of its 95 % t-interval, one panel per data set.
 
     Data sets without a numeric sweep or without any values are left out; None if none remain.
@@ -45,7 +45,7 @@ def curves(run: Run, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figu
     return Figure(f"{title} on {only}" if only else title, chart, alt, caption, status_notes(run, only))
 
 
-def all_curves(run: Run, dataset: str) -> tuple[Figure, ...]:
+def all_curves(run: RunData, dataset: str) -> tuple[Figure, ...]:
     """The figures of all metrics on one data set."""
     return tuple(figure for metric in METRICS if (figure := curves(run, [dataset], metric)))
 
@@ -59,7 +59,7 @@ def line(name: str, style: int, points: Mapping[float, Sequence[float]], scale: 
     return Series(name, style, tuple(map(float, x)), tuple(means), low, high, tuple(len(points[at]) for at in x))
 
 
-def _panel(run: Run, dataset: str, metric: Metric, titled: bool) -> Panel:
+def _panel(run: RunData, dataset: str, metric: Metric, titled: bool) -> Panel:
     """One data set's lines, chance level and x axis."""
     option = numeric_option(run, dataset) or ""
     lines = []
@@ -79,7 +79,7 @@ def _panel(run: Run, dataset: str, metric: Metric, titled: bool) -> Panel:
     )
 
 
-def _groups_along_axis(run: Run, dataset: str, method: str, metric: Metric) -> list[Group]:
+def _groups_along_axis(run: RunData, dataset: str, method: str, metric: Metric) -> list[Group]:
     groups = [group for (name, _), group in run.groups(dataset).items() if name == method and group.values(metric)]
     return sorted(groups, key=_x)
 
@@ -88,18 +88,18 @@ def _x(group: Group) -> float:
     return float(group.point.values[0])
 
 
-def _has_values(run: Run, dataset: str, metric: Metric) -> bool:
+def _has_values(run: RunData, dataset: str, metric: Metric) -> bool:
     return any(group.values(metric) for group in run.groups(dataset).values())
 
 
-def _top(run: Run, dataset: str) -> float:
+def _top(run: RunData, dataset: str) -> float:
     """The upper limit of the y axis in per cent: the next ten above all means and intervals of all metrics, at most 100."""
     cells = [metric_cell(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
     highest = max(cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None)
     return min(100.0, 10 * (int(10 * highest) + 1))
 
 
-def _lines_text(run: Run, datasets: Sequence[str], metric: Metric) -> str:
+def _lines_text(run: RunData, datasets: Sequence[str], metric: Metric) -> str:
     """What lines and bands show, and over how many seeds."""
     seeds = [len(group.values(metric)) for dataset in datasets for group in run.groups(dataset).values()]
     if max(seeds) <= 1:
@@ -108,7 +108,7 @@ def _lines_text(run: Run, datasets: Sequence[str], metric: Metric) -> str:
     return f"lines are means over {up_to}{count(max(seeds), 'seed')}, bands are 95 % t-intervals"
 
 
-def _alt(run: Run, dataset: str, metric: Metric) -> str:
+def _alt(run: RunData, dataset: str, metric: Metric) -> str:
     """The figure in words: each method's mean at the first and the last value of the sweep."""
     option, parts = numeric_option(run, dataset) or "", []
     for method in run.methods:
@@ -127,7 +127,7 @@ def _alt(run: Run, dataset: str, metric: Metric) -> str:
 # -- matrices --------------------------------------------------------------------------------------------------------------
 
 
-def heat_maps(run: Run, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ...]:
+def heat_maps(run: RunData, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ...]:
     """Two swept options against each other: a matrix of means per method. Empty unless exactly two options are swept."""
     if len(run.swept(dataset)) != 2:
         return ()
@@ -135,7 +135,7 @@ def heat_maps(run: Run, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure
     return tuple(figure for figure in figures if figure)[:MAX_HEAT_MAPS]
 
 
-def _heat_map(run: Run, dataset: str, method: str, metric: Metric) -> Figure | None:
+def _heat_map(run: RunData, dataset: str, method: str, metric: Metric) -> Figure | None:
     options, points = run.swept(dataset), run.points(dataset)
     down, across = (list(dict.fromkeys(Point((options[i],), (point.values[i],)) for point in points)) for i in (0, 1))
     means = {

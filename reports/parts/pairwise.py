@@ -16,7 +16,7 @@ from reports.method_comparison import (
     scores_by_seed,
 )
 from reports.parts.figures import forest_plot, rank_diagram
-from reports.run import ACCURACY, Metric, Point, Run, is_number
+from reports.run import ACCURACY, Metric, Point, RunData, is_number
 from reports.text import (
     capitalised,
     count,
@@ -39,7 +39,7 @@ HOW = (
 NamedComparison = tuple[str, str, GroupComparison]  # two names, and the comparison
 
 
-def comparison_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
+def comparison_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
     """The methods on one data set compared with each other; nothing if fewer than two of them have values."""
     compared = [(point, compare_with_reference(run, dataset, point, metric)) for point in run.points(dataset)]
     compared = [(point, comparisons) for point, comparisons in compared if comparisons]
@@ -59,7 +59,7 @@ def comparison_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iter
 
 
 def _reference_plot(
-    run: Run, dataset: str, point: Point, comparisons: Sequence[GroupComparison], metric: Metric
+    run: RunData, dataset: str, point: Point, comparisons: Sequence[GroupComparison], metric: Metric
 ) -> Iterator[Figure]:
     reference = run.title(run.reference)
     figure = forest_plot(
@@ -131,7 +131,7 @@ def _effect(value: float) -> Text:
 class _Ablation:
     """A sweep over names on one data set. baseline: the point with which all others are compared."""
 
-    run: Run
+    run: RunData
     dataset: str
     metric: Metric
     points: list[Point]
@@ -163,7 +163,7 @@ class _Ablation:
         return compare_groups([(group, baseline) for group in shown if group is not baseline], self.metric)
 
 
-def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
+def ablation_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
     """A sweep over names (parts left out, readings, networks): what each value changes, compared with the baseline.
 
     The baseline is the value ``nothing``, the full method of a component ablation, or else the first value. Methods that the
@@ -195,7 +195,7 @@ def ablation_blocks(run: Run, dataset: str, metric: Metric = ACCURACY) -> Iterat
 # -- ranks -----------------------------------------------------------------------------------------------------------------
 
 
-def _friedman_blocks(run: Run, dataset: str, point: Point, metric: Metric) -> Iterator[Block]:
+def _friedman_blocks(run: RunData, dataset: str, point: Point, metric: Metric) -> Iterator[Block]:
     """Friedman's test over the seeds at a point, then the ranks of the methods."""
     methods, scores = scores_by_seed(run, dataset, point, metric)
     n, k = scores.shape

@@ -8,13 +8,13 @@ from typing import Any
 from reports import statistics
 from reports.document import Cell, Column, MetricCell, Table, Text
 from reports.method_comparison import best_and_close, contests
-from reports.run import ACCURACY, Group, Metric, Point, Run, is_number
+from reports.run import ACCURACY, Group, Metric, Point, RunData, is_number
 from reports.text import option_title, percent, point_text, seeds_text, status_notes, value_text
 
 # -- scores ----------------------------------------------------------------------------------------------------------------
 
 
-def main_table(run: Run, dataset: str, metric: Metric = ACCURACY) -> Table:
+def main_table(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Table:
     """A metric on one data set: methods × values of the sweep, or points × methods if two or more options are swept.
 
     Cells are means over seeds with the half-width of their 95 % t-interval. The best of each point is marked, and so are those
@@ -52,7 +52,9 @@ def metric_cell(group: Group | None, metric: Metric, best: bool = False, close: 
     return MetricCell(mean, half_width, len(values), group.planned, group.failed, best, close)
 
 
-def _main_caption(run: Run, dataset: str, metric: Metric, groups: list[Group], one_method: bool, close: bool) -> str:
+def _main_caption(
+    run: RunData, dataset: str, metric: Metric, groups: list[Group], one_method: bool, close: bool
+) -> str:
     parts = [seeds_text(groups, metric)]
     if len(groups) > 1:
         at_each = "" if one_method or not run.swept(dataset) else " at each point"
@@ -72,7 +74,7 @@ def _values(point: Point) -> tuple[Cell, ...]:
     return tuple(Text(value_text(value, option)) for option, value in zip(point.options, point.values, strict=True))
 
 
-def trials_table(run: Run) -> Table:
+def trials_table(run: RunData) -> Table:
     """One row per trial, for reference."""
     options = list(dict.fromkeys(option for dataset in run.datasets for option in run.swept(dataset)))
     numbers = ("Accuracy", "Macro-F1", "Epoch", "Stage 1 (s)", "Stage 2 (s)")
@@ -105,7 +107,7 @@ def _ranked(text: str, value: Any) -> Text:
 # -- set-up ----------------------------------------------------------------------------------------------------------------
 
 
-def data_table(run: Run) -> Table:
+def data_table(run: RunData) -> Table:
     """The data sets: size, classes, chance, and the subjects for training, validation and test."""
     numbers = ("Samples", "Classes", "Chance (%)")
     names = ("Training subjects", "Validation subjects", "Test subjects", "Fingerprint")
@@ -124,7 +126,7 @@ def data_table(run: Run) -> Table:
     return Table("Data sets", "", columns, tuple(rows))
 
 
-def samples_table(run: Run) -> Table:
+def samples_table(run: RunData) -> Table:
     """The numbers of labelled, unlabelled and test samples at each point of each sweep."""
     rows = []
     for dataset in run.datasets:
@@ -143,7 +145,7 @@ def _span(counts: Iterable[Any]) -> str:
     return " to ".join(map(str, ends)) or "–"
 
 
-def options_table(run: Run) -> Table:
+def options_table(run: RunData) -> Table:
     """The options that differ from their defaults: where each was set and, if known, what it holds for."""
     in_force = run.study.get("in_force") or {}
     everything = {f"{method} on {dataset}" for dataset, methods in in_force.items() for method in methods}
@@ -168,7 +170,7 @@ def _first_few(names: Sequence[str], most: int = 3) -> str:
     return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
 
 
-def search_table(run: Run) -> Table:
+def search_table(run: RunData) -> Table:
     """What the search of hyper-parameters chose for each method and point, out of how many trials, and its accuracy."""
     search, rows = run.study["search"], []
     for tuning in search["tunings"]:
@@ -196,14 +198,14 @@ def search_table(run: Run) -> Table:
     return Table("What the search chose", caption, columns, tuple(rows))
 
 
-def versions_table(run: Run) -> Table:
+def versions_table(run: RunData) -> Table:
     """The versions of the software."""
     versions = sorted(run.study["versions"].items())
     rows = tuple((Text(name), Text(str(version), code=True)) for name, version in versions)
     return Table("Versions", "", (Column("Software"), Column("Version")), rows)
 
 
-def hosts_table(run: Run) -> Table:
+def hosts_table(run: RunData) -> Table:
     """Where the jobs ran: host, processor or accelerator, and the number of jobs."""
     names = ("host", "machine", "processor", "device")
     rows = tuple(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.run import Run
+from reports.run import RunData
 
 METHODS = {
     "single-modal:acc": ("Single modality (acc)", -0.15),
@@ -29,7 +29,7 @@ def make(
     seeds: int = 3,
     spoil: Spoil = lambda trial: {},
     **study: Any,
-) -> Run:
+) -> RunData:
     """A run with a trial for each method, point and seed; ``spoil`` gives the fields to change in a trial."""
     random = np.random.default_rng(7)
     rows = []
@@ -72,10 +72,10 @@ def make(
         "command": "harness run studies/label_rate.yaml --out runs/label_rate",
         "versions": {"cosmo-harness": "0.1.0", "torch": "2.9.0", "python": "3.11.7"},
     }
-    return Run(pd.DataFrame(rows), {**asked, **study})
+    return RunData(pd.DataFrame(rows), {**asked, **study})
 
 
-def realistic() -> Run:
+def realistic() -> RunData:
     """Two data sets × 7 methods × 4 label rates × 3 seeds; one trial failed."""
 
     def spoil(trial: dict[str, Any]) -> Mapping[str, Any]:

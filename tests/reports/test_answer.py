@@ -7,7 +7,7 @@ import pytest
 from made_up import make
 
 from reports.parts.answer import answer
-from reports.run import Run
+from reports.run import RunData
 
 
 def answer_text(
@@ -17,7 +17,9 @@ def answer_text(
     return " ".join(answer(of(figures, sweep, **study), "utd-mhad"))
 
 
-def of(figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any) -> Run:
+def of(
+    figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any
+) -> RunData:
     seeds = max(map(len, figures.values()))
     return make(
         {"utd-mhad": sweep or {}},
@@ -95,7 +97,7 @@ def test_one_method_is_compared_with_itself() -> None:
     )
 
 
-def test_failed_and_missing_trials_are_named(run: Run) -> None:
+def test_failed_and_missing_trials_are_named(run: RunData) -> None:
     assert "Of the 21 trials behind this, 1 failed." in answer(run, "utd-mhad")[0]
     lost = make(
         {"utd-mhad": {}},

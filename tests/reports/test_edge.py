@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reports.document import Figure, Row, Table, Text
 from reports.formats.html import render
 from reports.parts.edge import devices, edge_blocks, pareto_front
-from reports.run import REQUIRED, Run
+from reports.run import REQUIRED, RunData
 from reports.sections import document
 
 costs = st.floats(0.1, 1e6)
@@ -28,7 +28,7 @@ def test_the_front_is_what_nothing_beats(places: dict[str, tuple[float, float]])
         assert (name in on_it or same_as_one_on_it) != beaten
 
 
-def run(measured: bool, dataset: str = "d", methods: tuple[str, str] = ("deepsense", "cosmo")) -> Run:
+def run(measured: bool, dataset: str = "d", methods: tuple[str, str] = ("deepsense", "cosmo")) -> RunData:
     rows = []
     for method, accuracy, seconds in zip(methods, (0.3, 0.5), (5.0, 20.0), strict=True):
         for seed in range(3):
@@ -56,10 +56,10 @@ def run(measured: bool, dataset: str = "d", methods: tuple[str, str] = ("deepsen
         "select": "last", "sweep": {dataset: {}}, "methods": list(methods), "titles": {}, "seeds": [0, 1, 2], "chance": {dataset: 0.1},
         "data": {}, "options": [], "versions": {}, "edge": [table] if measured else [],
     }  # fmt: skip
-    return Run(pd.DataFrame(rows), study)
+    return RunData(pd.DataFrame(rows), study)
 
 
-def drawn(of: Run) -> list[Figure]:
+def drawn(of: RunData) -> list[Figure]:
     return [figure for block in edge_blocks(of) if isinstance(block, Row) for figure in block.figures]
 
 
@@ -107,7 +107,7 @@ def test_latencies_are_drawn_as_far_as_their_number_supports() -> None:
         {**curve, "method": method, "shares": [0.0, 0.5], "seconds": [0.001, 0.002]}
         for method in ("deepsense", "cosmo")
     ]
-    _, figure = drawn(Run(made.trials, {**made.study, "latency": curves}))
+    _, figure = drawn(RunData(made.trials, {**made.study, "latency": curves}))
     assert figure.title == "Latencies on d, measured on orin (eager fp32, batch 1)"
     assert "cosmo 1 to 2 ms" in figure.alt
     assert [line.y for line in figure.chart.panels[0].series] == [(0, 50), (0, 50)]  # type: ignore[union-attr]

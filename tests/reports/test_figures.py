@@ -16,7 +16,7 @@ from reports.document import Document, Figure
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.drawing.svg import SVG
 from reports.parts.figures import curves, heat_maps, numeric_option
-from reports.run import Run
+from reports.run import RunData
 from reports.style import PATHS, colour, marker, styles
 
 HERE = Path(__file__).resolve().parent
@@ -54,7 +54,7 @@ def test_figures_can_stand_in_one_page(report: Document) -> None:
         assert not any(word in svg for word in ("<style", "<metadata", "<!DOCTYPE", "#010203", "dc:date"))
 
 
-def test_words_are_words_and_take_the_pages_colour(report: Document, run: Run) -> None:
+def test_words_are_words_and_take_the_pages_colour(report: Document, run: RunData) -> None:
     svg = page_svg(figures(report)[0])
     for word in ("utd-mhad", "usc-had", "Accuracy (%)", "label rate", "20 %"):
         assert word in words(svg)

@@ -24,14 +24,14 @@ from reports.document import Code, Column, Document, Figure, MetricCell, Note, P
 from reports.formats import latex, pdf
 from reports.formats.csv import table_csv
 from reports.parts.figures import curves
-from reports.run import Run
+from reports.run import RunData
 from reports.sections import document
 
 NASTY = r"""<script>alert(1)</script> #set page(width: 1pt) #{1/0} $x_1^2$ \input{/etc/passwd} \end{document} %~&{}[]*_-- ,, `a` "b" 'c' @d <e> 中文 हिन्दी עברית λ̄ 🙂 ≈±−"""
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-def small() -> Run:
+def small() -> RunData:
     return make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, methods=["cmc", "cosmo"])
 
 

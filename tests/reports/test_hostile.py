@@ -25,7 +25,7 @@ from reports.cleaning import Cleaned, clean
 from reports.document import Column, Document, Figure, Table
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.terminal import plain, plain_table, show_document
-from reports.run import Run
+from reports.run import RunData
 from reports.sections import document
 
 UNSEEN = (
@@ -43,7 +43,7 @@ def hostile(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run() -> RunData:
     """A run whose title, question, data set, methods, option, classes, modalities, errors and versions are all hostile."""
     dataset, option, methods = hostile("data"), hostile("option"), [hostile("method"), "cosmo"]
     made = make(
@@ -69,7 +69,7 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="module")
-def report(run: Run) -> Document:
+def report(run: RunData) -> Document:
     return document(run)
 
 
@@ -164,7 +164,7 @@ def test_csv_and_parquet_hold_no_formula_and_no_unseen_character(report: Documen
         assert not unseen_in(text), path
 
 
-def test_a_terminal_obeys_no_name(run: Run, report: Document) -> None:
+def test_a_terminal_obeys_no_name(run: RunData, report: Document) -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
     show_document(report, console)
     tables = [plain_table(block) for block in report.blocks if isinstance(block, Table)]

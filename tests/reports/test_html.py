@@ -13,7 +13,7 @@ from made_up import make
 
 from reports.document import Document, Figure, Section, Table
 from reports.formats.html import render
-from reports.run import Run
+from reports.run import RunData
 from reports.sections import document
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}"
@@ -94,7 +94,7 @@ def test_a_page_fetches_and_runs_nothing(report: Document) -> None:
     assert "default-src 'none'" in text
 
 
-def test_the_same_input_gives_the_same_bytes_and_a_date_only_if_told(report: Document, run: Run) -> None:
+def test_the_same_input_gives_the_same_bytes_and_a_date_only_if_told(report: Document, run: RunData) -> None:
     assert render(document(run)) == render(report)
     assert "2031-05-04" in render(replace(report, generated="2031-05-04"))
     assert not re.search(r"20\d\d-\d\d-\d\d", render(report))
@@ -169,12 +169,12 @@ def test_failures_with_one_error_stand_together() -> None:
     assert texts[1::2] == ["same", "No error was recorded."]
 
 
-def test_jobs_that_trials_share_are_counted_once(run: Run) -> None:
+def test_jobs_that_trials_share_are_counted_once(run: RunData) -> None:
     text = Reader(render(Document("t", "", (), document_section(run)))).text
     assert "6.0 min in stage 1 (3 jobs) and 1.4 h in stage 2 (167 jobs)" in text
 
 
-def document_section(run: Run) -> tuple[Section, ...]:
+def document_section(run: RunData) -> tuple[Section, ...]:
     from reports.sections import cost_section
 
     return tuple(cost_section(run))

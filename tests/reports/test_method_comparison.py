@@ -19,7 +19,7 @@ from reports import statistics
 from reports.document import Figure, Note, Prose, Table, Text
 from reports.method_comparison import best_and_close, compare_all_pairs, compare_groups, compare_with_reference
 from reports.parts.pairwise import ablation_blocks, comparison_blocks
-from reports.run import ACCURACY, Run
+from reports.run import ACCURACY, RunData
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=15)
 DEMSAR = [  # AUC of four classifiers on fourteen data sets: Demšar 2006, table 6
@@ -124,7 +124,7 @@ def test_effect_sizes() -> None:
 # -- on runs ---------------------------------------------------------------------------------------------------------------
 
 
-def run_with(seeds: int, **shift: float) -> Run:
+def run_with(seeds: int, **shift: float) -> RunData:
     random = np.random.default_rng(1).normal(0, 0.01, (len(shift), seeds))
     names = list(shift)
     figures = lambda t: {"accuracy": 0.4 + shift[t["method"]] + float(random[names.index(t["method"]), t["seed"]])}  # noqa: E731
@@ -180,7 +180,7 @@ def test_a_failed_trial_leaves_its_pair_out_and_nothing_else() -> None:
     full = run_with(6, cmc=0.1, cosmo=0.3)
     trials = full.trials.copy()
     trials.loc[(trials["method"] == "cmc") & (trials["seed"] == 2), ["status", "accuracy"]] = ["failed", np.nan]
-    (pair,) = compare_with_reference(Run(trials, full.study), "utd-mhad", full.points("utd-mhad")[0], ACCURACY)
+    (pair,) = compare_with_reference(RunData(trials, full.study), "utd-mhad", full.points("utd-mhad")[0], ACCURACY)
     assert pair.difference.n == 5
 
 

@@ -10,7 +10,7 @@ from reports.document import Document
 from reports.formats.html import render
 from reports.formats.terminal import plain_table
 from reports.parts.tables import search_table
-from reports.run import Run
+from reports.run import RunData
 from reports.sections import document
 
 
@@ -19,7 +19,7 @@ def candidate(number: int, status: str, accuracy: float | None) -> dict[str, Any
             "status": status, "accuracy": accuracy, "epoch": 9}  # fmt: skip
 
 
-def searched(**changes: Any) -> Run:
+def searched(**changes: Any) -> RunData:
     rates = {"utd-mhad": {"label_rate": [0.05, 0.1]}}
     done = [
         candidate(1, "done", 0.4),

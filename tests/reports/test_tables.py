@@ -10,7 +10,7 @@ from scipy import stats
 
 from reports.document import MetricCell, Table
 from reports.parts.tables import data_table, main_table, options_table, samples_table
-from reports.run import ACCURACY, MACRO_F1, Point, Run
+from reports.run import ACCURACY, MACRO_F1, Point, RunData
 from reports.text import metric_text
 
 RATES = {"utd-mhad": {"label_rate": [0.05, 0.1]}}
@@ -21,7 +21,7 @@ def measures(table: Table) -> dict[str, list[MetricCell]]:
     return {getattr(row[0], "text", ""): [cell for cell in row if isinstance(cell, MetricCell)] for row in table.rows}
 
 
-def test_cells_are_the_mean_and_half_width_over_the_seeds(run: Run) -> None:
+def test_cells_are_the_mean_and_half_width_over_the_seeds(run: RunData) -> None:
     table = main_table(run, "usc-had", MACRO_F1)
     assert table.title == "Macro-F1 (%) on usc-had, by label rate"
     assert [column.title for column in table.columns] == ["Method", "1 %", "2 %", "5 %", "10 %"]
@@ -34,7 +34,7 @@ def test_cells_are_the_mean_and_half_width_over_the_seeds(run: Run) -> None:
     assert (cell.done, cell.planned, cell.failed) == (3, 3, 0)
 
 
-def test_every_method_and_point_has_its_cell(run: Run) -> None:
+def test_every_method_and_point_has_its_cell(run: RunData) -> None:
     for dataset in run.datasets:
         assert [len(cells) for cells in measures(main_table(run, dataset)).values()] == [4] * 7
 
@@ -55,7 +55,7 @@ def test_with_one_method_the_best_point_is_marked() -> None:
     assert [cell.best for cell in cells["Cosmo"]] == [False, False, True]
 
 
-def test_a_failed_trial_is_counted_and_told(run: Run) -> None:
+def test_a_failed_trial_is_counted_and_told(run: RunData) -> None:
     table = main_table(run, "utd-mhad")
     cell = measures(table)["CPC"][0]
     assert (cell.done, cell.planned, cell.failed) == (2, 3, 1)
@@ -82,7 +82,7 @@ def test_a_done_trial_without_a_figure_is_no_zero() -> None:
 
 def test_an_unplanned_cell_says_so() -> None:
     full = make(RATES, methods=["cmc", "cosmo"])
-    run = Run(full.trials.query("method != 'cmc' or label_rate != 0.1"), full.study)
+    run = RunData(full.trials.query("method != 'cmc' or label_rate != 0.1"), full.study)
     assert metric_text(measures(main_table(run, "utd-mhad"))["CMC"][1]) == ("–", "", "not planned")
 
 
@@ -133,25 +133,25 @@ def test_points_are_the_same_whatever_type_pandas_makes_of_a_number() -> None:
 
 def test_a_trial_off_the_planned_sweep_is_still_shown() -> None:
     full = make({"utd-mhad": {"label_rate": [0.05, 0.1, 0.2]}})
-    run = Run(full.trials, {**full.study, "sweep": {"utd-mhad": {"label_rate": [0.05]}}})
+    run = RunData(full.trials, {**full.study, "sweep": {"utd-mhad": {"label_rate": [0.05]}}})
     assert [column.title for column in main_table(run, "utd-mhad").columns] == ["Method", "5 %", "10 %", "20 %"]
 
 
 def test_a_seed_reported_twice_is_an_error_not_a_mean() -> None:
     run = make(RATES)
     with pytest.raises(ValueError, match="several trials with the same seed"):
-        Run(pd.concat([run.trials, run.trials[:1]]), run.study).groups("utd-mhad")
+        RunData(pd.concat([run.trials, run.trials[:1]]), run.study).groups("utd-mhad")
 
 
 def test_a_table_that_is_no_run_is_refused() -> None:
     run = make(RATES)
     with pytest.raises(ValueError, match="lack error, macro_f1"):
-        Run(run.trials.drop(columns=["macro_f1", "error"]), run.study)
+        RunData(run.trials.drop(columns=["macro_f1", "error"]), run.study)
     with pytest.raises(ValueError, match="not 'lost'"):
-        Run(run.trials.assign(status="lost"), run.study)
+        RunData(run.trials.assign(status="lost"), run.study)
 
 
-def test_setup_tables(run: Run) -> None:
+def test_setup_tables(run: RunData) -> None:
     assert [getattr(cell, "text", "") for cell in data_table(run).rows[0]][:6] == [
         "utd-mhad",
         "861",
@@ -186,6 +186,6 @@ def test_made_up_runs_are_the_same_each_time() -> None:
 def test_a_table_has_only_the_methods_that_run_on_its_data_set() -> None:
     run = make({"utd-mhad": {}, "usc-had": {}}, methods=["single-modal:acc", "cosmo"])
     mask = (run.trials["dataset"] == "utd-mhad") & (run.trials["method"] == "single-modal:acc")
-    table = main_table(Run(run.trials[~mask], run.study), "utd-mhad")
+    table = main_table(RunData(run.trials[~mask], run.study), "utd-mhad")
     assert len(table.rows) == 1
     assert len(main_table(run, "usc-had").rows) == 2

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from reports.formats.terminal import plain, plain_table, show
 from reports.parts.tables import main_table
-from reports.run import Run
+from reports.run import RunData
 
 
-def shown(run: Run, width: int) -> str:
+def shown(run: RunData, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     show(run, console)
     return str(console.file.getvalue())  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ def test_plain_text_copies_well() -> None:
     )
 
 
-def test_a_pipe_gets_plain_text(run: Run) -> None:
+def test_a_pipe_gets_plain_text(run: RunData) -> None:
     console = Console(file=io.StringIO(), width=20)
     show(run, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -50,7 +50,7 @@ def test_a_pipe_gets_plain_text(run: Run) -> None:
 
 
 @pytest.mark.parametrize("width", [50, 80, 160])
-def test_a_narrow_terminal_loses_no_digit(run: Run, width: int) -> None:
+def test_a_narrow_terminal_loses_no_digit(run: RunData, width: int) -> None:
     text = shown(run, width)
     assert "…" not in text
     cells = [
@@ -70,7 +70,7 @@ def test_names_are_not_markup() -> None:
     assert "\x1b[31m" not in text
 
 
-def test_cautions_stand_with_the_table(run: Run) -> None:
+def test_cautions_stand_with_the_table(run: RunData) -> None:
     text = shown(run, 120)
     assert "2 of 3 seeds, 1 failed" in text
     assert "Failed: 1 trial on utd-mhad" in text
