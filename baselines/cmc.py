@@ -118,7 +118,7 @@ class CMC(Method):
     comparison: Cosmo's loss with the modalities as the only views (so negatives are of the same modality, too); Cosmo's stage 2
     without quality guide, with `JointAttention`. Source: the authors of Cosmo's code for UTD. original: Tian et al. 2020:
     `cross_view_loss`, then a linear classifier. It departs in the negatives: the batch's and not a memory bank's, as a
-    pretrainer isn't told which samples it sees, and InfoNCE instead of NCE. The reading ``original`` is that form with the
+    pretrainer does not know which samples it sees, and InfoNCE instead of NCE. The reading ``original`` is that form with the
     encoders frozen in stage 2; the published optimiser is for photographs and not taken over.
     """
 

@@ -1,4 +1,4 @@
-"""The document model: what a report says, without a word on how it looks. Each renderer walks it in its own way.
+"""The document model: what a report says, and nothing about its appearance. Each renderer walks it in its own way.
 
 Blocks, cells and charts carry a ``kind`` by which renderers choose how to show them. All text is plain and free of control
 characters (see `reports.cleaning`); each renderer escapes it for its own format.
@@ -88,7 +88,7 @@ class Code(Cleaned):
 class Table(Cleaned):
     """A table; its first column heads the rows. ``notes`` are cautions that go wherever the table goes.
 
-    listing: a long list to look things up in; paper leaves it out.
+    listing: a long list for reference; paper formats leave it out.
     """
 
     title: str

@@ -19,7 +19,7 @@ from harness.errors import InputError, Problem, StudyError
 from harness.study.check import check
 from harness.study.model import DatasetEntry, SharedKeys, StudyFile
 from harness.study.problems import problems_of
-from harness.study.settings import KeyPath, Settings, TrialOptions, Value, flatten
+from harness.study.settings import OptionPath, Settings, TrialOptions, Value, flatten
 from harness.study.space import Dimension, dimension
 from harness.study.yamltext import Located, load
 
@@ -84,7 +84,7 @@ class Study:
             for option, values in self.file.sweep_of(entry).items():
                 yield entry.name, option, Value(values, self.located.place((*base, "sweep", option)))
 
-    def _source(self, path: KeyPath) -> str:
+    def _source(self, path: OptionPath) -> str:
         node = self.located.value
         for name in path:
             if not isinstance(node, dict) or name not in node:

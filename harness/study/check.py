@@ -13,9 +13,7 @@ from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
 from harness.study.problems import inner_model, option_names
 from harness.study.settings import TrialOptions
 from harness.study.space import Dimension, Unfit, dimension
-from harness.study.yamltext import Located
-
-Path = tuple[str | int, ...]
+from harness.study.yamltext import KeyPath, Located
 
 
 def check(file: StudyFile, located: Located) -> list[Problem]:
@@ -25,7 +23,7 @@ def check(file: StudyFile, located: Located) -> list[Problem]:
     for index, entry in enumerate(file.datasets):
         if entry.plugin not in registry.paths("datasets"):
             continue  # options can't be held against plug-ins that don't exist
-        base: Path = () if entry.sweep is None else ("datasets", index)
+        base: KeyPath = () if entry.sweep is None else ("datasets", index)
         sweep = file.sweep_of(entry)
         problems += _sweep(sweep, located, (*base, "sweep"))
         sweep = {
@@ -49,7 +47,7 @@ def _methods(file: StudyFile, entry: DatasetEntry) -> list[str]:
     return [name for name in named if name in registry.paths("methods")]
 
 
-def _values(trial: TrialOptions, sweep: Mapping[str, list[Any]], located: Located, base: Path) -> list[Problem]:
+def _values(trial: TrialOptions, sweep: Mapping[str, list[Any]], located: Located, base: KeyPath) -> list[Problem]:
     """Every value that the trials of a (data set, method) may get, each by itself."""
     problems = trial.settings({})[1]
     for dotted, values in sweep.items():
@@ -100,7 +98,7 @@ def _edge(file: StudyFile, located: Located) -> list[Problem]:
     return problems
 
 
-def _known(kinds: tuple[str, ...], name: str, path: Path, located: Located) -> list[Problem]:
+def _known(kinds: tuple[str, ...], name: str, path: KeyPath, located: Located) -> list[Problem]:
     names = {known for kind in kinds for known in registry.paths(kind)}
     if name in names:
         return []
@@ -139,7 +137,7 @@ def _argument(entry: DatasetEntry, place: str, index: int) -> list[Problem]:
 # -- sweeps ----------------------------------------------------------------------------------------------------------------
 
 
-def _sweep(sweep: Mapping[str, Any], located: Located, base: Path) -> list[Problem]:
+def _sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> list[Problem]:
     problems = []
     for dotted, values in sweep.items():
         what: tuple[str, str] | None = None
@@ -157,7 +155,7 @@ def _sweep(sweep: Mapping[str, Any], located: Located, base: Path) -> list[Probl
 
 # -- searches --------------------------------------------------------------------------------------------------------------
 
-SPACE: Path = ("search", "space")
+SPACE: KeyPath = ("search", "space")
 
 
 def _space(space: Mapping[str, Any], located: Located) -> tuple[dict[str, Dimension], list[Problem]]:
@@ -238,5 +236,5 @@ def _unknown_below(model: type[BaseModel], path: list[str], prefix: str) -> tupl
     return None
 
 
-def _dotted(path: Path) -> str:
+def _dotted(path: KeyPath) -> str:
     return ".".join(map(str, path))

@@ -18,8 +18,8 @@ from harness.study.model import GENERAL_KEYS, DatasetEntry, General
 from harness.study.problems import option_names, problems_of
 from harness.study.yamltext import Located
 
-KeyPath = tuple[str, ...]
-Source = Callable[[KeyPath], str]
+OptionPath = tuple[str, ...]
+Source = Callable[[OptionPath], str]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Value:
     source: str
 
 
-Layer = dict[KeyPath, Value]
+Layer = dict[OptionPath, Value]
 """Leaves by path: ("stage1", "epochs"), ("label_rate",), ("method", "lambda"), ("data", "stride")."""
 
 
@@ -45,7 +45,7 @@ class Settings:
     layer: Layer
 
 
-def flatten(value: Any, path: KeyPath, source: Source) -> Layer:
+def flatten(value: Any, path: OptionPath, source: Source) -> Layer:
     """The leaves of nested mappings; lists are leaves."""
     if not isinstance(value, Mapping):
         return {path: Value(value, source(path))}
@@ -91,9 +91,9 @@ class TrialOptions:
             layer |= self._of_method(presets[name], lambda path, text=text: text)  # type: ignore[misc]
         return self._validated(layer | asked)
 
-    def concerned(self, options: Iterable[str]) -> dict[KeyPath, str]:
+    def concerned(self, options: Iterable[str]) -> dict[OptionPath, str]:
         """Which of these options (dotted names) this trial has, by path; the method's own name wins over a general one."""
-        found: dict[KeyPath, str] = {}
+        found: dict[OptionPath, str] = {}
         for dotted in sorted(options, key=lambda dotted: dotted.partition(".")[0] not in GENERAL_KEYS):
             found |= dict.fromkeys(self._named(tuple(dotted.split(".")), None, lambda path: ""), dotted)
         return {path: dotted for path, dotted in found.items() if path[0] != "stage1" or self.method.Stage1}
@@ -117,13 +117,13 @@ class TrialOptions:
         for plugin, options in (raw.get("options") or {}).items():
             prefix = (*base, "options", plugin)
 
-            def source(path: KeyPath, prefix: tuple[str | int, ...] = prefix) -> str:
+            def source(path: OptionPath, prefix: tuple[str | int, ...] = prefix) -> str:
                 return self.located.place((*prefix, *(path if path[0] in ("stage1", "stage2") else path[1:])))
 
             layer |= self._named((plugin,), options, source)
         return layer
 
-    def _named(self, path: KeyPath, value: Any, source: Source) -> Layer:
+    def _named(self, path: OptionPath, value: Any, source: Source) -> Layer:
         """An option named from its root (``cosmo.lambda``, ``usc-had.stride``, ``stage1.epochs``); {} if not this trial's."""
         if path[0] == self.method_name:
             for name in reversed(path[1:]):
@@ -158,7 +158,7 @@ class TrialOptions:
     def _validated(self, layer: Layer) -> tuple[Settings | None, list[Problem]]:
         problems: list[Problem] = []
 
-        def check(model: type[Options], values: dict[str, Any], prefix: KeyPath, shown: KeyPath) -> Any:
+        def check(model: type[Options], values: dict[str, Any], prefix: OptionPath, shown: OptionPath) -> Any:
             try:
                 return model.from_plain(values)
             except ValidationError as error:
@@ -184,7 +184,7 @@ class TrialOptions:
         return Settings(general, stages[0], stages[1], data_options, layer), []
 
 
-def _source(layer: Layer, path: KeyPath) -> str:
+def _source(layer: Layer, path: OptionPath) -> str:
     """Where the value at a path came from: its own place, that of the leaf that holds it, or that of a leaf below it."""
     for length in range(len(path), 0, -1):
         if path[:length] in layer:

@@ -15,7 +15,7 @@ from ruamel.yaml.tokens import TagToken
 
 from harness.errors import Problem, StudyError
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass
@@ -23,9 +23,9 @@ class Located:
     """Plain values (dict, list, str, int, float, bool, None) and the place of each, by its path."""
 
     value: Any
-    places: dict[Path, str] = field(default_factory=dict)
+    places: dict[KeyPath, str] = field(default_factory=dict)
 
-    def place(self, path: Path) -> str:
+    def place(self, path: KeyPath) -> str:
         """Where a value stands; for a path that isn't in the text, where its nearest parent stands."""
         while path not in self.places and path:
             path = path[:-1]
@@ -65,8 +65,8 @@ def _yaml_hint(error: MarkedYAMLError) -> str:
     return "check the indentation, the colons and the closing brackets there"
 
 
-def _plain(node: Any, path: Path, name: str, places: dict[Path, str]) -> Any:
-    here: Path
+def _plain(node: Any, path: KeyPath, name: str, places: dict[KeyPath, str]) -> Any:
+    here: KeyPath
     if isinstance(node, CommentedMap):
         for key in node:
             here = (*path, str(key))  # a merged key (<<) has no line of its own
