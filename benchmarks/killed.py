@@ -1,12 +1,16 @@
-"""Nothing is lost: a run's driver is killed by SIGKILL at random moments and started again each time.
+"""Kills the driver of a run with SIGKILL at random moments, restarts it each time, and checks that nothing is lost.
 
     python benchmarks/killed.py [--kills 20] [--seed 0]
 
-One kill in four comes some seconds after the start, while Ray starts; the others after a drawn number of jobs has begun and
-a drawn part of a second more, so that they fall among the jobs on a slow machine too. Prints a row a kill, then compares
-with an undisturbed run of the same study. Exit status 0 only if no finished job ran again (every record there at a kill is
-the same bytes at the end), all records equal the undisturbed run's but for times and places, and no half-written file is
-left. Linux only: leftovers are found in /proc, by a mark in their environment.
+One kill in four comes a few seconds after the start, while Ray starts. The others come up to a second after a random
+number of jobs has started, so that they hit running jobs on slow machines too. The program prints a row for each kill,
+and then compares the run with an undisturbed run of the same study. The exit status is 0 only if
+
+- no finished job ran again: every record that existed at a kill is unchanged, byte for byte, at the end;
+- all records equal those of the undisturbed run, apart from times and hosts;
+- no half-written file is left.
+
+It runs on Linux only, since it finds leftover processes in /proc by a mark in their environment.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,28 +45,31 @@ options:
   fantasy-device: {{series: 6, seconds: 24}}
 """
 MARK = "HARNESS_BENCHMARK_MARK"
-AT_WORK = 0.75  # the share of kills while jobs run
-MOST_JOBS = 5  # that a driver begins before it is killed
-START_SECONDS = 10.0  # Ray takes about so long to start on a busy machine
+SHARE_WHILE_RUNNING = 0.75  # the share of kills that come while jobs are running
+MAX_JOBS = 5  # the most jobs that a driver starts before it is killed
+START_SECONDS = 10.0  # about the time that Ray takes to start on a busy machine
 LEFTOVER_SECONDS = 20.0  # Ray's processes notice within this time that their driver is gone
-ADDRESS_OR_TIME = {"written_at", "started_at", "environment", "seconds", "attempts"}
+HOST_OR_TIME = {"written_at", "started_at", "environment", "seconds", "attempts"}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What was there when a driver was killed. begun: titles of the jobs that this driver had begun; done: key → record's bytes."""
+    """The state of a run when its driver was killed.
+
+    begun: titles of the jobs that this driver had started. done: key → record, as bytes.
+    """
 
     seconds: float
     begun: list[str]
     done: dict[str, bytes]
     half_written: int
-    leftovers: int  # processes alive just after
+    leftovers: int  # processes alive just after the kill
     leftover_seconds: float  # until they were gone
-    remained: list[str]  # those that had to be killed
+    remained: list[str]  # command lines of those that had to be killed
 
 
 class Runs:
-    """Runs of one study in a folder of their own, with a home of their own for Ray's token."""
+    """Runs of one study in a temporary folder, with a home directory of their own for Ray's token."""
 
     def __init__(self, folder: Path, seeds: int):
         self.folder, self._mark = folder, uuid4().hex
@@ -79,7 +86,7 @@ class Runs:
             )
 
     def finish(self, out: str) -> tuple[int, float]:
-        """Run to the end; exit status and seconds."""
+        """Run to the end. Returns exit status and seconds."""
         log, begun = self.folder / f"{out}.log", time.monotonic()
         status = self.start(out, log).wait()
         if status:
@@ -87,7 +94,10 @@ class Runs:
         return status, time.monotonic() - begun
 
     def kill_at(self, jobs: int, moment: float) -> Kill | None:
-        """Start, wait until so many jobs have begun, wait so many seconds more, kill; None if the run ended before."""
+        """Start a run, wait until ``jobs`` jobs have started, wait ``moment`` seconds more, and kill it.
+
+        Returns None if the run ended before that.
+        """
         log, begun = self.folder / "kill.log", time.monotonic()
         process = self.start("disturbed", log)
         while process.poll() is None and log.read_bytes().count(b"started  ") < jobs:
@@ -110,9 +120,10 @@ class Runs:
         return sorted((self.folder / out / "records").glob("[!.]*.json"))
 
     def _wait_for_leftovers(self) -> tuple[int, float, list[str]]:
-        """Ray's processes end with their driver: how many did not at once, how long the last one took, and which never did.
+        """Wait until Ray's processes have ended, and kill those that still exist after LEFTOVER_SECONDS.
 
-        Those still there after LEFTOVER_SECONDS are killed, by pid.
+        Returns the number of processes at first, the seconds until all were gone, and the command lines of those
+        killed.
         """
         begun = time.monotonic()
         first = left = self._marked()
@@ -124,36 +135,34 @@ class Runs:
             try:
                 remained.append((Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " ").strip())
                 os.kill(pid, signal.SIGKILL)
-            except OSError:  # gone meanwhile
+            except OSError:  # it has ended
                 continue
         return len(first), waited, remained
 
     def _marked(self) -> list[int]:
-        """The living processes that these runs have started."""
+        """The ids of the living processes that these runs have started."""
         wanted, found = f"{MARK}={self._mark}".encode(), []
         for folder in Path("/proc").iterdir():
             try:
                 if folder.name.isdigit() and wanted in (folder / "environ").read_bytes().split(b"\0"):
                     found.append(int(folder.name))
-            except OSError:  # ended meanwhile, or a zombie
+            except OSError:  # it has ended, or is a zombie
                 continue
         return found
 
 
 def essence(content: Any) -> Any:
-    """A record without what differs from run to run: times, places, attempts."""
+    """A record without what differs from run to run: times, hosts and attempts."""
     if isinstance(content, dict):
         kept = {
-            name: value
-            for name, value in content.items()
-            if name not in ADDRESS_OR_TIME and not name.endswith("_seconds")
+            name: value for name, value in content.items() if name not in HOST_OR_TIME and not name.endswith("_seconds")
         }
         return {name: essence(value) for name, value in kept.items()}
     return [essence(value) for value in content] if isinstance(content, list) else content
 
 
 def faults(runs: Runs, kills: list[Kill]) -> list[str]:
-    """What was lost or done twice; empty if nothing was."""
+    """What was lost or done twice; empty if all is well."""
     final = {path.stem: path.read_bytes() for path in runs.records("disturbed")}
     titles = {
         key: job["title"] for key, job in json.loads((runs.folder / "disturbed/plan.json").read_bytes())["jobs"].items()
@@ -163,39 +172,43 @@ def faults(runs: Runs, kills: list[Kill]) -> list[str]:
         changed = [key for key, data in kill.done.items() if final.get(key) != data]
         found += [f"kill {number}: the record of {titles[key]} was written again or lost" for key in changed]
         before = {titles[key] for earlier in kills[: number - 1] for key in earlier.done}
-        found += [f"start {number}: {title} began again, though it was done" for title in kill.begun if title in before]
-    whole = {path.stem: essence(json.loads(path.read_bytes())) for path in runs.records("undisturbed")}
-    found += [
-        f"{titles[key]}: another record than the undisturbed run's"
-        for key in whole
-        if essence(json.loads(final[key])) != whole[key]
-    ]
-    found += [f"{key}: a record that the undisturbed run does not have" for key in final if key not in whole]
-    found += [
-        f"{titles[key]}: {json.loads(data)['status']}"
-        for key, data in final.items()
-        if json.loads(data)["status"] != "done"
-    ]
+        found += [f"start {number}: {title} started again after it was done" for title in kill.begun if title in before]
+    found += differences(final, runs, titles)
     return found + [f"half-written: {path}" for path in (runs.folder / "disturbed").rglob(f"{WRITING}*")]
 
 
-def disturb(runs: Runs, n_kills: int, seed: int, tell: Callable[[str], None]) -> list[Kill]:
-    """Kill a run ``n_kills`` times, each at a moment of its own."""
+def differences(final: dict[str, bytes], runs: Runs, titles: dict[str, str]) -> Iterator[str]:
+    """Where the final records differ from those of the undisturbed run, or are not done."""
+    expected = {path.stem: essence(json.loads(path.read_bytes())) for path in runs.records("undisturbed")}
+    records = {key: json.loads(data) for key, data in final.items()}
+    for key in expected.keys() - records.keys():
+        yield f"{titles[key]}: no record, although the undisturbed run has one"
+    for key, record in records.items():
+        if key not in expected:
+            yield f"{key}: a record that the undisturbed run does not have"
+        elif essence(record) != expected[key]:
+            yield f"{titles[key]}: the record differs from that of the undisturbed run"
+        if record["status"] != "done":
+            yield f"{titles[key]}: {record['status']}"
+
+
+def disturb(runs: Runs, n_kills: int, seed: int, report: Callable[[str], None]) -> list[Kill]:
+    """Kill a run ``n_kills`` times, each time at a random moment."""
     rng, kills = rng_of("killed", seed), []
-    tell("kill  seconds in  begun  done  new  half-written  left alive  gone after")
+    report("kill  seconds in  begun  done  new  half-written  left alive  gone after")
     for number in range(1, n_kills + 1):
-        at_work = rng.random() < AT_WORK
-        jobs, seconds = (
-            (int(rng.integers(1, MOST_JOBS + 1)), rng.random()) if at_work else (0, START_SECONDS * rng.random())
-        )
+        if rng.random() < SHARE_WHILE_RUNNING:
+            jobs, seconds = int(rng.integers(1, MAX_JOBS + 1)), rng.random()
+        else:
+            jobs, seconds = 0, START_SECONDS * rng.random()
         kill = runs.kill_at(jobs, float(seconds))
         if kill is None:
-            raise SystemExit(f"the run had ended before kill {number}; give --seeds more")
+            raise SystemExit(f"the run ended before kill {number}; set --seeds higher")
         new = len(kill.done) - (len(kills[-1].done) if kills else 0)
-        row = f"{number:4}  {kill.seconds:8.2f} s  {len(kill.begun):5}  {len(kill.done):4}  {new:3}  {kill.half_written:12}"
-        tell(f"{row}  {kill.leftovers:10}  {kill.leftover_seconds:8.1f} s")
+        row = f"{number:4}  {kill.seconds:8.2f} s  {len(kill.begun):5}  {len(kill.done):4}  {new:3}"
+        report(f"{row}  {kill.half_written:12}  {kill.leftovers:10}  {kill.leftover_seconds:8.1f} s")
         for command in kill.remained:
-            tell(f"      still there after {LEFTOVER_SECONDS:g} s, killed: {command[:150]}")
+            report(f"      still there after {LEFTOVER_SECONDS:g} s, killed: {command[:150]}")
         kills.append(kill)
     return kills
 
@@ -203,20 +216,18 @@ def disturb(runs: Runs, n_kills: int, seed: int, tell: Callable[[str], None]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--seeds", type=int, help="of the study, 11 jobs each [default: enough for the kills]")
-    asked = parser.parse_args()
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
+    parser.add_argument("--seeds", type=int, help="seeds of the study, 11 jobs each [default: enough for the kills]")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="killed-", ignore_cleanup_errors=True) as folder:
-        runs = Runs(Path(folder), asked.seeds or 1 + asked.kills // 3)
-        kills = disturb(runs, asked.kills, asked.seed, lambda line: print(line, flush=True))
+        runs = Runs(Path(folder), arguments.seeds or 1 + arguments.kills // 3)
+        kills = disturb(runs, arguments.kills, arguments.seed, lambda line: print(line, flush=True))
         status, seconds = runs.finish("disturbed")
-        print(
-            f"last start: exit status {status} after {seconds:.0f} s, {len(runs.records('disturbed'))} jobs have records"
-        )
+        n_records = len(runs.records("disturbed"))
+        print(f"last start: exit status {status} after {seconds:.0f} s, {n_records} jobs have records")
         status, seconds = runs.finish("undisturbed")
-        print(
-            f"undisturbed: exit status {status} after {seconds:.0f} s, {len(runs.records('undisturbed'))} jobs have records"
-        )
+        n_records = len(runs.records("undisturbed"))
+        print(f"undisturbed: exit status {status} after {seconds:.0f} s, {n_records} jobs have records")
         wrong = faults(runs, kills)
     print("\n".join(wrong) or "no finished job ran again, all records are equal, no half-written file is left")
     sys.exit(1 if wrong or status else 0)

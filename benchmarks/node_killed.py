@@ -1,10 +1,10 @@
-"""A study on two nodes, one of which is killed in the middle, against the same study in one process.
+"""Runs a study on two nodes, kills one of them on the way, and compares with the same study in one process.
 
     python benchmarks/node_killed.py STUDY.yaml [--data DIR] [--after 0.3] [--set key=value]...
 
-Both nodes are real `ray start` processes of this machine, with token authentication; the far one is ended by SIGKILL once the
-given share of the jobs is done. Exit status 0 only if the run ends with status 0 and all records equal those of the run in
-one process but for times and places. Linux only.
+Both nodes are real `ray start` processes on this machine, with token authentication. The second one is killed with
+SIGKILL once the given share of the jobs is done. The exit status is 0 only if the run ends with status 0 and all
+records equal those of the run in one process, apart from times and hosts. It runs on Linux only.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "execute"))
 from own_cluster import OwnCluster
 
-PLACE_OR_TIME = {"written_at", "started_at", "environment", "seconds", "attempts"}
-MEASURED = {"train_seconds", "evaluation_seconds", "findings_seconds"}
+HOST_OR_TIME = {"written_at", "started_at", "environment", "seconds", "attempts"}
+TIMES = {"train_seconds", "evaluation_seconds", "findings_seconds"}  # of a result
 
 
 def contents(run: Path) -> dict[str, dict[str, Any]]:
-    """Key → record without times and places."""
+    """Key → record, without times and hosts."""
     found = {}
     for path in sorted((run / "records").glob("*.json")):
         record = json.loads(path.read_bytes())
-        record = {name: value for name, value in record.items() if name not in PLACE_OR_TIME}
-        record["result"] = {name: value for name, value in record.get("result", {}).items() if name not in MEASURED}
+        record = {name: value for name, value in record.items() if name not in HOST_OR_TIME}
+        record["result"] = {name: value for name, value in record.get("result", {}).items() if name not in TIMES}
         found[path.stem] = record
     return found
 
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def compare(cluster: OwnCluster, command: list[str], folder: Path, share: float) -> int:
-    """Run both, print what happened; the exit status."""
+    """Run the study both ways and print what happened. Returns the exit status."""
     begun = time.monotonic()
     alone = subprocess.run(
         [*command, "--inline", "--out", str(folder / "alone")], capture_output=True, text=True, check=False
@@ -74,21 +75,20 @@ def compare(cluster: OwnCluster, command: list[str], folder: Path, share: float)
         if done >= wanted:
             cluster.kill("far")
             killed = time.monotonic() - begun
-            print(f"two nodes: the far one was killed after {killed:.0f} s, {done} jobs done", flush=True)
+            print(f"two nodes: the second one was killed after {killed:.0f} s, with {done} jobs done", flush=True)
         time.sleep(0.2)
-    said = run.communicate()[0]
+    output = run.communicate()[0]
     two, seconds = contents(out), time.monotonic() - begun
-    places: dict[str, int] = {}
-    for path in (out / "records").glob("*.json"):
-        host = json.loads(path.read_bytes()).get("environment", {}).get("host", "?")
-        places[host] = places.get(host, 0) + 1
-    for line in said.splitlines():
+    hosts = Counter(
+        json.loads(path.read_bytes()).get("environment", {}).get("host", "?")
+        for path in (out / "records").glob("*.json")
+    )
+    for line in output.splitlines():
         if " is gone" in line or "retried" in line or line.startswith("failed"):
             print("    " + line)
     same = sum(one.get(key) == record for key, record in two.items())
-    print(
-        f"two nodes: status {run.returncode}, {seconds:.0f} s, {len(two)} records, {same} of them equal; by host {places}"
-    )
+    equal = f"{len(two)} records, {same} of them equal"
+    print(f"two nodes: status {run.returncode}, {seconds:.0f} s, {equal}; by host {dict(hosts)}")
     return 0 if run.returncode == 0 and killed and same == len(one) == len(two) else 1
 
 

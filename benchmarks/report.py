@@ -1,4 +1,4 @@
-"""How long a report of many trials takes to make in each format, how large it is, and how long the page takes to open.
+"""Measures how long a report of many trials takes in each format, how large it is, and how long the page takes to open.
 
 python benchmarks/report.py [TRIALS]
 """
@@ -45,7 +45,7 @@ def main(trials: int) -> None:
 
 
 def open_page(path: Path) -> None:
-    """Time from the navigation's start to the load event's end, in Chromium, the middle of five."""
+    """Print the time that Chromium takes to open a page, up to the end of the load event: the median of five."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -62,7 +62,7 @@ def open_page(path: Path) -> None:
 
 
 def timed(work: Callable[[], T]) -> tuple[T, str]:
-    """What some work gives, and its time by the clock and of this process's CPU: they differ on a busy machine."""
+    """Do some work. Returns its result, and wall and CPU time as text; the two differ on a busy machine."""
     wall, cpu = perf_counter(), process_time()
     found = work()
     return found, f"{perf_counter() - wall:6.2f} s ({process_time() - cpu:.2f} s of CPU)"

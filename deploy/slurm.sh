@@ -1,5 +1,5 @@
 #!/bin/bash
-# sbatch deploy/slurm.sh [STUDY.yaml]: a study on whole machines of a Slurm cluster. Change the numbers to what you have.
+# Runs a study on whole nodes of a Slurm cluster: sbatch deploy/slurm.sh [STUDY.yaml]. Adapt the options below.
 #SBATCH --job-name=harness
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
@@ -21,7 +21,7 @@ sleep 20
 if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
     nodes "$((SLURM_JOB_NUM_NODES - 1))" -x "$head_node" ray start --address="$head_node:6379" --block &
 fi
-# when time is nearly over the run is stopped in order; the same sbatch goes on where it was
+# shortly before the time limit, the run is stopped in order; submit the same command again to resume it
 nodes 1 -w "$head_node" harness run "$study" --address "$head_node:6379" --wait-for-nodes 300 &
 run=$!
 trap 'kill -INT "$run"' INT
