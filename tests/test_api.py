@@ -81,7 +81,7 @@ def test_importing_the_package_stays_cheap() -> None:
     assert {"run", "open_run", "Run"} <= set(dir(harness))
 
 
-# -- run -------------------------------------------------------------------------------------------------------------------
+# -- run ----------------------------------------------------------------------------------------------------------
 
 
 def test_overrides_are_checked_and_recorded_as_set_is(folder: Path, run: harness.Run) -> None:
@@ -186,7 +186,7 @@ def test_quiet_prints_nothing(
     assert "nothing to run" in capsys.readouterr().out
 
 
-# -- what a run holds --------------------------------------------------------------------------------------------------------
+# -- what a run holds ---------------------------------------------------------------------------------------------
 
 
 def test_confusion_is_labelled_and_agrees_with_the_table(run: harness.Run) -> None:
@@ -237,7 +237,7 @@ def test_a_notebook_shows_a_run_as_escaped_html(run: harness.Run) -> None:
     assert "nan" not in page.lower()
 
 
-# -- consoles ----------------------------------------------------------------------------------------------------------------
+# -- consoles -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

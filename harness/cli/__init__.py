@@ -1,4 +1,4 @@
-"""The command line: one file a command group. It knows every other room and is known by none."""
+"""The command line, one file per group of commands. No other package imports it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,11 @@ def main(
 
 
 def entry() -> None:
-    """The `harness` command: bad input is one message and status 2, an interruption 130, a bug a traceback and status 70."""
+    """Run the `harness` command.
+
+    The exit status is 2 with one message for bad input, 130 after Ctrl-C, 1 if jobs failed, and 70 with a traceback
+    for a bug in the harness.
+    """
     try:
         registry.require_companions()
         app()

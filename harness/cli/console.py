@@ -1,4 +1,4 @@
-"""What the commands share: the consoles, and the arguments that several of them take."""
+"""What the commands share: the consoles, the debugger, and the arguments that several commands take."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ out, err = make_console(), make_console(stderr=True)
 
 @dataclass
 class Debugger:
-    """The debugger that ``--pdb`` asks for."""
+    """Python's debugger. It opens only if ``--pdb`` was given."""
 
     wanted: bool = False
 
     def enable(self, asked: bool) -> bool:
+        """The callback of the option ``--pdb``, which may stand before or after the name of the command."""
         self.wanted = self.wanted or asked
         return asked
 
     def open(self, error: BaseException) -> None:
-        """If it is wanted, open it where the exception was raised."""
+        """Open the debugger where the exception was raised, if it is wanted."""
         if self.wanted:
             import pdb
 
@@ -33,10 +34,12 @@ class Debugger:
 
 debugger = Debugger()
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/label_rate.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, such as runs/label_rate.")]
 DataRoot = Annotated[
     Optional[Path],
-    typer.Option("--data", metavar="DIR", envvar="HARNESS_DATA", help="Folder with the data sets, zipped or unpacked."),
+    typer.Option(
+        "--data", metavar="DIR", envvar="HARNESS_DATA", help="The folder with the data sets, zipped or unpacked."
+    ),
 ]
 Pdb = Annotated[
     bool,

@@ -16,9 +16,11 @@ data_app = typer.Typer(name="data", help="Check, describe and prepare data sets.
 
 @data_app.command(epilog="Example: harness data check usc-had --data ~/data")
 def check(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot = None) -> None:
-    """Read every file of a data set and say whether it is fit for use."""
+    """Read every file of a data set, and report whether it can be used."""
     recordings = _load(name, data)[1]
-    out.print(f"{name}: {recordings.n_samples} samples, {recordings.n_classes} classes, nothing wrong", highlight=False)
+    out.print(
+        f"{name}: {recordings.n_samples} samples, {recordings.n_classes} classes, no problems found", highlight=False
+    )
 
 
 @data_app.command(epilog="Example: harness data info utd-mhad --data ~/data")
@@ -31,11 +33,11 @@ def info(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot = 
 
 @data_app.command(epilog="Example: harness data prepare usc-had --data ~/data")
 def prepare(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot = None) -> None:
-    """Parse a data set into the cache, so that the next start takes a second."""
+    """Read a data set into the cache, so that runs start faster."""
     from harness.data.cache import cache_folder
 
     _load(name, data)
-    out.print(f"{name} is in {cache_folder()}", highlight=False, soft_wrap=True)
+    out.print(f"{name} is cached in {cache_folder()}", highlight=False, soft_wrap=True)
 
 
 def _load(name: str, root: Path | None) -> tuple[Any, Any]:

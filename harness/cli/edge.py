@@ -27,7 +27,8 @@ def export(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle to write.")],
     data: DataRoot = None,
     device: Annotated[
-        Optional[str], typer.Option(help="Export the measurements of this device. [default: all offline devices]")
+        Optional[str],
+        typer.Option(help="Export the measurements of this device alone; by default those of all offline devices."),
     ] = None,
 ) -> None:
     """Write the measurements that a run still needs into a bundle, to be carried to the device."""
@@ -44,7 +45,7 @@ def measure(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle written by `harness edge export`.")],
     result: Annotated[
         Optional[Path],
-        typer.Option("--out", metavar="RESULT", help="The result to write. [default: BUNDLE's name with -result.zip]"),
+        typer.Option("--out", metavar="RESULT", help="The result to write; by default BUNDLE's name with -result.zip."),
     ] = None,
     progress: Annotated[
         bool,

@@ -17,7 +17,7 @@ class EnvironmentFormat(str, Enum):
 
 
 def env(
-    format_: Annotated[EnvironmentFormat, typer.Option("--format", help="The form of the output.")] = (
+    format_: Annotated[EnvironmentFormat, typer.Option("--format", help="The format of the output.")] = (
         EnvironmentFormat.text
     ),
 ) -> None:

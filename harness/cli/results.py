@@ -1,4 +1,4 @@
-"""Commands that read a run: `status`, `records`, `logs`, `report`, `compare`."""
+"""The commands that read a run: `status`, `records`, `logs`, `report` and `compare`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ class RecordFormat(str, Enum):
 
 def status(
     run_folder: RunFolder,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew every two seconds, until the run is over.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds until the run ends.")] = False,
 ) -> None:
-    """Tell how far a run is, while it runs or after: jobs by state, nodes, rate, time left, and what failed."""
+    """Show the progress of a run: jobs by state, nodes, rate, time left, and failed jobs."""
     from harness.results.run import RunResults
     from harness.show.heartbeat import WRITE_SECONDS
     from harness.show.status import show_status, watch_status
@@ -39,9 +37,9 @@ def status(
 
 def records(
     run_folder: RunFolder,
-    format_: Annotated[RecordFormat, typer.Option("--format", help="The form of the table.")] = RecordFormat.csv,
+    format_: Annotated[RecordFormat, typer.Option("--format", help="The format of the table.")] = RecordFormat.csv,
 ) -> None:
-    """Print one row a trial: status, data set, method, seed, every swept option, accuracy, macro F1, seconds, error."""
+    """Print the table of trials, one row each: status, data set, method, seed, swept options, scores, times, errors."""
     from harness.results.run import RunResults
     from harness.results.table import trial_table
 
@@ -52,7 +50,7 @@ def records(
         table.to_json(sys.stdout, orient="records", lines=True)
     elif sys.stdout.isatty():
         raise InputError(
-            "parquet is binary: send it to a file, as in `harness records RUN --format parquet > trials.parquet`"
+            "Parquet is binary: redirect it to a file, as in `harness records RUN --format parquet > trials.parquet`"
         )
     else:
         from reports.formats.csv import parquet
@@ -62,7 +60,7 @@ def records(
 
 def logs(
     run_folder: RunFolder,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of a job, or the beginning of one.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of a job, or a unique beginning of it.")],
 ) -> None:
     """Print what a job wrote to standard output and standard error, and the traceback if it failed."""
     from harness.results.run import RunResults
@@ -78,46 +76,52 @@ def logs(
 
 def report(
     run_folders: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run folders; of several one report is made.")
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs. Several runs make one report.")
     ],
     format_: Annotated[
-        str, typer.Option("--format", metavar="LIST", help="html, pdf, latex, csv; several with commas.")
+        str,
+        typer.Option("--format", metavar="LIST", help="html, pdf, latex or csv, or several with commas between them."),
     ] = "html",
     out_folder: Annotated[
-        Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the run's folder].")
+        Optional[Path],
+        typer.Option("--out", metavar="DIR", help="The folder to write to; by default the folder of the run."),
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Show the first.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the first report in the browser.")] = False,
 ) -> None:
-    """Write the report of a run, finished or not, into its folder; of several runs, into the folder that holds them."""
+    """Write the report of a run, finished or not. Several runs make one report, in the folder that holds them."""
     from harness.results.gather import formats_of, write_reports
     from harness.results.run import RunResults
 
-    _tell(write_reports([RunResults.open(folder) for folder in run_folders], formats_of(format_), out_folder), open_)
+    _show_paths(
+        write_reports([RunResults.open(folder) for folder in run_folders], formats_of(format_), out_folder), open_
+    )
 
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN")],
     second: Annotated[Path, typer.Argument(metavar="RUN")],
     format_: Annotated[
-        Optional[str], typer.Option("--format", metavar="LIST", help="Write it as a report too: html, pdf, latex, csv.")
+        Optional[str], typer.Option("--format", metavar="LIST", help="Also write a report: html, pdf, latex or csv.")
     ] = None,
     out_folder: Annotated[
-        Optional[Path], typer.Option("--out", metavar="DIR", help="Where to [default: the folder of both].")
+        Optional[Path],
+        typer.Option("--out", metavar="DIR", help="The folder to write to; by default the one that holds both runs."),
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Show the first.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the first report in the browser.")] = False,
 ) -> None:
-    """Tell what differs between two runs: options, data, code and results."""
+    """Show how two runs differ in options, data, code and results."""
     from harness.results.gather import formats_of, gather, write_comparison
     from harness.results.run import RunResults
     from reports.formats.terminal import show_document
     from reports.run_comparison import compare_runs
 
-    ledgers, formats = [RunResults.open(folder) for folder in (first, second)], formats_of(format_) if format_ else []
-    show_document(compare_runs(*(gather(ledger, arrays=False) for ledger in ledgers)), out)
-    _tell(write_comparison(ledgers[0], ledgers[1], formats, out_folder), open_)
+    formats = formats_of(format_) if format_ else []
+    one, two = RunResults.open(first), RunResults.open(second)
+    show_document(compare_runs(gather(one, arrays=False), gather(two, arrays=False)), out)
+    _show_paths(write_comparison(one, two, formats, out_folder), open_)
 
 
-def _tell(paths: list[Path], open_: bool) -> None:
+def _show_paths(paths: list[Path], open_: bool) -> None:
     for path in paths:
         out.print(f"report: {path}", highlight=False, soft_wrap=True)
     if open_ and paths:

@@ -1,4 +1,4 @@
-"""`harness run`: run a study, or resume one."""
+"""`harness run`: run or resume a study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.errors import InputError
 
 
 def command_line() -> str:
-    """The command as it was typed, for the record."""
+    """The command as it was typed, to be recorded with the plan."""
     return shlex.join(["harness", *sys.argv[1:]])
 
 
@@ -24,11 +24,11 @@ def run(
         Path, typer.Argument(metavar="STUDY.yaml", help="The study, or the name of one that comes with the package.")
     ],
     out_folder: Annotated[
-        Optional[Path], typer.Option("--out", metavar="RUN", help="The run's folder [default: runs/STUDY].")
+        Optional[Path], typer.Option("--out", metavar="RUN", help="The folder of the run; runs/STUDY by default.")
     ] = None,
     data: DataRoot = None,
     address: Annotated[
-        Optional[str], typer.Option(metavar="RAY", help="A Ray cluster, such as HOST:6379 or auto.")
+        Optional[str], typer.Option(metavar="RAY", help="Run on a Ray cluster, such as HOST:6379 or auto.")
     ] = None,
     wait: Annotated[
         Optional[float],
@@ -36,7 +36,7 @@ def run(
             "--wait-for-nodes",
             metavar="SECONDS",
             min=0,
-            help="Wait so long for nodes to join, while none has what a job needs.",
+            help="How long to wait for nodes to join, if no node has the resources that a job needs.",
         ),
     ] = None,
     inline: Annotated[bool, typer.Option("--inline", help="Run all jobs in this process, without Ray.")] = False,
@@ -45,19 +45,19 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
     options: Annotated[
-        bool, typer.Option("--options", help="With --dry-run: print every option's value, and where it comes from.")
+        bool, typer.Option("--options", help="With --dry-run: print the value of every option and its source.")
     ] = False,
     pdb: Pdb = False,
 ) -> None:
-    """Run a study, or go on with one: jobs that are done are not run again."""
+    """Run a study or resume it. Finished jobs are not run again."""
     from harness.driver import Driver, Execution
 
     if options and not dry_run:
-        raise InputError("--options prints the values of a plan: give --dry-run with it")
+        raise InputError("--options prints the values of a plan: use it with --dry-run")
     execution = Execution(inline, address, wait, stop_at_failure=debugger.wanted)
     driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out)
     if dry_run:
         driver.show_plan(options)
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers send it: ends the run as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM: it ends the run as Ctrl-C does
     raise typer.Exit(driver.run(execution))

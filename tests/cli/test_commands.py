@@ -207,7 +207,7 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("list", "method"), "Invalid value"),
         (("list", "methods", "cosmoo"), "there is no method 'cosmoo': did you mean 'cosmo'"),
         (("list", "settings", "stage3"), "did you mean 'stage2'"),
-        (("run", "small.yaml", "--options"), "give --dry-run with it"),
+        (("run", "small.yaml", "--options"), "use it with --dry-run"),
     ],
 )
 def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[str, ...], message: str) -> None:
