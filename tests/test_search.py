@@ -138,7 +138,7 @@ def test_a_search_trial_is_an_ordinary_job(tmp_path: Path) -> None:
 
 def test_a_method_without_anything_to_search_is_said(tmp_path: Path) -> None:
     planned = plan(tmp_path, "search.space={cosmo.lambda: {uniform: [0, 1]}}")
-    assert planned.cautions == ["deepsense on fantasy-device: nothing in search.space concerns it: it is not tuned"]
+    assert planned.cautions == ["deepsense on fantasy-device is not tuned: none of its options is in search.space"]
     assert [trial.key is None for trial in planned.trials] == [False, False, True, True]
 
 
@@ -200,8 +200,8 @@ def test_the_search_is_told_and_its_trials_are_no_results(ledger: Ledger) -> Non
     said, page = (ledger.root.parent / "out.txt").read_text(), (ledger.root / "report.html").read_text()
     assert "What the search chose" in said
     assert "Search of hyper-parameters" in page
-    assert "3 configurations drawn at random, each trained once (seed 0)" in page
-    assert "no test sample had a part in it" in page
+    assert "3 configurations drawn at random and trained once each, with seed 0" in page
+    assert "test samples were not used" in page
     assert "loguniform" in page
     assert "over 2 seeds" in page
 

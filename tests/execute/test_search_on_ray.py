@@ -132,7 +132,7 @@ def test_a_study_searches_with_asha(tmp_path: Path) -> None:
         assert "test" not in first.ledger.record(one["key"])["result"]["curves"]
     assert tuning["candidates"][tuning["chosen"] - 1]["accuracy"] == max(one["accuracy"] for one in by_status["done"])
     assert (trial_table(RunResults(first.ledger.root))["status"] == "done").all()
-    assert "ASHA stopped the worse part of them early" in (tmp_path / "run/report.html").read_text()
+    assert "ASHA stopped the worse ones early" in (tmp_path / "run/report.html").read_text()
 
     assert driver().todo == []  # stopped is settled for this search
     whole = driver("search.scheduler=none")  # and for no other
