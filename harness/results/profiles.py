@@ -131,9 +131,10 @@ def _training_table(dataset: str, device: str, trials: list[PlannedTrial], resul
             notes.setdefault(f"{note[0].upper()}{note[1:].rstrip('.')}.")
     lines = tuple((point, *(row.get(column, "") for column in columns)) for point, row in rows.items())
     records = [results.record(trial.profile_keys[device]) for trial in trials]
-    host = next(
-        (record.environment.get("processor", "") for record in records if isinstance(record, ProfileRecord)), ""
+    processors = dict.fromkeys(
+        record.environment.get("processor", "") for record in records if isinstance(record, ProfileRecord)
     )
+    host = " and ".join(name for name in processors if name)
     first = f"Stage 2 on {device}" + (f" ({host})" if host else "") + ": time and gross energy."
     if any(trial.stage1_key for trial in trials):
         first += " Stage 1 is timed where it was trained; its energy is not measured."

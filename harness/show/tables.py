@@ -58,10 +58,12 @@ def show_choices(results: RunResults, console: Console) -> None:
 
 
 def show_failures(results: RunResults, console: Console) -> None:
-    """A line for each failed job: its title and its error."""
+    """A line for each failed job: its title and its error, without anything a terminal would act on."""
+    from reports.cleaning import clean
+
     for job, record in results.failed():
         text = f"failed: {job.title}: {record.error} (harness logs {results.folder} {record.key[:8]})"
-        console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+        console.print(clean(text), style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_result(results: RunResults, console: Console) -> int:

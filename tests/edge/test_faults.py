@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -110,6 +111,19 @@ def test_without_a_meter_the_tables_say_so(tmp_path: Path) -> None:
     assert any("not measured: no readable meter (rapl" in note for note in training.notes)
     assert [row[2] for row in latency.rows] == ["1", "8"]
     assert all(row[-1] == "–" for row in latency.rows)
+
+
+def test_a_table_of_two_processors_names_both(tmp_path: Path) -> None:
+    plan, ledger = planned(tmp_path, meter="none", methods="deepsense, cosmo")
+    run(plan, ledger, "anywhere", "here")
+    path = ledger.record_path(profiles(plan)[0].key)
+    record = json.loads(path.read_text())
+    here = record["environment"]["processor"]
+    record["environment"]["processor"] = "another processor"
+    path.write_text(json.dumps(record))
+    training, _ = edge_tables(RunResults(ledger.root))
+    assert "another processor" in training.notes[0]
+    assert here in training.notes[0]
 
 
 def test_extrapolation_is_by_phase_and_never_of_one_that_was_not_measured() -> None:

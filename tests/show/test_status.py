@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from harness.execute.preflight import Node
-from harness.jobs import Job
+from harness.jobs import Failure, Job
 from harness.ledger import Ledger
 from harness.method import Progress
 from harness.plan import make_plan
@@ -88,6 +88,13 @@ def test_before_during_and_after(ledger: Ledger, planned) -> None:
     assert "ended at " in text
     assert "go on with: harness run study.yaml" in text
     assert "nothing" not in text
+
+
+def test_the_error_of_a_failed_job_does_not_reach_the_terminals_controls(ledger: Ledger, planned) -> None:
+    ledger.write_failed(planned[2][0], Failure("RuntimeError", "the loss is \x1b[2J\x1b]0;owned\x07nan\u202e", ""))
+    text = said(ledger)
+    assert "RuntimeError: the loss is nan" in text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
 
 
 def test_a_dead_or_silent_process_is_not_called_running() -> None:
