@@ -141,7 +141,7 @@ def test_no_subject_is_in_two_parts_and_no_label_leaks(tmp_path: Path) -> None:
         ("unlabeled=100000", "100000 samples can't be drawn"),
         (
             "select=validation",
-            "select: validation needs validation subjects, fantasy-device has none; set split.validation",
+            "select: validation needs validation subjects, and fantasy-device has none; set split.validation",
         ),
         ("fantasy-device.pairing=unpaired", "needs 2 modalities, fantasy-device has only signal"),
         ("label_list=nowhere.json", "nowhere.json can't be read"),

@@ -145,7 +145,7 @@ def test_a_method_without_anything_to_search_is_said(tmp_path: Path) -> None:
 def test_without_validation_subjects_it_says_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(StudyError) as caught:
         plan(tmp_path, "split={}")
-    assert "search needs validation subjects, fantasy-device has none; take some from those that train" in str(
+    assert "search needs validation subjects, and fantasy-device has none; take some of the training subjects" in str(
         caught.value
     )
     assert "split: {validation: [" in str(caught.value)

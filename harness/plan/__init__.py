@@ -1,10 +1,10 @@
-"""From a study to its jobs: a pure function of the study, the data's fingerprints and, for a search, its records.
+"""From a study to its jobs: a pure function of the study, the fingerprints of its data and, for a search, its records.
 
 A job's key is the hash of everything that can change its result, and of nothing else. Two trials therefore share
-whatever they have in common, without a rule for it: λ is not in the content of stage 1, so a sweep of λ shares its
-pre-training.
+whatever they have in common without a rule for it: λ is not in the content of stage 1, so the trials of a sweep of λ
+share their pre-training.
 
-A study with a search is planned twice: first the jobs of the search, then, from the records they leave, its own trials.
+A study with a search is planned twice: first the jobs of the search, then, from their records, the trials.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["Plan", "make_plan"]
 
 
 def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Record | None] = lambda key: None) -> Plan:
-    """Plan a checked study. Each data set is parsed, or found in the cache.
+    """Plan a checked study. Each data set is parsed, or read from the cache.
 
-    record: gives the record of a key, from which a search chooses. Raises `StudyError` with every data set that can't
-    be used as asked: where the study names it, and why.
+    record: returns the record of a key, which a search chooses from. Raises `StudyError` with a problem for each data
+    set that can't be used as the study asks.
     """
     plan = Plan(study)
     problems: list[Problem] = []
     for index, entry in enumerate(study.file.datasets):
-        where = study.located.place(("datasets", index))
+        where = study.located.location(("datasets", index))
         try:
             DatasetPlanner(plan, entry, data_root, record).plan_all()
         except StudyError as error:
@@ -39,11 +39,11 @@ def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Reco
             problems.append(Problem(where, f"datasets.{index}", str(error)))
     reference = study.file.reference
     if not problems and reference and reference not in plan.titles:
-        where, hint = study.located.place(("reference",)), did_you_mean(reference, plan.titles)
+        where, hint = study.located.location(("reference",)), did_you_mean(reference, plan.titles)
         problems.append(Problem(where, "reference", f"{reference!r} is not a method or a variant of this study", hint))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
     plan.cautions = list(dict.fromkeys(plan.cautions))
-    # the longest and most needed first; what is measured last, when nothing else runs
+    # the longest jobs, which others wait for, come first; profile jobs come last, when nothing else runs
     plan.jobs = dict(sorted(plan.jobs.items(), key=lambda item: ("pretrain", "train", "profile").index(item[1].kind)))
     return plan

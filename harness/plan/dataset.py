@@ -39,20 +39,20 @@ from harness.training import VERSION as TRAINING_VERSION
 
 @dataclass(frozen=True)
 class _Source:
-    """A data set's recordings under one split: what samples are drawn from."""
+    """The recordings of a data set under one split, which samples are drawn from."""
 
     recordings: Recordings
     dataset: Dataset
     parts: Mapping[str, np.ndarray]
     subjects: Mapping[str, list[int]]
-    seed_names: tuple[Any, ...]  # of every draw: the data set and the split; the seed follows
+    seed_names: tuple[Any, ...]  # data set and split; followed by the seed, they seed every draw
 
     @property
     def task(self) -> Task:
         return Task(self.recordings.modalities, self.recordings.n_classes)
 
     def to_json(self) -> dict[str, Any]:
-        """What plan.json keeps of a data set."""
+        """The entry of a data set in plan.json."""
         recordings = self.recordings
         return {
             "title": self.dataset.title,
@@ -68,7 +68,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Configuration:
-    """A variant of a method at a point of the sweep, with its options: a trial but for the seed."""
+    """A variant of a method at a point of the sweep, with its options: a trial without its seed."""
 
     method: Method
     variant: str
@@ -78,7 +78,7 @@ class _Configuration:
 
     @property
     def name(self) -> str:
-        """As tables name it."""
+        """The name used in tables."""
         return f"{self.method.name}:{self.variant}" if self.variant else self.method.name
 
     @property
@@ -126,16 +126,16 @@ class DatasetPlanner:
         """Raise `InputError` if the study selects or searches by validation subjects."""
         if self.file.select == "validation":
             raise InputError(
-                f"select: validation needs validation subjects, {self.entry.name} has none; set split.validation"
+                f"select: validation needs validation subjects, and {self.entry.name} has none; set split.validation"
             )
         if self.file.search:
             raise InputError(
-                f"search needs validation subjects, {self.entry.name} has none; take some from those that train "
+                f"search needs validation subjects, and {self.entry.name} has none; take some of the training subjects "
                 f"({', '.join(map(str, subjects['train']))}): split: {{validation: [{subjects['train'][-1]}]}}"
             )
 
     def _note(self, method: Method, settings: Settings, source: _Source) -> None:
-        """Keep what the report says of the set-up."""
+        """Keep the values in force and the description of the data, for the report."""
         models = {"": settings.general, "method": settings.stage1_options, "data": settings.data_options}
         found = fields_in_force(settings, models) | fields_in_force(settings, {"method": settings.stage2_options})
         for searched in self.study.searched(self.entry, method.name).values():
@@ -147,7 +147,7 @@ class DatasetPlanner:
     # -- trials -----------------------------------------------------------------------------------------------------
 
     def _plan_configuration(self, asked: _Configuration) -> None:
-        """Plan the trials of one configuration, and before them their search."""
+        """Plan the trials of one configuration, preceded by its search if it has one."""
         self.plan.titles[asked.name] = asked.title
         space = self.study.searched(self.entry, asked.method.name)
         if not space:
@@ -166,14 +166,14 @@ class DatasetPlanner:
         return self._plan_trials(replace(asked, settings=settings), chosen)
 
     def _plan_trials(self, asked: _Configuration, chosen: Mapping[str, Any] | None = None) -> None:
-        """Plan a trial and its jobs for each seed. chosen: option → value, by the study's search."""
+        """Plan a trial and its jobs for each seed. chosen: option → value chosen by the search."""
         for seed in self.file.seeds:
             key, stage1_key = self._train(asked, seed, {"point": asked.point})
             profiles = self._profile(self.plan.jobs[key], asked)
             self._add_trial(asked, seed, key=key, stage1_key=stage1_key, chosen=chosen or {}, profile_keys=profiles)
 
     def _await_choice(self, asked: _Configuration, error: str | None) -> None:
-        """Plan trials without jobs: their options are not chosen yet, or, with an error, never will be."""
+        """Plan trials without jobs: their options are not chosen yet or, if there is an error, can't be."""
         for seed in self.file.seeds:
             self._add_trial(asked, seed, key=None, stage1_key=None, error=error)
 
@@ -183,7 +183,7 @@ class DatasetPlanner:
         self.plan.trials.append(PlannedTrial(**about, counts=counts, **trial))
 
     def _tune(self, asked: _Configuration, space: Mapping[str, Dimension]) -> Tuning:
-        """Plan the search's jobs of one configuration, and see what their records say so far."""
+        """Plan the jobs of the search of one configuration, and evaluate those that have a record."""
         search, candidates = self.file.search, []
         assert search is not None
         for number in range(1, search.trials + 1):
@@ -195,7 +195,7 @@ class DatasetPlanner:
             key, _ = self._train(drawn, self.file.search_seed, about)
             record = self.record(key)
             if record and record.status == "stopped" and search.scheduler == "none":
-                record = None  # an earlier search stopped the job early; this one needs it trained to its end
+                record = None  # stopped early by an earlier search, but this one needs all epochs
             candidates.append(Candidate(number, values, key).judged(record, self.file.select))
         return Tuning(self.entry.name, asked.name, asked.point, tuple(candidates))
 
@@ -218,7 +218,7 @@ class DatasetPlanner:
     # -- samples ----------------------------------------------------------------------------------------------------
 
     def _samples(self, asked: _Configuration, seed: int) -> dict[str, np.ndarray]:
-        """The sample numbers of each part, and those that the stages of a trial learn from."""
+        """The sample numbers of each part, and those that each stage of a trial learns from."""
         source, general = asked.source, asked.settings.general
         labelled = self._labelled(asked, seed)
         names = (*source.seed_names, seed)
@@ -230,7 +230,7 @@ class DatasetPlanner:
         }
 
     def _labelled(self, asked: _Configuration, seed: int) -> np.ndarray:
-        """The labelled samples, drawn once: the same for every method."""
+        """The labelled samples, which are drawn once and are the same for every method."""
         general, names = asked.settings.general, (*asked.source.seed_names, seed)
         key = content_key([asked.source.recordings.fingerprint, general.label_rate, general.label_list, names])
         if key not in self.drawn:
@@ -250,9 +250,9 @@ class DatasetPlanner:
     # -- jobs -------------------------------------------------------------------------------------------------------
 
     def _train(self, asked: _Configuration, seed: int, purpose: dict[str, Any]) -> tuple[str, str | None]:
-        """Add the jobs that train one configuration with one seed: the keys of its train job and of its stage 1.
+        """Add the jobs that train one configuration with one seed. Returns the keys of stage 2 and of stage 1.
 
-        purpose: what the train job is for, kept in its ``about``.
+        purpose: added to the ``about`` of the train job.
         """
         general, settings = asked.settings.general, asked.settings
         samples = self._samples(asked, seed)
@@ -274,7 +274,7 @@ class DatasetPlanner:
         return self._add(content, about, asked.source, indices, (stage1_key,) if stage1_key else ()), stage1_key
 
     def _profile(self, trial: Job, asked: _Configuration) -> dict[str, str]:
-        """Add the profile jobs of a trial, device → key: each repeats its training, and times the model that it leaves."""
+        """Add the profile jobs of a trial, which train it again and time the trained model. Returns device → key."""
         edge, keys = self.file.edge, {}
         label_rate, seed = asked.settings.general.label_rate, trial.about["seed"]
         if edge is None or not edge.wants(asked.method.name, label_rate, seed, self.file.seeds[0]):
@@ -289,7 +289,7 @@ class DatasetPlanner:
     def _content(
         self, kind: str, asked: _Configuration, seed: int, indices: Mapping[str, np.ndarray]
     ) -> dict[str, Any]:
-        """What can change a job's result beside its options, as JSON."""
+        """Everything except its options that can change the result of a job, as JSON."""
         source, method = asked.source, asked.method
         return {
             "kind": kind,
@@ -311,8 +311,8 @@ class DatasetPlanner:
         indices: Mapping[str, np.ndarray],
         needs: tuple[str, ...] = (),
     ) -> str:
-        """Add a job, unless one with the same content is there. Returns its key."""
-        content = json.loads(json.dumps(content))  # as it will be read back: tuples are lists
+        """Add a job unless there is one with the same content. Returns its key."""
+        content = json.loads(json.dumps(content))  # as it will be read back, with lists for tuples
         key = content_key(content)
         self.plan.asked += 1
         on_gpu = self.file.device == "cuda" and content["kind"] != "profile"  # a profile job has its whole device

@@ -1,4 +1,4 @@
-"""What a plan is: trials, and the jobs that they share."""
+"""A plan: trials, and the jobs that they share."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from harness.study import Study
 
 @dataclass
 class Plan:
-    """The trials of a study and the jobs that they need, each job once and after those it needs."""
+    """The trials of a study and the jobs that they need. Each job is listed once, after the jobs that it needs."""
 
     study: Study
     trials: list[PlannedTrial] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     tunings: list[Tuning] = field(default_factory=list)
-    asked: int = 0  # how many jobs it would take without sharing
+    asked: int = 0  # number of jobs without sharing
     data: dict[str, Recordings] = field(default_factory=dict)
     about_data: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_force: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
-    cautions: list[str] = field(default_factory=list)  # worth a line before the run starts
+    cautions: list[str] = field(default_factory=list)  # shown before the run starts
 
     @property
     def shared(self) -> int:
-        """How many jobs sharing has saved: without it each trial would run its own."""
+        """The number of jobs saved by sharing: without it, each trial would run its own."""
         return self.asked - len(self.jobs)
 
     @property
     def searching(self) -> bool:
-        """Whether these are a search's jobs, of which the jobs of some trials are still to follow."""
+        """Whether a search is not finished, so that some trials have no jobs yet."""
         return any(not tuning.settled for tuning in self.tunings)
 
     def is_settled(self, key: str, record: Record | None) -> bool:
-        """Whether a job need not run: it is done, or was stopped early and only a search wanted it."""
+        """Whether a job need not be run: it is done, or it was stopped early and only a search needs it."""
         if record is None or record.status != "stopped":
             return record is not None and record.status == "done"
         return any(c.key == key and c.status == "stopped" for t in self.tunings for c in t.candidates) and all(
@@ -46,7 +46,7 @@ class Plan:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What the ledger keeps as plan.json."""
+        """The content of plan.json."""
         file = self.study.file
         return {
             "study": file.study,
@@ -69,7 +69,7 @@ class Plan:
         }
 
     def _search_json(self) -> dict[str, Any] | None:
-        """What was searched under which budget, every draw with what came of it, and the choices."""
+        """The space and budget of the search, every draw with its outcome, and the choices."""
         if not (search := self.study.file.search):
             return None
         return {
@@ -79,7 +79,7 @@ class Plan:
         }
 
     def study_json(self) -> dict[str, Any]:
-        """What the ledger keeps as study.json: the text, and every value in force with its source."""
+        """The content of study.json: the study's text, and all values in force with their sources."""
         file = self.study.file
         return {
             "study": file.study,

@@ -1,7 +1,7 @@
 """A study: one YAML file that asks a question, checked completely before anything starts.
 
-Names are held against the registry, options against the models of the stages, methods and data sets, sweeps value by
-value. All that is wrong is said at once, by file, line and key.
+Names are checked against the registry, options against the models of the stages, methods and data sets, and sweeps
+value by value. All problems are reported together, each with its file, line and key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Searched:
-    """An option that is searched: what its values are drawn from, its path among the settings, where the study says so."""
+    """An option that is searched: its distribution, its path among the settings, and its location in the study."""
 
     dimension: Dimension
     path: tuple[str, ...]
@@ -46,7 +46,7 @@ class Searched:
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study: its file's outline, its text, and the options of each of its trials."""
+    """A checked study: its parsed file, its text, and the options of each of its trials."""
 
     file: StudyFile
     located: Located
@@ -55,34 +55,34 @@ class Study:
     overrides: tuple[str, ...]
 
     def settings(self, entry: DatasetEntry, method: str, point: Mapping[str, Any], source: str = "sweep") -> Settings:
-        """The options of the trials of one data set and method at one point of the sweep. Raises `StudyError`."""
+        """The options of one data set and method at one point of the sweep. Raises `StudyError`."""
         settings, problems = self._trial(entry, method).settings(point, source)
         if settings is None:
             raise StudyError(problems)
         return settings
 
     def searched(self, entry: DatasetEntry, method: str) -> dict[str, Searched]:
-        """What is searched for one data set and method: option → its distribution and where it is set; {} for nothing."""
+        """The options searched for one data set and method, by dotted name; {} if none is."""
         if not self.file.search:
             return {}
         space = self.file.search.space
         return {
-            dotted: Searched(dimension(space[dotted]), path, self.located.place(("search", "space", dotted)))
+            dotted: Searched(dimension(space[dotted]), path, self.located.location(("search", "space", dotted)))
             for path, dotted in self._trial(entry, method).concerned(space).items()
         }
 
     def values(self) -> dict[str, Value]:
-        """The values of the study as a whole, which are not options of a trial: dotted key → value and its source."""
+        """The values that belong to the study as a whole and not to a trial: dotted key → value and its source."""
         others = {"study", "title", "question", "datasets", *SharedKeys.model_fields}
         leaves = flatten(self.file.model_dump(mode="json", exclude=others), (), self._source)
         return {".".join(path): leaf for path, leaf in leaves.items()}
 
     def swept(self) -> Iterator[tuple[str, str, Value]]:
-        """Each data set's swept options: its name, the option, and the list of values with its source."""
+        """Each data set's swept options, as (data set, option, list of values with its source)."""
         for index, entry in enumerate(self.file.datasets):
             base: tuple[str | int, ...] = () if entry.sweep is None else ("datasets", index)
             for option, values in self.file.sweep_of(entry).items():
-                yield entry.name, option, Value(values, self.located.place((*base, "sweep", option)))
+                yield entry.name, option, Value(values, self.located.location((*base, "sweep", option)))
 
     def _source(self, path: OptionPath) -> str:
         node = self.located.value
@@ -90,7 +90,7 @@ class Study:
             if not isinstance(node, dict) or name not in node:
                 return "default"
             node = node[name]
-        return self.located.place(path)
+        return self.located.location(path)
 
     def _trial(self, entry: DatasetEntry, method: str) -> TrialOptions:
         index = [known.name for known in self.file.datasets].index(entry.name)
@@ -98,41 +98,39 @@ class Study:
 
 
 def bundled_studies() -> list[Path]:
-    """The studies that come with the package: inside it when installed, beside it in a checkout."""
+    """The studies bundled with the package: inside it if it is installed, next to it in a checkout."""
     package = Path(harness.__file__).parent
     folder = next((folder for folder in (package / "studies", package.parent / "studies") if folder.is_dir()), None)
     return sorted(folder.glob("*.yaml")) if folder else []
 
 
 def find_study(path: Path) -> Path:
-    """The study file that is meant: a path, or the name of a bundled study."""
+    """The path of a study, given as a path or as the name of a bundled study."""
     if path.exists() or path.suffix or len(path.parts) > 1:
         return path
     return next((study for study in bundled_studies() if study.stem == path.name), path)
 
 
 def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
-    """Read and check a study file; ``overrides`` are ``key=value`` texts that win over it.
+    """Read and check a study file. ``overrides`` are strings ``key=value`` that take precedence over it.
 
-    Raises `StudyError` with all that is wrong, `InputError` when the file can't be read.
+    Raises `StudyError` with all problems of the study, or `InputError` if the file can't be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(
-            f"there is no study {path}; `harness list studies` shows those that come with the package"
-        ) from None
+        raise InputError(f"there is no study {path}; `harness list studies` shows the bundled ones") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from None
     return parse_study(text, path, overrides)
 
 
 def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
-    """As `read_study`, of a text that was read before; ``path`` is where it stood."""
+    """Like `read_study`, for text that has already been read from ``path``."""
     located = load(text, str(path))
     if not isinstance(located.value, dict):
         raise StudyError(
-            [Problem(f"{path}:1", "", "a study is a mapping of keys to values", "begin with `study: NAME`")]
+            [Problem(f"{path}:1", "", "a study must be a mapping of keys to values", "begin with `study: NAME`")]
         )
     problems = [problem for override in overrides for problem in _override(located, override)]
     if problems:
@@ -140,7 +138,7 @@ def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         file = StudyFile.from_plain(located.value)
     except ValidationError as error:
-        raise StudyError(problems_of(error, StudyFile, located.place)) from None
+        raise StudyError(problems_of(error, StudyFile, located.location)) from None
     problems = check(file, located)
     if problems:
         raise StudyError(problems)
@@ -148,12 +146,17 @@ def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
 
 
 def _override(located: Located, text: str) -> list[Problem]:
-    """Put one ``key=value`` into the study; in messages its place is the option itself."""
+    """Set one ``key=value`` in the study. Messages give the command-line option as its location."""
     where = f"--set {text}"
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         return [
-            Problem(where, "", "this is not key=value", "for example --set stage1.epochs=3 or --set cosmo.lambda=0.5")
+            Problem(
+                where,
+                "",
+                "this is not of the form key=value",
+                "for example --set stage1.epochs=3 or --set cosmo.lambda=0.5",
+            )
         ]
     path = tuple(key.strip().split("."))
     if path[0] in registry.paths("methods") or path[0] in registry.paths("datasets"):
@@ -170,12 +173,12 @@ def _override(located: Located, text: str) -> list[Problem]:
     for depth, name in enumerate(path[:-1]):
         if node.get(name) is None:
             node[name] = {}
-            located.places[path[: depth + 1]] = where
+            located.locations[path[: depth + 1]] = where
         node = node[name]
         if not isinstance(node, dict):
             return [Problem(where, key, f"{name!r} is not a mapping, so it has no {path[-1]!r}")]
     node[path[-1]] = parsed
-    for known in [known for known in located.places if known[: len(path)] == path]:
-        del located.places[known]
-    located.places[path] = where
+    for known in [known for known in located.locations if known[: len(path)] == path]:
+        del located.locations[known]
+    located.locations[path] = where
     return []

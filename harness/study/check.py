@@ -1,4 +1,4 @@
-"""Checks of a whole study: names against the registry, sweeps and options against the models that they set."""
+"""Checks of a whole study: names against the registry, sweeps and options against the models they belong to."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from harness.study.yamltext import KeyPath, Located
 
 
 def check(file: StudyFile, located: Located) -> list[Problem]:
-    """All that is wrong with a study of the right outline, in the order of its lines."""
+    """All problems of a study whose structure is valid, in the order of their lines."""
     space, problems = _space(file.search.space if file.search else {}, located)
     problems += _names(file, located)
     for index, entry in enumerate(file.datasets):
         if entry.plugin not in registry.paths("datasets"):
-            continue  # options can't be held against plug-ins that don't exist
+            continue  # the options of a plug-in that doesn't exist can't be checked
         base: KeyPath = () if entry.sweep is None else ("datasets", index)
         sweep = file.sweep_of(entry)
         problems += _sweep(sweep, located, (*base, "sweep"))
@@ -42,22 +42,24 @@ def _line(problem: Problem) -> int:
 
 
 def _methods(file: StudyFile, entry: DatasetEntry) -> list[str]:
-    """The study's methods, and those that it gives options though it doesn't run them: a typo there is one too."""
+    """The study's methods, and those that it only sets options for: these are checked as well."""
     named = dict.fromkeys([*file.methods, *file.options, *entry.options])
     return [name for name in named if name in registry.paths("methods")]
 
 
 def _values(trial: TrialOptions, sweep: Mapping[str, list[Any]], located: Located, base: KeyPath) -> list[Problem]:
-    """Every value that the trials of a (data set, method) may get, each by itself."""
+    """Check every value that an option can take in the trials of a data set and method, one at a time."""
     problems = trial.settings({})[1]
     for dotted, values in sweep.items():
         for number, value in enumerate(values):
-            place = f"{located.place((*base, dotted, number))} (value {number + 1})"
-            problems += [problem for problem in trial.settings({dotted: value}, place)[1] if problem.where == place]
+            location = f"{located.location((*base, dotted, number))} (value {number + 1})"
+            problems += [
+                problem for problem in trial.settings({dotted: value}, location)[1] if problem.where == location
+            ]
     return problems
 
 
-# -- names ---------------------------------------------------------------------------------------------------------------
+# -- names ------------------------------------------------------------------------------------------------------
 
 
 def _names(file: StudyFile, located: Located) -> list[Problem]:
@@ -68,20 +70,20 @@ def _names(file: StudyFile, located: Located) -> list[Problem]:
     problems += _once([entry.name for entry in file.datasets], "datasets", located)
     for index, entry in enumerate(file.datasets):
         unknown = _known(("datasets",), entry.plugin, ("datasets", index), located)
-        problems += unknown or _argument(entry, located.place(("datasets", index)), index)
+        problems += unknown or _argument(entry, located.location(("datasets", index)), index)
         for plugin in entry.options:
             problems += _known(("methods", "datasets"), plugin, ("datasets", index, "options", plugin), located)
     for plugin in file.options:
         problems += _known(("methods", "datasets"), plugin, ("options", plugin), located)
     if file.reference and file.reference.partition(":")[0] not in file.methods:
         hint = did_you_mean(file.reference, file.methods)
-        message = f"{file.reference!r} is not among the study's methods"
-        problems.append(Problem(located.place(("reference",)), "reference", message, hint))
+        message = f"{file.reference!r} is not one of the study's methods"
+        problems.append(Problem(located.location(("reference",)), "reference", message, hint))
     return problems + _edge(file, located)
 
 
 def _edge(file: StudyFile, located: Located) -> list[Problem]:
-    """What the section ``edge`` names that there is not."""
+    """The names in the section ``edge`` that don't exist."""
     if (edge := file.edge) is None:
         return []
     problems = _once([device.name for device in edge.devices], "edge.devices", located)
@@ -89,12 +91,14 @@ def _edge(file: StudyFile, located: Located) -> list[Problem]:
         for index, one in enumerate(named or ()):
             if one not in known:
                 hint = did_you_mean(str(one), map(str, known))
-                place = located.place(("edge", what, index))
-                problems.append(Problem(place, f"edge.{what}.{index}", f"the study has no {what[:-1]} {one!r}", hint))
+                location = located.location(("edge", what, index))
+                problems.append(
+                    Problem(location, f"edge.{what}.{index}", f"the study has no {what[:-1]} {one!r}", hint)
+                )
     name = edge.meter.partition(":")[0]
     if name not in {"auto", "none", *registry.paths("meters")}:
         hint = did_you_mean(name, {"auto", "none", *registry.paths("meters")})
-        problems.append(Problem(located.place(("edge", "meter")), "edge.meter", f"there is no meter {name!r}", hint))
+        problems.append(Problem(located.location(("edge", "meter")), "edge.meter", f"there is no meter {name!r}", hint))
     return problems
 
 
@@ -103,23 +107,23 @@ def _known(kinds: tuple[str, ...], name: str, path: KeyPath, located: Located) -
     if name in names:
         return []
     what = " or ".join(kind[:-1].replace("dataset", "data set") for kind in kinds)
-    return [Problem(located.place(path), _dotted(path), f"there is no {what} {name!r}", did_you_mean(name, names))]
+    return [Problem(located.location(path), _dotted(path), f"there is no {what} {name!r}", did_you_mean(name, names))]
 
 
 def _once(names: list[str], path: str, located: Located) -> list[Problem]:
     return [
-        Problem(located.place((path, index)), f"{path}.{index}", f"{name!r} stands twice", "name each once")
+        Problem(located.location((path, index)), f"{path}.{index}", f"{name!r} is listed twice", "list each name once")
         for index, name in enumerate(names)
         if name in names[:index]
     ]
 
 
-def _argument(entry: DatasetEntry, place: str, index: int) -> list[Problem]:
+def _argument(entry: DatasetEntry, location: str, index: int) -> list[Problem]:
     takes = registry.get("datasets", entry.plugin).takes_argument
     if takes and not entry.argument:
         return [
             Problem(
-                place,
+                location,
                 f"datasets.{index}",
                 f"{entry.plugin!r} needs a name",
                 f"for example {entry.plugin}:my_recordings",
@@ -128,13 +132,13 @@ def _argument(entry: DatasetEntry, place: str, index: int) -> list[Problem]:
     if entry.argument and not takes:
         return [
             Problem(
-                place, f"datasets.{index}", f"{entry.plugin!r} takes no name after a colon", f"write {entry.plugin}"
+                location, f"datasets.{index}", f"{entry.plugin!r} takes no name after a colon", f"write {entry.plugin}"
             )
         ]
     return []
 
 
-# -- sweeps ----------------------------------------------------------------------------------------------------------------
+# -- sweeps -----------------------------------------------------------------------------------------------------
 
 
 def _sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> list[Problem]:
@@ -142,68 +146,68 @@ def _sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> list[Pr
     for dotted, values in sweep.items():
         what: tuple[str, str] | None = None
         if not isinstance(values, list):
-            what = "a sweep is a list of values", f"for example {dotted}: [{values}]"
+            what = "a sweep must be a list of values", f"for example {dotted}: [{values}]"
         elif not values:
             what = "the sweep is empty", "give at least one value, or leave the option out"
         elif any(value in values[:index] for index, value in enumerate(values)):
-            what = "a value stands twice", "give each value once"
+            what = "a value is listed twice", "list each value once"
         for message, hint in filter(None, (what, _unknown(dotted))):
             path = (*base, dotted)
-            problems.append(Problem(located.place(path), _dotted(path), message, hint))
+            problems.append(Problem(located.location(path), _dotted(path), message, hint))
     return problems
 
 
-# -- searches --------------------------------------------------------------------------------------------------------------
+# -- searches ---------------------------------------------------------------------------------------------------
 
 SPACE: KeyPath = ("search", "space")
 
 
 def _space(space: Mapping[str, Any], located: Located) -> tuple[dict[str, Dimension], list[Problem]]:
-    """The distributions that are right, and what is wrong with the others."""
-    right: dict[str, Dimension] = {}
+    """The valid distributions, and the problems of the others."""
+    valid: dict[str, Dimension] = {}
     problems = []
     for dotted, value in space.items():
         try:
             if (wrong := _unsearchable(dotted)) is not None:
                 raise Unfit(*wrong)
-            right[dotted] = dimension(value)
+            valid[dotted] = dimension(value)
         except Unfit as unfit:
             path = (*SPACE, dotted)
-            problems.append(Problem(located.place(path), _dotted(path), unfit.message, unfit.hint))
-    return right, problems
+            problems.append(Problem(located.location(path), _dotted(path), unfit.message, unfit.hint))
+    return valid, problems
 
 
 def _unsearchable(dotted: str) -> tuple[str, str] | None:
     root = dotted.partition(".")[0]
     asked = (root in GENERAL_KEYS and root not in ("stage1", "stage2")) or root in registry.paths("datasets")
     return _unknown(dotted) or (
-        (f"{dotted} is what the study asks about, not a hyper-parameter", "sweep it") if asked else None
+        (f"{dotted} is part of the study's question, not a hyper-parameter", "sweep it instead") if asked else None
     )
 
 
 def _searched(
     trial: TrialOptions, space: Mapping[str, Dimension], sweep: Mapping[str, Any], located: Located
 ) -> list[Problem]:
-    """Every distribution against what its option may be, each by itself, and none of an option that is swept as well."""
+    """Check that each distribution fits its option, and that no option is both swept and searched."""
     problems = []
     swept = trial.concerned(sweep)
     for path, dotted in trial.concerned(space).items():
-        place = located.place((*SPACE, dotted))
+        location = located.location((*SPACE, dotted))
         wrong = [
             problem
             for end in space[dotted].ends
-            for problem in trial.settings({dotted: end}, place)[1]
-            if problem.where == place
+            for problem in trial.settings({dotted: end}, location)[1]
+            if problem.where == location
         ]
         problems += wrong[:1]
         if path in swept:
-            text = f"{trial.method_name} has this option swept as well, as {swept[path]}"
-            problems.append(Problem(place, f"search.space.{dotted}", text, "sweep it or search it, not both"))
+            text = f"for {trial.method_name} this option is also swept, as {swept[path]}"
+            problems.append(Problem(location, f"search.space.{dotted}", text, "sweep it or search it, not both"))
     return problems
 
 
 def _unknown(dotted: str) -> tuple[str, str] | None:
-    """What is wrong with the name of an option, and the nearest right one; None if there is such an option."""
+    """The problem with the name of an option and a hint; None if the option exists."""
     root, *rest = dotted.split(".")
     methods, datasets = registry.paths("methods"), registry.paths("datasets")
     if root in GENERAL_KEYS:
@@ -211,7 +215,7 @@ def _unknown(dotted: str) -> tuple[str, str] | None:
     if root not in methods and root not in datasets:
         return f"there is no option {root!r}", did_you_mean(root, {*GENERAL_KEYS, *methods, *datasets})
     if not rest:
-        return f"{root!r} is a plug-in, not an option", f"name one of its options, as {root}.OPTION"
+        return f"{root!r} is a plug-in, not an option", f"name one of its options: {root}.OPTION"
     if root in datasets:
         return _unknown_below(registry.get("datasets", root).Options, rest, f"{root}.")
     if rest[0] in ("stage1", "stage2"):
@@ -229,9 +233,9 @@ def _unknown_below(model: type[BaseModel], path: list[str], prefix: str) -> tupl
         inner, full = inner_model(model, name), prefix + ".".join(path[: depth + 1])
         last = depth + 1 == len(path)
         if inner is None:
-            return None if last else (f"{full!r} has no options below it", f"name {full} itself")
+            return None if last else (f"{full!r} has no options of its own", f"use {full} itself")
         if last:
-            return f"{full!r} is a group of options", f"name one of them, as {full}.{min(option_names(inner))}"
+            return f"{full!r} is a group of options", f"name one of them, such as {full}.{min(option_names(inner))}"
         model = inner
     return None
 

@@ -23,27 +23,29 @@ def _device(value: Any) -> Any:
 class Device(Options):
     """A device to measure on.
 
-    The names ``cpu`` and ``cuda`` mean this machine. Any other device is a node of the Ray cluster, which was started there
-    with `harness edge join --name NAME`, unless ``ssh`` or ``offline`` says how else it is reached.
+    The names ``cpu`` and ``cuda`` mean this machine. Any other device is a node that has joined the Ray cluster with
+    `harness edge join --name NAME`, unless ``ssh`` or ``offline`` says that it is reached in another way.
     """
 
-    name: str = Field(pattern=f"^{NAME}$", description="the device's name; cpu and cuda mean this machine")
+    name: str = Field(pattern=f"^{NAME}$", description="name of the device; cpu and cuda mean this machine")
     kind: Literal["cpu", "cuda"] | None = Field(
-        default=None, description="the processor to run on; by default the one that the name says, else cpu"
+        default=None, description="processor to run on; by default the one in the name, else cpu"
     )
     ssh: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:\[\]-]*$")] | None = Field(
-        default=None, description="reach the device by ssh: its address, as USER@HOST"
+        default=None, description="reach the device by ssh at this address, USER@HOST"
     )
-    command: str = Field(default="harness", description="the command that starts the harness on the device")
-    ssh_options: list[str] = Field(default=[], description="arguments for ssh, before the address")
-    offline: bool = Field(default=False, description="the device has no network: jobs and records travel in a bundle")
+    command: str = Field(default="harness", description="command that starts the harness on the device")
+    ssh_options: list[str] = Field(default=[], description="arguments of ssh, placed before the address")
+    offline: bool = Field(
+        default=False, description="the device has no network: jobs and records are carried in a bundle"
+    )
 
     @model_validator(mode="after")
     def _is_reached_one_way(self) -> Self:
         if self.ssh and self.offline:
-            raise ValueError("a device is either reached by ssh or offline: give one of them")
+            raise ValueError("a device is reached either by ssh or offline: give only one of them")
         if self.name in HERE and self.kind not in (None, self.name):
-            raise ValueError(f"the name {self.name} means this machine's {self.name}: give the device another name")
+            raise ValueError(f"the name {self.name} means this machine's {self.name}: use another name for the device")
         return self
 
     @property
@@ -63,15 +65,15 @@ DeviceName = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class LatencySettings(Options):
-    """How long the inference of a model is timed: until both minima are reached."""
+    """How long inference is timed: until both minima are reached."""
 
-    seconds: float = Field(default=10.0, gt=0, description="least time, in seconds")
-    count: int = Field(default=100, ge=1, description="least number of queries")
-    warmup: int = Field(default=10, ge=1, description="queries before the first one that is timed")
+    seconds: float = Field(default=10.0, gt=0, description="minimum time, in seconds")
+    count: int = Field(default=100, ge=1, description="minimum number of queries")
+    warmup: int = Field(default=10, ge=1, description="untimed queries before the first timed one")
 
 
 class Measuring(Options):
-    """How a trial is measured. All of it is part of the key of a profile job."""
+    """How a trial is measured. All of these settings are part of the key of a profile job."""
 
     epochs: int | None = Field(
         default=None, ge=1, description="epochs of stage 2 to measure; by default as many as the trial trains"
@@ -79,22 +81,22 @@ class Measuring(Options):
     minutes: float | None = Field(
         default=None,
         gt=0,
-        description="stop after the epoch in which so many minutes of training are over; by default never",
+        description="stop after the epoch in which this many minutes of training have passed; by default never",
     )
     extrapolate: bool = Field(
         default=False,
-        description="where fewer epochs were measured than the trial trains, report an estimate for all, marked as one",
+        description="if fewer epochs are measured than the trial trains, also report an estimate for all",
     )
-    repeats: int = Field(default=1, ge=1, description="how often the training is measured")
+    repeats: int = Field(default=1, ge=1, description="number of times that training is measured")
     meter: str = Field(
         default="auto",
-        description="energy meter: auto for the first that can be read, none, a meter's name, or NAME:ARGUMENT",
+        description="energy meter: auto for the first that is available, none, the name of a meter, or NAME:ARGUMENT",
     )
     hertz: float | None = Field(
-        default=None, gt=0, le=1000, description="readings a second; by default the meter's own rate"
+        default=None, gt=0, le=1000, description="readings per second; by default the meter's own rate"
     )
     idle_seconds: float = Field(
-        default=30.0, ge=0, description="seconds of rest before the job, to measure the idle power"
+        default=30.0, ge=0, description="seconds of rest before the job, in which idle power is measured"
     )
     batch_sizes: tuple[Positive, ...] = Field(default=(1, 8, 64), min_length=1, description="batch sizes of inference")
     runtimes: tuple[Runtime, ...] = Field(default=("eager",), description="runtimes of inference")

@@ -1,4 +1,4 @@
-"""The form of a study file."""
+"""The structure of a study file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def _unlabeled(value: Any) -> Any:
     share = isinstance(value, float) and 0 < value <= 1
     if value in ("all", "rest") or count or share:
         return value
-    raise ValueError("should be all, rest (without the labelled samples), a count from 1 up or a share such as 0.5")
+    raise ValueError(
+        "should be all, rest (all but the labelled samples), a count of at least 1, or a fraction such as 0.5"
+    )
 
 
 def _seeds(value: Any) -> Any:
@@ -27,14 +29,15 @@ def _seeds(value: Any) -> Any:
         return list(range(value))
     if isinstance(value, list) and value and all(whole(seed, 0) for seed in value) and len(set(value)) == len(value):
         return value
-    raise ValueError("should be a number of seeds from 1 up, or a list of different whole numbers from 0 up")
+    raise ValueError("should be a number of seeds, at least 1, or a list of distinct integers, at least 0")
 
 
 def _sampler(value: Any) -> Any:
     if value == "random":
         return value
     raise ValueError(
-        "should be random: an adaptive sampler draws according to which trial ends first, so the plan could not name its jobs"
+        "should be random: the draws of an adaptive sampler depend on which trial ends first, "
+        "so the plan could not list its jobs"
     )
 
 
@@ -42,30 +45,31 @@ def _entry(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-Unlabeled = (
-    Literal["all", "rest"] | Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
-)  # for the schema; `_unlabeled` checks it
-Seeds = Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]  # likewise
+# only for the schema: `_unlabeled` and `_seeds` check the values
+Unlabeled = Literal["all", "rest"] | Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
+Seeds = Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 class General(Options):
-    """The settings of a trial besides the options of its method and its data set. Each of them may be swept."""
+    """The settings of a trial other than the options of its method and data set. Each of them can be swept."""
 
     label_rate: float = Field(
         default=0.05,
         gt=0,
         le=1,
-        description="share of the label pool that is labelled; each class gets at least one sample",
+        description="fraction of the label pool that is labelled; each class gets at least one sample",
     )
     label_list: str | None = Field(
         default=None,
-        description="JSON file of the names of the samples to label, instead of a draw; its path is relative to the study",
+        description="JSON file with the names of the samples to label, instead of a random draw; "
+        "the path is relative to the study",
     )
     unlabeled: Annotated[Any, BeforeValidator(_unlabeled, json_schema_input_type=Unlabeled)] = Field(
         default="all",
-        description="samples of stage 1: all training samples, the rest without the labelled ones, a count, or a share of all",
+        description="samples of stage 1: all training samples, the rest (all but the labelled ones), a count, "
+        "or a fraction of all",
     )
-    split: Split = Field(default=Split(), description="subjects of each part; by default those of the data set")
+    split: Split = Field(default=Split(), description="subjects of each part; by default those defined by the data set")
     stage1: Stage1 = Field(default=Stage1(), description="settings of stage 1, pre-training on unlabelled samples")
     stage2: Stage2 = Field(default=Stage2(), description="settings of stage 2, supervised training on few labels")
 
@@ -74,7 +78,7 @@ GENERAL_KEYS = tuple(General.model_fields)
 
 
 class SharedKeys(Options):
-    """The keys that may stand both in a study and in one of its data sets. Their values are checked as `General` later."""
+    """Keys allowed both in a study and in one of its data sets. Their values are checked later, as `General`."""
 
     sweep: dict[str, Any] | None = Field(
         default=None, description="option → list of values; every combination is run and reported"
@@ -86,12 +90,12 @@ class SharedKeys(Options):
     stage1: dict[str, Any] = Field(default={}, description=General.model_fields["stage1"].description)
     stage2: dict[str, Any] = Field(default={}, description=General.model_fields["stage2"].description)
     options: dict[str, dict[str, Any]] = Field(
-        default={}, description="method or data set → its options; a method may also set stage1 and stage2 for itself"
+        default={}, description="method or data set → its options; a method can also have its own stage1 and stage2"
     )
 
 
 class DatasetEntry(SharedKeys):
-    """A data set of a study, and the settings that differ on it from the study's."""
+    """A data set of a study, and the settings in which it differs from the study."""
 
     name: str = Field(description="name of the data set; NAME:ARGUMENT for those that take an argument")
 
@@ -102,67 +106,65 @@ class DatasetEntry(SharedKeys):
 
     @property
     def argument(self) -> str:
-        """What follows the colon; "" if nothing does."""
+        """The part after the colon; "" if there is none."""
         return self.name.partition(":")[2]
 
 
 class Search(Options):
-    """How the hyper-parameters of each method are tuned, by accuracy on the validation subjects, before the study's trials."""
+    """How the hyper-parameters of each method are tuned before the trials, by accuracy on the validation subjects."""
 
-    space: dict[str, Any] = Field(min_length=1, description="option → the distribution that its values are drawn from")
+    space: dict[str, Any] = Field(min_length=1, description="option → distribution of its values")
     trials: int = Field(
-        default=16, ge=1, description="configurations that are drawn for each method, data set and point of the sweep"
+        default=16, ge=1, description="configurations drawn for each method, data set and point of the sweep"
     )
     seed: int | None = Field(
         default=None,
         ge=0,
-        description="seed of the draws and of the training of each; by default the study's first seed",
+        description="seed of the draws and of their training; by default the first seed of the study",
     )
     sampler: Annotated[Literal["random"], BeforeValidator(_sampler)] = Field(
-        default="random", description="how configurations are chosen: each is drawn independently"
+        default="random", description="how configurations are chosen: each one is drawn independently"
     )
-    scheduler: Literal["none", "asha"] = Field(default="none", description="asha stops the worse trials early")
+    scheduler: Literal["none", "asha"] = Field(default="none", description="asha stops trials with low accuracy early")
     grace_period: int = Field(default=1, ge=1, description="epochs of stage 2 before asha may stop a trial")
-    reduction_factor: float = Field(
-        default=4, gt=1, description="at each of its rungs, asha keeps one trial in so many"
-    )
+    reduction_factor: float = Field(default=4, gt=1, description="asha keeps one in this many trials at each rung")
 
 
 class StudyFile(SharedKeys):
-    """A study: a question, and what is compared to answer it."""
+    """A study: a question and what is compared to answer it."""
 
     study: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$", description="name of the study, and of its folder below runs/"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$", description="name of the study and of its folder in runs/"
     )
     title: str = Field(default="", description="title of the report")
-    question: str = Field(default="", description="the question that the study answers, for the report")
+    question: str = Field(default="", description="question that the study answers, shown in the report")
     datasets: list[Annotated[DatasetEntry, BeforeValidator(_entry, json_schema_input_type=str | DatasetEntry)]] = Field(
-        min_length=1, description="the data sets: names, or mappings of a name and the settings that differ"
+        min_length=1, description="data sets: names, or mappings with a name and the settings that differ"
     )
-    methods: list[str] = Field(min_length=1, description="the methods to compare")
+    methods: list[str] = Field(min_length=1, description="methods to compare")
     reference: str | None = Field(
         default=None,
-        description="the method that the others are compared with; by default cosmo, or the last if it is not there",
+        description="method that the others are compared with; by default cosmo, or the last if cosmo is not listed",
     )
-    search: Search | None = Field(default=None, description="how hyper-parameters are tuned; by default they are not")
+    search: Search | None = Field(default=None, description="how hyper-parameters are tuned; by default not at all")
     seeds: Annotated[list[int], BeforeValidator(_seeds, json_schema_input_type=Seeds)] = Field(
-        default=[0, 1, 2, 3, 4], description="the seeds to run each trial with: a list, or a number N for 0 to N - 1"
+        default=[0, 1, 2, 3, 4], description="seeds to run each trial with: a list, or a number N for 0 to N - 1"
     )
     select: Literal["last", "validation", "oracle"] = Field(
         default="last",
-        description="the evaluation that is reported: of the last epoch, the best on the validation samples, or the best on the "
-        "test samples, which is too optimistic",
+        description="evaluation that is reported: of the last epoch, the best on the validation samples, "
+        "or the best on the test samples, which is too optimistic",
     )
     threads: int = Field(default=1, ge=1, description="CPU threads of each job")
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="the processor that jobs train on")
-    retries: int = Field(default=1, ge=0, description="how often a job is started again whose process or node died")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="processor that jobs train on")
+    retries: int = Field(default=1, ge=0, description="how often a job is restarted if its process or node dies")
     edge: Edge | None = Field(default=None, description="which trials are measured on which devices; by default none")
 
     @property
     def search_seed(self) -> int:
-        """The seed that a search's trials are drawn and trained with."""
+        """The seed of the draws of a search and of their training."""
         return self.seeds[0] if self.search is None or self.search.seed is None else self.search.seed
 
     def sweep_of(self, entry: DatasetEntry) -> dict[str, Any]:
-        """Option → the values swept on a data set; its own sweep replaces that of the study."""
+        """Option → its values in the sweep of a data set, which is the study's unless the entry has its own."""
         return dict((self.sweep or {}) if entry.sweep is None else entry.sweep)

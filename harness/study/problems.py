@@ -1,4 +1,4 @@
-"""Pydantic's errors in our words: where in the study, what is wrong, what would be right."""
+"""Validation errors of pydantic as problems of a study: where, what is wrong and what would be right."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import Problem, did_you_mean
 
-Place = Callable[[tuple[str | int, ...]], str]
+Location = Callable[[tuple[str | int, ...]], str]
 
 
 def problems_of(
-    error: ValidationError, model: type[BaseModel], place: Place, shown: Sequence[str] = ()
+    error: ValidationError, model: type[BaseModel], location: Location, shown: Sequence[str] = ()
 ) -> list[Problem]:
-    """A validation error as problems. ``place`` tells where a path of the model stands; ``shown`` precedes it in messages."""
-    return list(dict.fromkeys(_problem(item, model, place(item["loc"]), shown) for item in error.errors()))
+    """The problems in a validation error.
+
+    ``location`` returns the location of a path of the model; ``shown`` precedes the path in messages.
+    """
+    return list(dict.fromkeys(_problem(item, model, location(item["loc"]), shown) for item in error.errors()))
 
 
 def option_names(model: type[BaseModel] | None) -> set[str]:
@@ -25,7 +28,7 @@ def option_names(model: type[BaseModel] | None) -> set[str]:
 
 
 def inner_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """The model of the options below one option, or of the items of a list; None if it has none."""
+    """The model of an option that is a group, or of the items of a list; None for any other option."""
     for key, field in model.model_fields.items():
         if name == (field.alias or key):
             candidates = [field.annotation, *get_args(field.annotation)]

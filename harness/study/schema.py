@@ -1,4 +1,4 @@
-"""The JSON Schema of study files, generated from the models of the options: for editors, and for other programs."""
+"""The JSON Schema of study files for editors and other programs, generated from the models of the options."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ STAGES = ("stage1", "stage2")
 
 
 def study_schema() -> Schema:
-    """A schema (draft 2020-12) for studies of the methods and data sets that are installed.
+    """A schema (draft 2020-12) for studies of the installed methods and data sets.
 
-    It knows the names of all options and the values that each may have. What depends on several values at once, such as an
-    option that is swept and searched, is left to `read_study`.
+    It covers the names of all options and the values that each accepts. Conditions on several values at once, such as
+    an option that is both swept and searched, are checked by `read_study` only.
     """
     return _StudySchema().build()
 
@@ -57,12 +57,12 @@ class _StudySchema:
         return schema
 
     def _add_options(self) -> None:
-        """``Options``: the options of each plug-in."""
+        """Define ``Options``: the options of each plug-in."""
         plugins: dict[str, Schema] = {}
         for name, method in self.methods.items():
             own = {key: _reference("General", key) for key in STAGES}
             own |= {option: {"enum": list(presets)} for option, presets in method.presets().items()}
-            for stage in ("Stage2", "Stage1"):  # an option of both stages is described as it is in stage 1
+            for stage in ("Stage2", "Stage1"):  # for an option of both stages, the description of stage 1 is used
                 if model := getattr(method, stage):
                     own |= self._references(f"{name}.{stage}", model)
             plugins[name] = _mapping(own)
@@ -74,7 +74,7 @@ class _StudySchema:
         return {option: _reference(name, option) for option in self._add(name, model).get("properties", {})}
 
     def _add_dotted_options(self) -> None:
-        """``Sweep`` and ``Space``: dotted options with lists of values, and with distributions."""
+        """Define ``Sweep`` and ``Space``: dotted options with lists of values or with distributions."""
         stages = {f"{key}.{option}": one for key in STAGES for option, one in self._leaves(key.capitalize())}
         asked = {f"split.{part}": one for part, one in self._leaves("Split")}
         asked |= {key: _reference("General", key) for key in GENERAL_KEYS if key not in (*STAGES, "split")}
@@ -99,7 +99,7 @@ class _StudySchema:
         self.definitions["Distribution"] = _distribution()
 
     def _inner(self, option: Schema) -> Iterator[tuple[str, Schema]]:
-        """The options inside one that is a group; none for any other."""
+        """The options inside an option that is a group; nothing for any other option."""
         *_, definition, _, name = option.get("$ref", "//").split("/")
         found = self.definitions[definition]["properties"][name] if definition else {}
         for one in (found, *found.get("anyOf", ())):
@@ -111,7 +111,7 @@ class _StudySchema:
             yield option, _reference(name, option)
 
     def _name_plugins(self, study: Schema) -> None:
-        """The names that a study may write for methods and data sets."""
+        """Restrict the names of methods and data sets to those that are installed."""
         plain = [name for name, dataset in self.datasets.items() if not dataset.takes_argument]
         others = [{"pattern": f"^{name}:."} for name, dataset in self.datasets.items() if dataset.takes_argument]
         self.definitions["DatasetName"] = {"type": "string", "anyOf": [{"enum": plain}, *others]}
@@ -138,7 +138,7 @@ def _list_of(values: Schema) -> Schema:
 
 
 def _distribution() -> Schema:
-    """A mapping of one distribution to its numbers, as `harness.study.space.dimension` reads it."""
+    """A mapping of one distribution to its parameters, as `harness.study.space.dimension` reads it."""
     kinds: dict[str, Schema] = {"choice": _list_of({})}
     for name, numbers in RANGES.items():
         kind = "integer" if "randint" in name else "number"
@@ -153,7 +153,7 @@ def _distribution() -> Schema:
 
 
 def _without_titles(node: Any) -> Any:
-    """The schema without the titles that pydantic makes of the options' names."""
+    """The schema without the titles that pydantic generates from the names of options."""
     if isinstance(node, list):
         return [_without_titles(one) for one in node]
     if not isinstance(node, dict):

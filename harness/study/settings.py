@@ -1,6 +1,7 @@
-"""One trial's options: layers over layers, each value with its source.
+"""The options of one trial, merged from several layers, each value with its source.
 
-From the lowest: the models' defaults; the method's own; its presets'; the study; the data set's entry; the sweep.
+From the lowest layer to the highest: defaults of the models, defaults of the method, presets, the study, the entry of
+the data set, the sweep.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ class Value:
 
 
 Layer = dict[OptionPath, Value]
-"""Leaves by path: ("stage1", "epochs"), ("label_rate",), ("method", "lambda"), ("data", "stride")."""
+"""Leaf values by path: ("stage1", "epochs"), ("label_rate",), ("method", "lambda"), ("data", "stride")."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One trial's options, checked. ``layer`` keeps the source of each that isn't a default."""
+    """The checked options of one trial. ``layer`` keeps the source of each one that isn't a default."""
 
     general: General
     stage1_options: Options | None
@@ -69,7 +70,7 @@ def nest(layer: Layer) -> dict[str, Any]:
 
 
 class TrialOptions:
-    """The layers of the trials of one (data set, method): `settings` gives those at a point of the sweep."""
+    """The layers of one data set and method; `settings` merges them at a point of the sweep."""
 
     def __init__(self, located: Located, index: int, entry: DatasetEntry, method: str):
         self.located, self.index, self.entry = located, index, entry
@@ -78,7 +79,7 @@ class TrialOptions:
         self.dataset = registry.get("datasets", entry.plugin)
 
     def settings(self, point: Mapping[str, Any], source: str = "sweep") -> tuple[Settings | None, list[Problem]]:
-        """The checked options at a point (dotted option → value), or all that is wrong with them."""
+        """The checked options at a point (dotted option → value), or None and all their problems."""
         asked = self._asked()
         for dotted, value in point.items():
             asked |= self._named(tuple(dotted.split(".")), value, lambda path: source)
@@ -92,7 +93,10 @@ class TrialOptions:
         return self._validated(layer | asked)
 
     def concerned(self, options: Iterable[str]) -> dict[OptionPath, str]:
-        """Which of these options (dotted names) this trial has, by path; the method's own name wins over a general one."""
+        """Those of these options (dotted names) that this trial has, by path.
+
+        If two have the same path, the one that names the method wins over the general one.
+        """
         found: dict[OptionPath, str] = {}
         for dotted in sorted(options, key=lambda dotted: dotted.partition(".")[0] not in GENERAL_KEYS):
             found |= dict.fromkeys(self._named(tuple(dotted.split(".")), None, lambda path: ""), dotted)
@@ -101,7 +105,7 @@ class TrialOptions:
     # -- layers -----------------------------------------------------------------------------------------------------
 
     def _asked(self) -> Layer:
-        """What the study's text and the command line ask, the data set's entry winning."""
+        """The values in the study and on the command line; the entry of the data set takes precedence."""
         raw = self.located.value
         layer = self._of_text(raw, ())
         entry = raw["datasets"][self.index]
@@ -113,18 +117,18 @@ class TrialOptions:
         layer: Layer = {}
         for key in GENERAL_KEYS:
             if raw.get(key) is not None:
-                layer |= flatten(raw[key], (key,), lambda path: self.located.place((*base, *path)))
+                layer |= flatten(raw[key], (key,), lambda path: self.located.location((*base, *path)))
         for plugin, options in (raw.get("options") or {}).items():
             prefix = (*base, "options", plugin)
 
             def source(path: OptionPath, prefix: tuple[str | int, ...] = prefix) -> str:
-                return self.located.place((*prefix, *(path if path[0] in ("stage1", "stage2") else path[1:])))
+                return self.located.location((*prefix, *(path if path[0] in ("stage1", "stage2") else path[1:])))
 
             layer |= self._named((plugin,), options, source)
         return layer
 
     def _named(self, path: OptionPath, value: Any, source: Source) -> Layer:
-        """An option named from its root (``cosmo.lambda``, ``usc-had.stride``, ``stage1.epochs``); {} if not this trial's."""
+        """An option by its full path (``cosmo.lambda``, ``stage1.epochs``); {} if this trial doesn't have it."""
         if path[0] == self.method_name:
             for name in reversed(path[1:]):
                 value = {name: value}
@@ -135,14 +139,14 @@ class TrialOptions:
 
     @staticmethod
     def _of_method(options: Mapping[str, Any] | None, source: Source) -> Layer:
-        """A method's options; what stands under ``stage1`` and ``stage2`` there are that stage's settings."""
+        """The options of a method; those below ``stage1`` and ``stage2`` are settings of that stage."""
         layer: Layer = {}
         for key, value in (options or {}).items():
             layer |= flatten(value, (key,) if key in ("stage1", "stage2") else ("method", key), source)
         return layer
 
     def _preset(self, group: str, presets: Mapping[str, Any], asked: Layer) -> tuple[str, list[Problem]]:
-        """The preset of a group that is asked for, taken out of ``asked``; else the first."""
+        """The name of the preset chosen for a group, removed from ``asked``; by default the first."""
         found = asked.pop(("method", group), None)
         if found is None:
             return next(iter(presets)), []
@@ -185,7 +189,7 @@ class TrialOptions:
 
 
 def _source(layer: Layer, path: OptionPath) -> str:
-    """Where the value at a path came from: its own place, that of the leaf that holds it, or that of a leaf below it."""
+    """The source of the value at a path: its own, or that of the leaf that contains it, or of a leaf below it."""
     for length in range(len(path), 0, -1):
         if path[:length] in layer:
             return layer[path[:length]].source
@@ -194,7 +198,7 @@ def _source(layer: Layer, path: OptionPath) -> str:
 
 
 def fields_in_force(settings: Settings, model_values: Mapping[str, BaseModel | None]) -> dict[str, dict[str, Any]]:
-    """Every value in force with its source, for the ledger: dotted path → {"value", "source"}."""
+    """All values in force with their sources, for the ledger: dotted path → {"value", "source"}."""
     found: dict[str, dict[str, Any]] = {}
     for root, model in model_values.items():
         values = model.model_dump(mode="json", by_alias=True) if model else {}

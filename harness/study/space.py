@@ -23,12 +23,12 @@ RANGES = {
     "randn": ("mean", "sd"),
     "qrandn": ("mean", "sd", "q"),
 }
-"""Tune's distribution → its numbers. As in Tune, the upper end of randint and lograndint is never drawn."""
+"""Distribution of Tune → its parameters. As in Tune, the upper bound of randint and lograndint is never drawn."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One option's distribution: its name in Tune, and its numbers, or the values to choose from."""
+    """The distribution of one option: its name in Tune, and its parameters or the values to choose from."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -37,17 +37,16 @@ class Dimension:
         """One value, as Tune draws it. Raises `InputError` where Ray is not installed."""
         if self.name != "choice":
             return self._domain().sample(random_state=rng)
-        place = (
-            _tune().choice(range(len(self.arguments))).sample(random_state=rng)
-        )  # NumPy would make 0 and 0.1 both floats
-        return self.arguments[place]
+        # an index, since NumPy would turn both 0 and 0.1 into floats
+        index = _tune().choice(range(len(self.arguments))).sample(random_state=rng)
+        return self.arguments[index]
 
     def _domain(self) -> Any:
         return getattr(_tune(), self.name)(*self.arguments)
 
     @property
     def ends(self) -> tuple[Any, ...]:
-        """The values that an option must be able to take: all of a choice, the ends of a range, a mean."""
+        """The values that the option must accept: all those of a choice, the bounds of a range, or a mean."""
         if self.name == "choice":
             return self.arguments
         if "randint" in self.name:
@@ -64,26 +63,26 @@ class Dimension:
 
 
 def dimension(value: Any) -> Dimension:
-    """A distribution as a study writes it, ``{loguniform: [0.0001, 0.1]}``. Raises `Unfit`."""
+    """Parse a distribution as it is written in a study, ``{loguniform: [0.0001, 0.1]}``. Raises `Unfit`."""
     if not isinstance(value, Mapping) or len(value) != 1:
         shown = value if isinstance(value, list) else [0.1, 0.2]
         raise Unfit(
-            f"{value!r} is no distribution", f"for example {{choice: {shown}}} or {{loguniform: [0.0001, 0.1]}}"
+            f"{value!r} is not a distribution", f"for example {{choice: {shown}}} or {{loguniform: [0.0001, 0.1]}}"
         )
     ((name, arguments),) = value.items()
     if name != "choice" and name not in RANGES:
         raise Unfit(f"there is no distribution {name!r}", did_you_mean(name, ["choice", *RANGES]))
     if name == "choice":
         if not isinstance(arguments, list) or not arguments:
-            raise Unfit("choice is a list of values", "for example {choice: [true, false]}")
+            raise Unfit("choice takes a list of values", "for example {choice: [true, false]}")
         if any(value in arguments[:index] for index, value in enumerate(arguments)):
-            raise Unfit("a value stands twice", "give each value once")
+            raise Unfit("a value is listed twice", "list each value once")
         return Dimension(name, tuple(arguments))
     return _range(name, arguments)
 
 
 class Unfit(ValueError):
-    """What is wrong with a distribution, and what would be right."""
+    """An invalid distribution: what is wrong with it, and what would be right."""
 
     def __init__(self, message: str, hint: str):
         super().__init__(message)
@@ -105,19 +104,21 @@ def _range(name: str, arguments: Any) -> Dimension:
     numbers = dict(zip(names, arguments, strict=True))
     if "lower" in numbers and not numbers["lower"] < numbers["upper"]:
         raise Unfit(
-            f"the range is upside down: {numbers['lower']} is not below {numbers['upper']}",
+            f"the range is reversed: {numbers['lower']} is not less than {numbers['upper']}",
             "write the smaller number first",
         )
     if "log" in name and numbers["lower"] <= 0:
-        raise Unfit(f"{name} can't begin at {numbers['lower']}", "a logarithmic range lies above 0")
+        raise Unfit(
+            f"{name} can't start at {numbers['lower']}", "the bounds of a logarithmic range must be greater than 0"
+        )
     for positive in ("q", "sd"):
         if numbers.get(positive, 1) <= 0:
-            raise Unfit(f"{positive} is {numbers[positive]}", f"{positive} lies above 0")
+            raise Unfit(f"{positive} is {numbers[positive]}", f"{positive} must be greater than 0")
     made = Dimension(name, tuple(arguments))
     try:
         made.draw(np.random.default_rng(0))
     except ValueError as error:
-        raise Unfit(str(error), "let both ends be multiples of q") from None
+        raise Unfit(str(error), "make both bounds multiples of q") from None
     return made
 
 

@@ -1,4 +1,4 @@
-"""YAML with places: a safe load that remembers the line of every key, so that errors can name it."""
+"""YAML with locations: a safe load that keeps the line of every key, so that errors can name it."""
 
 from __future__ import annotations
 
@@ -20,35 +20,31 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass
 class Located:
-    """Plain values (dict, list, str, int, float, bool, None) and the place of each, by its path."""
+    """Plain values (dict, list, str, int, float, bool, None) and the location of each, by its path."""
 
     value: Any
-    places: dict[KeyPath, str] = field(default_factory=dict)
+    locations: dict[KeyPath, str] = field(default_factory=dict)
 
-    def place(self, path: KeyPath) -> str:
-        """Where a value stands; for a path that isn't in the text, where its nearest parent stands."""
-        while path not in self.places and path:
+    def location(self, path: KeyPath) -> str:
+        """The location of a value, or of its nearest parent if the path isn't in the text."""
+        while path not in self.locations and path:
             path = path[:-1]
-        return self.places.get(path, "")
+        return self.locations.get(path, "")
 
 
 def load(text: str, name: str) -> Located:
-    """Parse YAML text. ``name`` is what messages call it. Raises `StudyError` with the line of what can't be parsed."""
+    """Parse YAML text, which messages call ``name``. Raises `StudyError` with the line that can't be parsed."""
     try:
         _refuse_tags(text, name)
-        root = YAML(typ="rt", pure=True).load(
-            text
-        )  # round-trip: it alone keeps line numbers; it builds no Python objects
+        root = YAML(typ="rt", pure=True).load(text)  # only round-trip keeps line numbers; it builds no Python objects
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
-        raise StudyError(
-            [Problem(where, "", f"this is not YAML: {error.problem or error}", _yaml_hint(error))]
-        ) from None
+        raise StudyError([Problem(where, "", f"invalid YAML: {error.problem or error}", _yaml_hint(error))]) from None
     except YAMLError as error:
-        raise StudyError([Problem(name, "", f"this is not YAML: {error}")]) from None
+        raise StudyError([Problem(name, "", f"invalid YAML: {error}")]) from None
     located = Located(None, {(): f"{name}:1"})
-    located.value = _plain(root, (), name, located.places)
+    located.value = _plain(root, (), name, located.locations)
     return located
 
 
@@ -61,22 +57,22 @@ def _refuse_tags(text: str, name: str) -> None:
 
 def _yaml_hint(error: MarkedYAMLError) -> str:
     if "duplicate key" in str(error.problem):
-        return "each key may stand only once in a mapping"
-    return "check the indentation, the colons and the closing brackets there"
+        return "each key may appear only once in a mapping"
+    return "check the indentation, the colons and the closing brackets on this line"
 
 
-def _plain(node: Any, path: KeyPath, name: str, places: dict[KeyPath, str]) -> Any:
+def _plain(node: Any, path: KeyPath, name: str, locations: dict[KeyPath, str]) -> Any:
     here: KeyPath
     if isinstance(node, CommentedMap):
         for key in node:
             here = (*path, str(key))  # a merged key (<<) has no line of its own
-            places[here] = f"{name}:{node.lc.key(key)[0] + 1}" if key in (node.lc.data or {}) else places[path]
-        return {str(key): _plain(value, (*path, str(key)), name, places) for key, value in node.items()}
+            locations[here] = f"{name}:{node.lc.key(key)[0] + 1}" if key in (node.lc.data or {}) else locations[path]
+        return {str(key): _plain(value, (*path, str(key)), name, locations) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):
             here = (*path, index)
-            places[here] = f"{name}:{node.lc.item(index)[0] + 1}"
-        return [_plain(value, (*path, index), name, places) for index, value in enumerate(node)]
+            locations[here] = f"{name}:{node.lc.item(index)[0] + 1}"
+        return [_plain(value, (*path, index), name, locations) for index, value in enumerate(node)]
     if isinstance(node, ScalarBoolean):
         return bool(node)
     if isinstance(node, ScalarInt):

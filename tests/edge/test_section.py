@@ -17,9 +17,9 @@ from harness.study.edge import Device
     ("devices", "meter", "said"),
     [
         ("[cpu]", "raple", "did you mean 'rapl'"),
-        ("[cpu, cpu]", "none", "'cpu' stands twice"),
-        ("[{name: cpu, kind: cuda}]", "none", "give the device another name"),
-        ("[{name: a, ssh: u@h, offline: true}]", "none", "give one of them"),
+        ("[cpu, cpu]", "none", "'cpu' is listed twice"),
+        ("[{name: cpu, kind: cuda}]", "none", "use another name for the device"),
+        ("[{name: a, ssh: u@h, offline: true}]", "none", "give only one of them"),
         ("[{name: a, ssh: -oProxyCommand=evil}]", "none", "should match pattern"),
         ("[{name: ../a}]", "none", "should match pattern"),
         ("[{name: a, sssh: u@h}]", "none", "there is no such option"),

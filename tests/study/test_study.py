@@ -58,13 +58,13 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
         (
             "seeds: 2",
             "seeds: 0",
-            "study.yaml:6: seeds: 0 should be a number of seeds from 1 up, or a list of different whole numbers",
+            "study.yaml:6: seeds: 0 should be a number of seeds, at least 1, or a list of distinct integers",
         ),
         ("seeds: 2", "seeds: [1, 1]", "study.yaml:6: seeds: [1, 1] should be a number of seeds"),
         ("seeds: 2", "threads: true", "study.yaml:6: threads: True should be a valid integer"),
         ("seeds: 2", "select: best", "study.yaml:6: select: 'best' should be 'last', 'validation' or 'oracle'"),
-        ("seeds: 2", "seeds: 2\nseeds: 3", "study.yaml:7: this is not YAML: found duplicate key"),
-        ("seeds: 2", "seeds: [1, 2", "this is not YAML"),
+        ("seeds: 2", "seeds: 2\nseeds: 3", "study.yaml:7: invalid YAML: found duplicate key"),
+        ("seeds: 2", "seeds: [1, 2", "invalid YAML"),
         ("seeds: 2", "label_rate: 1.5", "study.yaml:6: label_rate: 1.5 should be less than or equal to 1"),
         ("seeds: 2", "unlabeled: none", "study.yaml:6: unlabeled: 'none' should be all, rest"),
         ("seeds: 2", "unlabeled: true", "study.yaml:6: unlabeled: True should be all, rest"),
@@ -88,7 +88,7 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
         (
             "  - fantasy-device",
             "  - fantasy-device\n  - fantasy-device",
-            "study.yaml:4: datasets.1: 'fantasy-device' stands twice",
+            "study.yaml:4: datasets.1: 'fantasy-device' is listed twice",
         ),
         (
             "deepsense",
@@ -98,8 +98,12 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
         ("[deepsense, cosmo]", "[]", "study.yaml:4: methods: [] list should have at least 1 item"),
         ("[deepsense, cosmo]", "cosmo", "study.yaml:4: methods: 'cosmo' should be a valid array"),
         ("label_rate: [0.1, 0.2]", "label_rate: []", "study.yaml:5: sweep.label_rate: the sweep is empty"),
-        ("label_rate: [0.1, 0.2]", "label_rate: 0.1", "study.yaml:5: sweep.label_rate: a sweep is a list of values"),
-        ("label_rate: [0.1, 0.2]", "label_rate: [0.1, 0.1]", "study.yaml:5: sweep.label_rate: a value stands twice"),
+        (
+            "label_rate: [0.1, 0.2]",
+            "label_rate: 0.1",
+            "study.yaml:5: sweep.label_rate: a sweep must be a list of values",
+        ),
+        ("label_rate: [0.1, 0.2]", "label_rate: [0.1, 0.1]", "study.yaml:5: sweep.label_rate: a value is listed twice"),
         (
             "label_rate: [0.1, 0.2]",
             "label_rate: [0.1, 2]",
@@ -126,7 +130,7 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
             "stage1.epoch: [3]",
             "sweep.stage1.epoch: there is no option 'epoch' in stage1\n    did you mean 'epochs'?",
         ),
-        ("label_rate: [0.1, 0.2]", "stage1.epochs.x: [3]", "'stage1.epochs' has no options below it"),
+        ("label_rate: [0.1, 0.2]", "stage1.epochs.x: [3]", "'stage1.epochs' has no options of its own"),
         ("label_rate: [0.1, 0.2]", "cosmo: [3]", "'cosmo' is a plug-in, not an option"),
         ("{epochs: 7}", "{epochs: 7.5}", "study.yaml:7: stage2.epochs: 7.5 should be a valid integer"),
         ("{epochs: 7}", "{epochs: many}", "study.yaml:7: stage2.epochs: 'many' should be a valid integer"),
@@ -192,7 +196,7 @@ def test_a_plug_in_that_there_is_not_hides_no_other_fault(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("seeds", "--set seeds: this is not key=value"),
+        ("seeds", "--set seeds: this is not of the form key=value"),
         ("seeds=x", "--set seeds=x: seeds: 'x' should be a number of seeds"),
         ("stage9.epochs=3", "--set stage9.epochs=3: stage9: there is no such option\n    did you mean 'stage"),
         ("stage2.epochs=0.5", "--set stage2.epochs=0.5: stage2.epochs: 0.5 should be a valid integer"),
@@ -308,9 +312,9 @@ def test_the_reference_is_one_of_the_methods(tmp_path: Path) -> None:
     assert study.file.reference == "deepsense"
     assert make_plan(study, None).study_json()["reference"] == "deepsense"
     assert problems(tmp_path, GOOD + "reference: deepsens\n") == [
-        "study.yaml:10: reference: 'deepsens' is not among the study's methods\n    did you mean 'deepsense'?"
+        "study.yaml:10: reference: 'deepsens' is not one of the study's methods\n    did you mean 'deepsense'?"
     ]
-    assert "is not among" in problems(tmp_path, GOOD, "reference=cmc")[0]
+    assert "is not one of" in problems(tmp_path, GOOD, "reference=cmc")[0]
 
 
 def test_the_reference_may_be_a_variant(tmp_path: Path) -> None:
