@@ -18,7 +18,10 @@ from harness.nn.spectral import FILTERS, WIDTH, build_spectral_encoders, by_inte
 
 
 class Pooling(nn.Module):
-    """(..., m, width) → their weighted sum (..., width) and the weights (..., m): softmax(tanh(w·x + b)) over the m vectors."""
+    """Attention pooling of m vectors, with the weights softmax(tanh(w·x + b)).
+
+    Takes (..., m, width) and returns the weighted sum (..., width) and the weights (..., m).
+    """
 
     def __init__(self, width: int):
         super().__init__()
@@ -30,9 +33,11 @@ class Pooling(nn.Module):
 
 
 class TwofoldAttentionHead(nn.Module):
-    """Features of M sensors, each (n, 64, intervals · 4) → logits (n, n_classes), and their weights (n, M), mean over the intervals.
+    """The classifier of the original AttnSense.
 
-    Attention over the sensors in each interval, a GRU of 2x120, attention over the intervals. Source: Ma et al. 2019.
+    Takes features of M sensors, each (n, 64, intervals · 4), and returns logits (n, n_classes) and the weights of the
+    sensors (n, M), averaged over the intervals. Attention over the sensors in each interval is followed by a GRU of 2
+    layers with 120 units and by attention over the intervals. Source: Ma et al. 2019.
     """
 
     def __init__(self, n_classes: int):
@@ -43,19 +48,19 @@ class TwofoldAttentionHead(nn.Module):
         self.output = nn.Linear(RECURRENT, n_classes)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        vectors = torch.stack(
-            [by_interval(z).transpose(1, 2).flatten(2) for z in features], dim=2
-        )  # (n, intervals, M, 256)
-        fused, weights = self.attention(vectors)
+        vectors = [by_interval(z).transpose(1, 2).flatten(2) for z in features]
+        fused, weights = self.attention(torch.stack(vectors, dim=2))  # of (n, intervals, M, 256)
         return self.output(self.time(self.gru(fused))[0]), weights.mean(1)
 
 
 class AttnSense(Method):
     """AttnSense in two forms.
 
-    comparison: DeepSense's network with `JointAttention` before the features are concatenated. Source: the authors of Cosmo's
-    code for UTD. original: Ma et al. 2019: DeepSense's convolutions of spectra and `TwofoldAttentionHead`, for series and
-    skeletons. How it was trained is in no source of ours: the reading ``original`` has DeepSense's optimiser.
+    comparison: the network of DeepSense, with `JointAttention` before the features are concatenated. Source: the code
+    of Cosmo's authors for UTD.
+
+    original: the network of Ma et al. 2019, DeepSense's convolutions of spectra and `TwofoldAttentionHead`, for series
+    and skeletons. We found no source for its training, so the reading ``original`` uses the optimizer of DeepSense.
     """
 
     name = "attnsense"
@@ -72,7 +77,7 @@ class AttnSense(Method):
     def build_classifier(
         self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        """Raises InputError for the original form of frames and volumes."""
+        """Raises InputError for form original with frames or volumes."""
         if options.form == "original":
             spectral = build_spectral_encoders(task.modalities, options.intervals, self.name)
             return FusionClassifier(spectral, TwofoldAttentionHead(task.n_classes))

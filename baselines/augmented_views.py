@@ -1,4 +1,4 @@
-"""What siamese networks, triplets and NT-Xent share: stage 1 on two augmented views of each sample, stage 2 as DeepSense's."""
+"""The base of siamese networks, triplets and NT-Xent: stage 1 on two augmented views, stage 2 as in DeepSense."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from harness.nn.heads import ProjectionHead
 
 
 class ViewsPretrainer(Pretrainer):
-    """Encoders, their features side by side, one projection head; ``objective`` takes embeddings (2n, 128) and labels (2n,)."""
+    """Encoders, and one projection head on their concatenated features.
+
+    ``objective`` takes embeddings (2n, 128) and labels (2n,).
+    """
 
     def __init__(self, task: Task, augmentations: Augmentations, objective: nn.Module):
         super().__init__()
@@ -28,7 +31,7 @@ class ViewsPretrainer(Pretrainer):
 
     @override
     def views(self, batch: Batch, rng: torch.Generator) -> Batch:
-        """Two augmented views of each sample, (n, 2, ...); each modality is augmented by itself."""
+        """Two augmented views of each sample, (n, 2, ...). Each modality is augmented separately."""
         generator = device_generator(batch, rng)
         return {
             name: torch.stack([self.augmentations.apply(batch[name], generator) for _ in range(2)], dim=1)
@@ -37,29 +40,29 @@ class ViewsPretrainer(Pretrainer):
 
     @override
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:
-        """The normalised projections (n, 128) of a sample's first and second view."""
+        """The normalised projections of the first and of the second views, both (n, 128)."""
         features = [encoder(batch[name].transpose(0, 1).flatten(0, 1)) for name, encoder in self.encoders.items()]
         first, second = self.projection(torch.cat(features, dim=2)).chunk(2)
         return first, second
 
     @override
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:
-        """The objective, with the sample's identity as both views' label."""
+        """The objective, in which the label of a view is its sample."""
         identity = torch.arange(len(features[0]), device=features[0].device)
         loss: Tensor = self.objective(torch.cat(features), identity.repeat(2))
         return loss
 
 
 class AugmentedViews(Method):
-    """Base of the contrastive classics, for any number of modalities: a subclass gives the objective.
+    """Base class of the classic contrastive methods, for any number of modalities. A subclass defines the objective.
 
-    Source: the talk on contrastive losses for sensor data, for the augmentations and the objectives. The encoders, the
-    projection head and the classifier are those that all methods here share, not the talk's.
+    Source of the augmentations and objectives: the talk on contrastive losses for sensor data. The encoders, the
+    projection head and the classifier are not those of the talk, but those that all methods share.
     """
 
     @abstractmethod
     def objective(self, options: Any) -> nn.Module:
-        """The loss, from pytorch-metric-learning, which is only imported when it is needed."""
+        """The loss from pytorch-metric-learning, which is imported only when it is needed."""
 
     @override
     def build_pretrainer(self, task: Task, options: Any) -> Pretrainer:

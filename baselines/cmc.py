@@ -1,4 +1,4 @@
-"""CMC: the modalities of one sample are each other's positives."""
+"""CMC: the modalities of a sample are positives of each other."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class CMCStage1(Options):
     """Stage 1 of CMC."""
 
     form: Form = Field(
-        default="comparison", description="projections and loss: the comparison's, or the original publication's"
+        default="comparison",
+        description="projections and loss: those of the comparison, or of the original publication",
     )
     temperature: float = Field(default=0.07, gt=0, description="τ, the temperature of the contrastive loss")
     augmentations: Augmentations | None = Field(
-        default=None, description="augment each sample before it is encoded; by default not at all"
+        default=None, description="augmentations of each sample before it is encoded; by default none"
     )
 
 
@@ -41,12 +42,13 @@ class CMCStage2(Iterative):
     """Stage 2 of CMC."""
 
     form: Form = Field(
-        default="comparison", description="head: the comparison's with attention, or the original's linear layer"
+        default="comparison",
+        description="head: that of the comparison, with attention, or the linear layer of the original publication",
     )
 
 
 class CMCPretrainer(ProjectingPretrainer):
-    """A sample's views are its modalities' own projections."""
+    """The views in the loss are the projections of the modalities."""
 
     def __init__(self, task: Task, options: CMCStage1):
         super().__init__(task, options.augmentations)
@@ -59,7 +61,7 @@ class CMCPretrainer(ProjectingPretrainer):
 
 
 class OriginalCMCPretrainer(CMCPretrainer):
-    """As `CMCPretrainer`, but each projection is one linear layer to 128, L2-normalised, and the loss is `cross_view_loss`."""
+    """Like `CMCPretrainer`, with `cross_view_loss`, and linear layers to 128 as projections, L2-normalised."""
 
     def __init__(self, task: Task, options: CMCStage1):
         super().__init__(task, options)
@@ -85,7 +87,10 @@ class _LinearProjection(nn.Linear):
 
 
 class LinearHead(nn.Module):
-    """Features of M modalities, each (n, 16, width_j), side by side → one linear layer → logits (n, n_classes), and no weights."""
+    """A linear layer on the concatenated features of M modalities.
+
+    Takes features (n, 16, width_j) and returns logits (n, n_classes), without weights.
+    """
 
     attention = None
 
@@ -98,9 +103,10 @@ class LinearHead(nn.Module):
 
 
 def cross_view_loss(views: Sequence[Tensor], temperature: float) -> Tensor:
-    """InfoNCE of each view against each other view, whose samples of the batch are the only negatives; both directions summed.
+    """InfoNCE between all pairs of views, summed over both directions of each pair.
 
-    views: M tensors (n, d), normalised. Source: Tian et al. 2020 (the full graph over views), in the common modern form.
+    The negatives of a sample are the other samples of the batch in the other view. views: M tensors (n, d), normalised.
+    Source: Tian et al. 2020 (the full graph over views), in the form that is common today.
     """
     own = torch.arange(len(views[0]), device=views[0].device)
     directions = [F.cross_entropy(one @ other.T / temperature, own) for one, other in permutations(views, 2)]
@@ -108,18 +114,20 @@ def cross_view_loss(views: Sequence[Tensor], temperature: float) -> Tensor:
 
 
 def flat_widths(encoders: nn.ModuleDict) -> tuple[int, ...]:
-    """The number of features of each encoder, in order."""
+    """The number of features of each encoder."""
     return tuple(STEPS * width for width in widths(encoders))
 
 
 class CMC(Method):
-    """CMC in two forms, both with the encoders that all methods here share.
+    """CMC in two forms, both with the encoders that all methods share.
 
-    comparison: Cosmo's loss with the modalities as the only views (so negatives are of the same modality, too); Cosmo's stage 2
-    without quality guide, with `JointAttention`. Source: the authors of Cosmo's code for UTD. original: Tian et al. 2020:
-    `cross_view_loss`, then a linear classifier. It departs in the negatives: the batch's and not a memory bank's, as a
-    pretrainer does not know which samples it sees, and InfoNCE instead of NCE. The reading ``original`` is that form with the
-    encoders frozen in stage 2; the published optimiser is for photographs and not taken over.
+    comparison: Cosmo's loss with the modalities as the only views, so that negatives can also have the same modality,
+    and Cosmo's stage 2 with `JointAttention` and without quality guide. Source: the code of Cosmo's authors for UTD.
+
+    original: the method of Tian et al. 2020, `cross_view_loss` and a linear classifier. It differs in two ways: the
+    negatives are those of the batch and not of a memory bank, because a pretrainer does not know the identity of its
+    samples, and the loss is InfoNCE instead of NCE. The reading ``original`` is this form with encoders frozen in stage
+    2. The published optimizer is not used, since it is for photographs.
     """
 
     name = "cmc"

@@ -1,4 +1,4 @@
-"""CPC: the past of a sample predicts its own future among those of others."""
+"""CPC: the past of a sample identifies its own future among the futures of other samples."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ from harness.options import Options
 
 CONTEXT = 256
 HORIZON = 28
-MOST_STEPS = 32  # of the comparison's form
+MOST_STEPS = 32  # of form comparison
 DROPOUT = 0.2
 CONVOLVED = (32, 64, 128)
-JOINT = "joint"  # the original's only encoder; no modality has one of its own
+JOINT = "joint"  # the only encoder of form original, for all modalities
 PUBLISHED: dict[str, Any] = {
-    "epochs": 150, "optimizer": "adam", "lr": 5e-4, "weight_decay": 0.0, "lr_decay": 0.8, "lr_milestones": list(range(25, 1001, 25)),
-}  # fmt: skip
+    "epochs": 150,
+    "optimizer": "adam",
+    "lr": 5e-4,
+    "weight_decay": 0.0,
+    "lr_decay": 0.8,
+    "lr_milestones": list(range(25, 1001, 25)),
+}
 
 Form = Literal["comparison", "original"]
 
@@ -37,40 +42,44 @@ Form = Literal["comparison", "original"]
 class CPCStage1(Options):
     """Stage 1 of CPC."""
 
-    form: Form = Field(default="comparison", description="encoders: the comparison's, or the original publication's")
+    form: Form = Field(
+        default="comparison", description="encoders: those of the comparison, or of the original publication"
+    )
     steps: int | None = Field(
         default=None,
         ge=1,
-        description="most time steps of a sequence; by default 32 for form comparison and the whole window for form original; "
-        "never more than the shortest modality has",
+        description="maximum number of time steps of a sequence, at most the length of the shortest modality; "
+        "by default 32 for form comparison, and the whole window for form original",
     )
     horizon: int | None = Field(
         default=None,
         ge=1,
-        description="k, the future steps that are predicted; by default 28, or half of the steps if that is less",
+        description="k, the number of future steps to predict; by default 28, or half of the steps if that is less",
     )
 
 
 class CPCStage2(Options):
     """Stage 2 of CPC."""
 
-    form: Form = Field(default="comparison", description="classifier: the comparison's, or the original publication's")
-    steps: int | None = Field(
-        default=None, ge=1, description="most time steps of a sequence for form original, as in stage 1"
+    form: Form = Field(
+        default="comparison", description="classifier: that of the comparison, or of the original publication"
     )
-    freeze_encoders: bool = Field(default=False, description="never train the encoders, only the head")
+    steps: int | None = Field(
+        default=None, ge=1, description="maximum number of time steps of a sequence for form original, as in stage 1"
+    )
+    freeze_encoders: bool = Field(default=False, description="train only the head, not the encoders")
 
 
 def horizon_of(asked: int | None, steps: int, what: str) -> int:
-    """k. Raises InputError if that leaves no step of ``what`` for the past."""
+    """The horizon k. Raises InputError if no step is left for the past; ``what`` begins the end of its message."""
     horizon = asked or min(HORIZON, max(1, steps // 2))
     if horizon >= steps:
-        raise InputError(f"cpc: a horizon of {horizon} needs more than {horizon} time steps; {what} {steps}")
+        raise InputError(f"cpc: a horizon of {horizon} needs more than {horizon} time steps, but {what} {steps}")
     return horizon
 
 
 class CPCPretrainer(Pretrainer):
-    """Base of both forms: a sequence of features, the context of its past, a linear predictor for each future step."""
+    """Base class of both forms: a sequence of features, the context of its past, a linear predictor per future step."""
 
     steps: int
     horizon: int
@@ -78,15 +87,15 @@ class CPCPretrainer(Pretrainer):
 
     @abstractmethod
     def sequence(self, batch: Batch) -> Tensor:
-        """The features over time, (n, steps, width)."""
+        """The features over time (n, steps, width)."""
 
     @abstractmethod
     def last_context(self, past: Tensor) -> Tensor:
-        """(n, past steps, width) → (n, 256)."""
+        """The context after the last past step: (n, past steps, width) → (n, 256)."""
 
     @override
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:
-        """Predictions and what came, both (n, horizon, width), after a start drawn once for the batch."""
+        """Predicted and actual features, both (n, horizon, width), from a start that is drawn once per batch."""
         past = 1 + int(torch.randint(self.steps - self.horizon, (), generator=rng))
         sequence = self.sequence(batch)
         context = self.last_context(sequence[:, :past])
@@ -95,15 +104,15 @@ class CPCPretrainer(Pretrainer):
 
     @override
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:
-        """InfoNCE of each prediction against that step of every sample in the batch, mean over the horizon."""
-        predicted, came = (f.transpose(0, 1).float() for f in features)
-        logits = predicted @ came.transpose(1, 2)  # (horizon, n, n)
+        """InfoNCE of each prediction against the same step of all samples in the batch, averaged over the horizon."""
+        predicted, actual = (f.transpose(0, 1).float() for f in features)
+        logits = predicted @ actual.transpose(1, 2)  # (horizon, n, n)
         own = torch.arange(logits.shape[1], device=logits.device).expand(logits.shape[:2])
         return F.cross_entropy(logits.flatten(0, 1), own.flatten())
 
 
 class ComparisonCPC(CPCPretrainer):
-    """The shared encoders; their maps as one sequence in time; a GRU's context. Raises InputError as `horizon_of` does."""
+    """The shared encoders, whose feature maps form one sequence, and a GRU. Raises InputError like `horizon_of`."""
 
     def __init__(self, task: Task, options: CPCStage1):
         super().__init__()
@@ -117,7 +126,7 @@ class ComparisonCPC(CPCPretrainer):
 
     @override
     def sequence(self, batch: Batch) -> Tensor:
-        """Each encoder's map averaged to the common time steps, side by side."""
+        """The feature maps of all encoders, averaged to common time steps and concatenated."""
         parts = []
         for name, encoder in self.encoders.items():
             assert isinstance(encoder, Encoder)
@@ -132,11 +141,12 @@ class ComparisonCPC(CPCPretrainer):
 
 
 class JointEncoder(nn.Module):
-    """The original's network, of all modalities' channels side by side: a batch → its last context (n, 256).
+    """The network of form original: the concatenated channels of all modalities → the last context (n, 256).
 
-    Convolutions to 32, 64 and 128 channels (kernel 3, reflected at the ends, no bias; ReLU, dropout 0.2), GRU 2x256 with dropout
-    0.2. Source: Haresamudram et al. 2021, for one sensor's 6 channels; several modalities are averaged to the shortest's
-    length, or to ``steps``. Raises InputError for frames and volumes.
+    Convolutions to 32, 64 and 128 channels (kernel 3, reflection padding, no bias, ReLU, dropout 0.2) are followed by a
+    GRU of 2 layers with 256 units and dropout 0.2. Source: Haresamudram et al. 2021, for the 6 channels of one sensor.
+    Several modalities are averaged to the length of the shortest, or to ``steps``. Raises InputError for frames and
+    volumes.
     """
 
     def __init__(self, modalities: Sequence[Modality], steps: int | None):
@@ -146,7 +156,8 @@ class JointEncoder(nn.Module):
         self.steps = min(steps or self.steps, self.steps)
         if self.steps < 2:
             raise InputError(
-                f"cpc: form 'original' needs at least 2 time steps, the shortest modality or the option gives {self.steps}"
+                f"cpc: form 'original' needs at least 2 time steps, not {self.steps} (the option steps, or the length "
+                "of the shortest modality)"
             )
         layers: list[nn.Module] = []
         inputs = sum(prod(m.shape[1:]) for m in modalities)
@@ -159,12 +170,12 @@ class JointEncoder(nn.Module):
         self.context = nn.GRU(inputs, CONTEXT, num_layers=2, dropout=DROPOUT, batch_first=True)
 
     def sequence(self, batch: Batch) -> Tensor:
-        """(n, steps, 128)."""
+        """The features over time (n, steps, 128)."""
         channels = torch.cat([resample(batch[name], self.steps) for name in self.names], dim=1)
         return self.convolutions(channels).transpose(1, 2)
 
     def last_context(self, past: Tensor) -> Tensor:
-        """(n, past steps, 128) → (n, 256)."""
+        """The context after the last past step: (n, past steps, 128) → (n, 256)."""
         return self.context(past)[0][:, -1]
 
     def forward(self, batch: Batch) -> Tensor:
@@ -172,7 +183,7 @@ class JointEncoder(nn.Module):
 
 
 class OriginalCPC(CPCPretrainer):
-    """`JointEncoder` and the predictors. Raises InputError as these two and `horizon_of` do."""
+    """`JointEncoder` and the predictors. Raises InputError like `JointEncoder` and `horizon_of`."""
 
     def __init__(self, task: Task, options: CPCStage1):
         super().__init__()
@@ -196,7 +207,7 @@ class OriginalCPC(CPCPretrainer):
 
 
 class OriginalClassifier(Classifier):
-    """`JointEncoder`'s last context → MLP 256-256-128-classes, with BatchNorm, ReLU and dropout 0.2 after each hidden layer."""
+    """`JointEncoder` and an MLP 256-256-128-classes, with BatchNorm, ReLU and dropout 0.2 after each hidden layer."""
 
     def __init__(self, joint: JointEncoder, n_classes: int, freeze_encoders: bool):
         super().__init__()
@@ -223,7 +234,7 @@ class OriginalClassifier(Classifier):
 
 
 class ComparisonClassifier(FusionClassifier):
-    """DeepSense's classifier, with encoders that may be frozen."""
+    """The classifier of DeepSense, with encoders that can be frozen."""
 
     def __init__(self, encoders: nn.ModuleDict, n_classes: int, freeze_encoders: bool):
         super().__init__(encoders, FusionHead(widths(encoders), n_classes))
@@ -235,13 +246,19 @@ class ComparisonClassifier(FusionClassifier):
 
 
 class CPC(Method):
-    """CPC in two forms, both with a context of GRU 2x256, one random start a batch, InfoNCE over the batch, mean over k steps.
+    """CPC in two forms.
 
-    comparison: the shared encoders trained by predictive coding, then DeepSense's classifier, fine-tuned. No source describes
-    it with several modalities or these encoders: here each map's time axis is averaged to common steps and the modalities
-    set side by side. original: Haresamudram et al. 2021: `JointEncoder`, then an MLP; for series and skeletons. The reading
-    ``original`` is that form with what was published: k = 28, Adam 5e-4, times 0.8 each 25 epochs (to epoch 1000), 150 epochs, batch 64,
-    frozen encoders. Stage 2's own optimiser is in no source of ours: it is stage 1's, at the harness's batch; weight decay is 0.
+    In both, the context is computed by a GRU of 2 layers with 256 units, one random start is drawn per batch, and the
+    loss is InfoNCE over the batch, averaged over k steps.
+
+    comparison: the shared encoders, trained by predictive coding and fine-tuned with the classifier of DeepSense. No
+    source describes CPC with several modalities or these encoders. Here the time axis of each feature map is averaged
+    to common steps, and the modalities are concatenated.
+
+    original: the network of Haresamudram et al. 2021, `JointEncoder` and an MLP, for series and skeletons. The reading
+    ``original`` combines it with the published settings: k = 28, Adam with learning rate 5e-4, multiplied by 0.8 every
+    25 epochs (up to epoch 1000), 150 epochs, batch size 64, and frozen encoders. We found no source for the optimizer of
+    stage 2, which is therefore that of stage 1 with the batch size of the harness, nor for weight decay, which is 0.
     """
 
     name = "cpc"

@@ -1,4 +1,4 @@
-"""DeepSense: one encoder per modality, their features side by side, a recurrent classifier."""
+"""DeepSense: one encoder per modality, whose features are concatenated, and a recurrent classifier."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ class SpectralStage2(Options):
 
     form: Literal["comparison", "original"] = Field(
         default="comparison",
-        description="network: the comparison's, shared by all methods, or the original publication's",
+        description="network: that of the comparison, shared by all methods, or that of the original publication",
     )
     intervals: int | None = Field(
         default=None,
         ge=1,
-        description="time intervals whose spectra form original takes; by default 20, or fewer, so that each has 10 samples of "
-        "the shortest modality",
+        description="number of time intervals whose spectra are the input of form original; by default 20, or fewer "
+        "so that each has 10 samples of the shortest modality",
     )
 
     @model_validator(mode="after")
     def _intervals_are_the_originals(self) -> Self:
         if self.intervals is not None and self.form != "original":
-            raise ValueError("intervals is for form 'original'; the comparison's network has no intervals")
+            raise ValueError("intervals is for form 'original'; the network of form 'comparison' has no intervals")
         return self
 
 
 class MergeHead(nn.Module):
-    """Features of M sensors, each (n, 64, intervals · 4) → logits (n, n_classes), and no weights.
+    """The classifier of the original DeepSense.
 
-    Three convolutions over all sensors and the spectrum, a GRU of 2x120 over the intervals, the mean over them. Source: Yao et
-    al. 2017 and the authors' code. The published kernels span the two sensors there; here they span however many there are.
+    Takes features of M sensors, each (n, 64, intervals · 4), and returns logits (n, n_classes), without weights. Three
+    convolutions over all sensors and the spectrum are followed by a GRU of 2 layers with 120 units over the intervals,
+    whose outputs are averaged. Source: Yao et al. 2017 and the authors' code. The published kernels span the two
+    sensors used there; here they span all sensors.
     """
 
     attention = None
@@ -57,9 +59,12 @@ class MergeHead(nn.Module):
         for kernel in MERGE_KERNELS:
             layers += [
                 nn.ConstantPad3d((*_same(kernel), *_same(sensors), 0, 0), 0),
-                nn.Conv3d(FILTERS, FILTERS, (1, sensors, kernel)), nn.BatchNorm3d(FILTERS), nn.ReLU(inplace=True), nn.Dropout3d(DROPOUT),
-            ]  # fmt: skip
-        self.merge = nn.Sequential(*layers[:-1])  # what follows the last one is the GRU, with its own dropout
+                nn.Conv3d(FILTERS, FILTERS, (1, sensors, kernel)),
+                nn.BatchNorm3d(FILTERS),
+                nn.ReLU(inplace=True),
+                nn.Dropout3d(DROPOUT),
+            ]
+        self.merge = nn.Sequential(*layers[:-1])  # the GRU that follows has its own dropout
         self.gru = IntervalGRU(FILTERS * sensors * WIDTH)
         self.output = nn.Linear(RECURRENT, n_classes)
 
@@ -69,7 +74,7 @@ class MergeHead(nn.Module):
 
 
 class IntervalGRU(nn.Module):
-    """(n, intervals, width) → (n, intervals, 120): two layers, dropout 0.5 after each."""
+    """A GRU of two layers, each with dropout 0.5: (n, intervals, width) → (n, intervals, 120)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -81,17 +86,20 @@ class IntervalGRU(nn.Module):
 
 
 def _same(kernel: int) -> tuple[int, int]:
-    """The zeros before and after that leave a length as it is."""
+    """The numbers of zeros before and after that preserve the length."""
     return (kernel - 1) // 2, kernel // 2
 
 
 class DeepSense(Method):
     """DeepSense in two forms.
 
-    comparison: the encoders and head that all methods here share, concatenated, no attention. Source: the authors of Cosmo's
-    code for UTD. original: Yao et al. 2017 and its code: spectra of time intervals (`SpectralEncoder`), `MergeHead`; it departs
-    in how an interval is sampled (`spectra`), and needs series or skeletons. The reading ``original`` is that form with its
-    published optimiser, Adam 1e-4 (0.5, 0.9) and L2 5e-4; epochs and batch are the harness's own, as theirs are for 119 080 samples.
+    comparison: the encoders and the head that all methods share, with concatenated features and no attention. Source:
+    the code of Cosmo's authors for UTD.
+
+    original: the network of Yao et al. 2017 and its code, `SpectralEncoder` on spectra of time intervals and
+    `MergeHead`. It differs in how an interval is sampled (see `spectra`), and needs series or skeletons. The reading
+    ``original`` combines it with the published optimizer: Adam with learning rate 1e-4, betas 0.5 and 0.9, and weight
+    decay 5e-4. Epochs and batch size are those of the harness, since the published ones are for 119 080 samples.
     """
 
     name = "deepsense"
@@ -107,7 +115,7 @@ class DeepSense(Method):
     def build_classifier(
         self, task: Task, options: SpectralStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        """Raises InputError for the original form of frames and volumes."""
+        """Raises InputError for form original with frames or volumes."""
         if options.form == "original":
             spectral = build_spectral_encoders(task.modalities, options.intervals, self.name)
             return FusionClassifier(spectral, MergeHead(len(task.modalities), task.n_classes))

@@ -1,4 +1,4 @@
-"""NT-Xent: a view finds its sample's other view among all views of the batch."""
+"""NT-Xent: each view is matched with the other view of its sample among all views of the batch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ class NTXentStage1(Augmentations):
 
 
 class NTXent(AugmentedViews):
-    """The normalised, temperature-scaled cross-entropy over a batch's views.
+    """The normalised, temperature-scaled cross-entropy over the views of a batch.
 
-    Source: Chen et al. 2020 (SimCLR). The loss is pytorch-metric-learning's SupConLoss, which with one positive a view is the
-    same and needs the square of the batch in memory; its NTXentLoss needs the cube, out of reach for the talk's batch of 512.
+    Source: Chen et al. 2020 (SimCLR). The implementation is SupConLoss of pytorch-metric-learning, which is the same
+    loss if each view has one positive. Its memory grows with the square of the batch size, while that of NTXentLoss
+    grows with the cube, which is too much for the talk's batch size of 512.
     """
 
     name = "ntxent"

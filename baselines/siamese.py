@@ -1,4 +1,4 @@
-"""Siamese networks: views of one sample are drawn together, views of two samples pushed apart, up to a margin."""
+"""Siamese networks: views of the same sample are pulled together, views of different samples pushed apart."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ class SiameseStage1(Augmentations):
         default=1.0,
         gt=0,
         le=2,
-        description="distance of two normalised projections from which different samples add no loss",
+        description="distance of normalised projections beyond which different samples add no loss",
     )
 
 
 class Siamese(AugmentedViews):
-    """The contrastive loss d for two views of a sample, max(0, margin − d) for views of two, over all pairs of a batch.
+    """The contrastive loss: d for views of the same sample, max(0, margin − d) for views of different samples.
 
-    Source: Hadsell, Chopra and LeCun 2006, in pytorch-metric-learning's form: d isn't squared; the two kinds of pairs are each
-    averaged over those with a loss above 0, then added.
+    Source: Hadsell, Chopra and LeCun 2006, as implemented in pytorch-metric-learning: the distance d is not squared,
+    and the loss is the mean over positive pairs plus the mean over negative pairs, each only over pairs with a loss
+    above 0.
     """
 
     name = "siamese"

@@ -1,4 +1,4 @@
-"""SingleModal: one modality alone; each is a variant of its own."""
+"""SingleModal: one modality alone, with a variant for each modality."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, 
 
 
 class SingleModal(Method):
-    """One modality's encoder and the recurrent classifier on its features alone. Source: the authors of Cosmo's code for UTD."""
+    """The encoder of one modality and the recurrent classifier. Source: the code of Cosmo's authors for UTD."""
 
     name = "single-modal"
     title = "SingleModal"
@@ -25,7 +25,7 @@ class SingleModal(Method):
     def build_classifier(
         self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        """Raises ValueError if ``variant`` is none of the task's modalities."""
+        """Raises ValueError if ``variant`` is not a modality of the task."""
         if variant not in self.variants(task):
             raise ValueError(f"single-modal needs a variant, one of {', '.join(self.variants(task))}; not {variant!r}")
         encoders = start_encoders(task.only((variant,)))

@@ -1,4 +1,4 @@
-"""Triplets: a sample's other view is nearer than any view of another sample, by a margin."""
+"""Triplets: the other view of a sample is closer than any view of another sample, by a margin."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class TripletStage1(Augmentations):
 
 
 class Triplet(AugmentedViews):
-    """The triplet loss max(0, d(a, p) − d(a, n) + margin) over all triplets of a batch; memory grows with the batch's cube.
+    """The triplet loss max(0, d(a, p) − d(a, n) + margin) over all triplets of a batch.
 
-    Source: Schroff et al. 2015 (margin 0.2), in pytorch-metric-learning's form: d isn't squared; the mean is over the triplets
-    with a loss above 0, so it stays near the margin while fewer and fewer are left.
+    Memory grows with the cube of the batch size. Source: Schroff et al. 2015 (margin 0.2), as implemented in
+    pytorch-metric-learning: the distance d is not squared, and the mean is over the triplets with a loss above 0, so it
+    stays near the margin while their number decreases.
     """
 
     name = "triplet"

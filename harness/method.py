@@ -1,8 +1,8 @@
-"""The contract of a method: what one file must say to take part in a study.
+"""The contract of a method: what a file must define to take part in a study.
 
-A method has options (split by the stage that they change, so that a sweep over stage 2 shares stage 1), builds a
-`Pretrainer` for stage 1 if it has one, and a `Classifier` for stage 2. The loops are not its business: they are in
-`harness.training` and the same for all.
+A method has options, builds a `Pretrainer` for stage 1 if it has one, and builds a `Classifier` for stage 2. Its
+options are split by the stage that they affect, so that a sweep over stage 2 shares stage 1. The training loops, in
+`harness.training`, are the same for all methods.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from harness.data.base import Modality
 from harness.options import Options
 
 Batch = Mapping[str, Tensor]
-"""Modality name → tensor of shape (n, *modality.shape), normalised, in the model's precision."""
+"""Modality name → tensor of shape (n, *modality.shape), normalised, in the precision of the model."""
 
 Features = tuple[Tensor, ...]
-"""What a pretrainer's forward gives: tensors whose first axis is the sample, so that workers can gather them."""
+"""The output of a pretrainer: tensors whose first axis is the sample, so that workers can gather them."""
 
 Readings = Mapping[str, Mapping[str, Any]]
-"""Name → preset of a method's options, and of the stages' settings under "stage1" and "stage2"."""
+"""Name → preset of the options of a method, and of the settings of the stages under "stage1" and "stage2"."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is built for: the modalities (in the data set's order) and the number of classes."""
+    """What a model is built for: the modalities, in the order of the data set, and the number of classes."""
 
     modalities: tuple[Modality, ...]
     n_classes: int
@@ -42,44 +42,46 @@ class Task:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What stage 1 leaves: the encoders' parameters, and what was found in the unlabelled data (Cosmo: its quality)."""
+    """The result of stage 1: the parameters of the encoders, and the diagnostics of the unlabelled data."""
 
     encoders: Mapping[str, Tensor]
     diagnostics: Mapping[str, Any]
 
 
 class Pretrainer(nn.Module, ABC):
-    """The model of stage 1. `views` and `loss` see the whole batch, `forward` each worker's samples.
+    """The model of stage 1. `views` and `loss` get the whole batch, `forward` the samples of one worker.
 
-    ``encoders`` (an nn.ModuleDict by modality) is what stage 2 receives; everything else is thrown away. If there are also
-    ``projections`` by modality, the distance between the modalities' projections is recorded.
-    ``rng``: a CPU generator with the same state on every worker; all of a method's own draws come from it, in `forward`
-    only such as do not depend on the number of samples.
+    Stage 2 receives ``encoders``, an nn.ModuleDict by modality; everything else is discarded. If the model also has
+    ``projections`` by modality, the distance between the projections of the modalities is recorded.
+
+    ``rng`` is a CPU generator with the same state on every worker, and the source of all random draws of a method. In
+    `forward`, the number of draws must not depend on the number of samples.
     """
 
     encoders: nn.ModuleDict
-    loss_floor: float | None = None  # the least value that the loss can take, where it is known
-    trains: bool = True  # False: no epoch is run; the encoders stay random and only the diagnostics are wanted
+    loss_floor: float | None = None  # the lower bound of the loss, where one is known
+    trains: bool = True  # if False, no epoch is run: the encoders stay random, and only the diagnostics are computed
 
     def views(self, batch: Batch, rng: torch.Generator) -> Batch:
-        """What `forward` gets of a batch: tensors whose first axis is still the sample. By default the batch itself."""
+        """The input of `forward`: tensors whose first axis is still the sample. By default the batch itself."""
         return batch
 
     @abstractmethod
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:
-        """Features of each sample, each tensor of shape (n, ...)."""
+        """The features of each sample: tensors of shape (n, ...)."""
 
     @abstractmethod
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:
-        """The scalar loss over a batch's features; the smaller the better."""
+        """The scalar loss over the features of a batch; lower is better."""
 
 
 @dataclass(frozen=True)
 class Phase:
     """What one epoch of stage 2 trains, by the names of the classifier's children.
 
-    gradient: the parts whose parameters are updated. train_mode: the parts in train() mode (dropout on, BatchNorm by
-    batch); None: the same as ``gradient``. A name that is in neither is frozen and in eval() mode.
+    gradient: the parts whose parameters are updated. train_mode: the parts in train() mode (dropout on, BatchNorm with
+    the statistics of the batch); None means the same parts as ``gradient``. A part in neither is frozen and in eval()
+    mode.
     """
 
     gradient: frozenset[str]
@@ -87,44 +89,46 @@ class Phase:
 
 
 class Classifier(nn.Module, ABC):
-    """The model of stage 2. Its children are its parts (by convention ``encoders`` and ``head``)."""
+    """The model of stage 2. Its children are its parts, by convention ``encoders`` and ``head``."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, n_classes)."""
 
     def phase(self, epoch: int) -> Phase:
-        """What epoch ``epoch`` (from 1) trains; by default every part."""
+        """The parts trained in an epoch, counted from 1; by default all."""
         return Phase(frozenset(name for name, _ in self.named_children()))
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
-        """Arrays worth keeping beside the accuracy, first axis the sample.
+        """Arrays to keep in addition to the predictions; their first axis is the sample.
 
-        Of two the record holds the mean over the test samples: ``attention`` (n, n_modalities), the modalities' weights in
-        the task's order, and ``modal_distance`` (n,), see `harness.nn.distance`. ``features`` (n, n_modalities, width) are
-        kept as their principal plane, ``modal_plane`` (n, n_modalities, 2).
+        Three names have a meaning. The record has the mean over the test samples of ``attention`` (n, n_modalities),
+        the weights of the modalities in the order of the task, and of ``modal_distance`` (n,), see
+        `harness.nn.distance`. ``features`` (n, n_modalities, width) are stored as their projection on the principal
+        plane, ``modal_plane`` (n, n_modalities, 2).
         """
         return {}
 
     def unexplained(self) -> dict[str, str]:
-        """Why, by its name, `explain` leaves out one of these two; the reason of one that is there is not used."""
+        """The reasons why `explain` leaves out ``attention`` or ``modal_distance``, by name."""
         return {}
 
 
 class Method(ABC):
     """A method plug-in: one file, one subclass.
 
-    Stage1, Stage2: the options that change each stage; an option that changes both stands in both. In a study they are
-    one flat mapping, ``options: {cosmo: {positives: 9, lambda: 0.8}}``. READINGS: named presets of these options and of
-    the stages' settings, e.g. {"authors-code": {"freeze": False, "stage2": {"lr": 0.001}}}, chosen by the option
-    ``reading``; the first is the default. ABLATIONS: the same, chosen by ``without``, and laid over the reading. A
-    study's explicit values win over both. SETTINGS: a preset that always holds (a method's own defaults).
+    Stage1, Stage2: the options that affect each stage; an option that affects both is in both. In a study they are one
+    flat mapping, ``options: {cosmo: {positives: 9, lambda: 0.8}}``. READINGS: named presets of these options and of the
+    settings of the stages, such as {"authors-code": {"freeze": False, "stage2": {"lr": 0.001}}}, chosen by the option
+    ``reading``; the first one is the default. ABLATIONS: the same, chosen by the option ``without`` and applied on top
+    of the reading. Values given in a study take precedence over both. SETTINGS: the method's own defaults, a preset
+    that is always applied.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    version: ClassVar[str] = "1"  # raise when a change of code changes results; it is in the key
-    Stage1: ClassVar[type[Options] | None] = None  # None: the method has no stage 1
+    version: ClassVar[str] = "1"  # part of the key; raise it when a change of the code changes results
+    Stage1: ClassVar[type[Options] | None] = None  # None if the method has no stage 1
     Stage2: ClassVar[type[Options]] = Options
     READINGS: ClassVar[Readings] = {"paper": {}}
     ABLATIONS: ClassVar[Readings] = {}
@@ -133,19 +137,19 @@ class Method(ABC):
 
     @classmethod
     def presets(cls) -> dict[str, Readings]:
-        """Option → the presets that it chooses among, in the order in which they are laid over each other."""
+        """Option → the presets that it chooses from, in the order in which they are applied."""
         return {
             option: presets for option, presets in (("reading", cls.READINGS), ("without", cls.ABLATIONS)) if presets
         }
 
     def variants(self, task: Task) -> tuple[str, ...]:
-        """The models to compare as lines of their own (SingleModal: one a modality); () for a method with one."""
+        """The models to compare separately (SingleModal: one per modality); () for a method with one model."""
         return ()
 
     def check(self, task: Task, stage1: Any, stage2: Any) -> None:
-        """Raise `InputError` if these options don't fit the task; called before anything starts.
+        """Raise `InputError` if these options don't fit the task. Called before anything starts.
 
-        By default the models are built without memory, which finds what the networks themselves refuse.
+        By default, a model is built on the meta device, without memory, so that an error of its network is raised here.
         """
         with torch.device("meta"):
             if self.Stage1:
@@ -154,34 +158,34 @@ class Method(ABC):
                 self.build_classifier(task, stage2, None, next(iter(self.variants(task)), ""))
 
     def cautions(self, stage2: Any, epochs: int) -> list[str]:
-        """What a user should know of these options before so many epochs of stage 2 are trained; nothing that is wrong."""
+        """Warnings about valid options for a stage 2 of ``epochs`` epochs, shown before a run starts."""
         return []
 
     def build_pretrainer(self, task: Task, options: Any) -> Pretrainer:
-        """The model of stage 1, randomly initialised from torch's global generator."""
+        """The model of stage 1, randomly initialised from the global generator of torch."""
         raise TypeError(f"{self.name} has no stage 1")
 
     def diagnose(self, batch: Batch, task: Task, options: Any, seed: int) -> dict[str, Any]:
-        """What is computed once from the unlabelled samples (normalised), as JSON; stage 2 gets it as `Pretrained`."""
+        """The diagnostics of the normalised unlabelled samples, as JSON. Stage 2 gets them in `Pretrained`."""
         return {}
 
     @abstractmethod
     def build_classifier(
         self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        """The model of stage 2; its encoders start from ``pretrained`` where the method has a stage 1.
+        """The model of stage 2. Its encoders start from ``pretrained`` if the method has a stage 1.
 
-        variant: one of `variants`, or "" for a method with one.
+        variant: one of `variants`, or "" for a method with one model.
         """
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One epoch has ended.
+    """The state at the end of an epoch.
 
-    loss_floor: the least value that its loss can take, where that is known and not zero. validation_accuracy: share of the
-    validation samples that are right, where they were looked at. checkpoint: what is needed to go on from here in another
-    process, now and then.
+    loss_floor: the lower bound of the loss, if it is known and not zero. validation_accuracy: between 0 and 1, if the
+    validation samples were evaluated. checkpoint: what another process needs to continue from here, at some epochs
+    only.
     """
 
     epoch: int

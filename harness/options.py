@@ -1,4 +1,4 @@
-"""The options of stages and methods: pydantic models that refuse unknown keys, so that a typo is an error."""
+"""Options of stages and methods: pydantic models that reject unknown keys, so that a typo is an error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing_extensions import Self
 
 
 class Options(BaseModel):
-    """Base of all options: frozen, without unknown keys, dumped under the names that a study uses (``lambda``).
+    """Base class of all options: frozen, without unknown keys, and dumped under the names used in a study (``lambda``).
 
-    Every field has a description, which `harness list methods NAME` and the schema of studies show.
+    Every field has a description, which is shown by `harness list methods NAME` and in the schema of studies.
     """
 
     model_config = ConfigDict(
@@ -21,7 +21,7 @@ class Options(BaseModel):
 
     @classmethod
     def from_plain(cls, values: Any) -> Self:
-        """Validate plain values from YAML or JSON. Types are strict (``true`` is not a number), but a list may be a tuple."""
+        """Validate plain values from YAML or JSON. Types are strict (``true`` is not a number); lists become tuples."""
         return cls.model_validate_json(json.dumps(values, default=str))
 
     def to_json(self) -> dict[str, Any]:
@@ -34,43 +34,46 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimiser(Options):
-    """The settings of gradient descent that both stages have.
+    """The settings of gradient descent, which both stages have.
 
-    The default learning rate is that of Cosmo's slides; SGD, momentum and weight decay are those of the authors' code.
+    The default learning rate is that of Cosmo's slides; SGD, its momentum and weight decay are those of the authors'
+    code.
     """
 
-    epochs: int = Field(default=100, ge=0, description="epochs to train")
-    batch_size: int = Field(default=16, ge=2, description="samples in a batch")
+    epochs: int = Field(default=100, ge=0, description="number of epochs to train")
+    batch_size: int = Field(default=16, ge=2, description="samples per batch")
     lr: float = Field(default=0.01, gt=0, description="learning rate")
     optimizer: Literal["sgd", "adam"] = Field(default="sgd", description="the optimizer")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")
-    betas: tuple[Beta, Beta] = Field(default=(0.9, 0.999), description="decay rates of Adam's two running averages")
+    betas: tuple[Beta, Beta] = Field(
+        default=(0.9, 0.999), description="decay rates of the two running averages of Adam"
+    )
     weight_decay: float = Field(default=1e-4, ge=0, description="weight decay (L2 penalty)")
-    lr_decay: float = Field(default=0.9, gt=0, le=1, description="factor of the learning rate at each milestone")
+    lr_decay: float = Field(
+        default=0.9, gt=0, le=1, description="factor applied to the learning rate at each milestone"
+    )
     lr_milestones: tuple[Positive, ...] = Field(
         default=(), description="epochs after which the learning rate is multiplied by lr_decay"
     )
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic; bf16 is mixed precision")
 
     def content(self) -> dict[str, Any]:
-        """The settings that can change a result."""
+        """The settings that can affect a result."""
         return {name: value for name, value in self.to_json().items() if name != "betas" or self.optimizer == "adam"}
 
 
 class Stage1(Optimiser):
     """Stage 1: pre-training on unlabelled data."""
 
-    batch_size: int = Field(
-        default=64, ge=2, description="samples in a batch, over all workers; at least two for each worker"
-    )
+    batch_size: int = Field(default=64, ge=2, description="samples per batch over all workers; at least two per worker")
     workers: int = Field(default=1, ge=1, description="processes that share each batch; more than one needs Ray")
     gpus_per_worker: float = Field(default=0, ge=0, description="GPUs that Ray reserves for each worker")
     batch_norm: Literal["local", "sync"] = Field(
         default="local",
-        description="samples behind BatchNorm's statistics: each worker's own, as in the authors' DataParallel, or all",
+        description="BatchNorm statistics over each worker's samples, as with the authors' DataParallel, or over all",
     )
     checkpoint_every: int = Field(
-        default=25, ge=1, description="epochs between two checkpoints, kept until stage 1 is done"
+        default=25, ge=1, description="epochs between two checkpoints, which are kept until stage 1 is done"
     )
 
     @model_validator(mode="after")
@@ -94,7 +97,7 @@ class Stage2(Optimiser):
     evaluate_every: int = Field(
         default=5,
         ge=1,
-        description="epochs between two evaluations on the validation and test samples; the last epoch is always evaluated",
+        description="epochs between two evaluations on the validation and test samples; the last is always evaluated",
     )
 
     def content(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Names → plug-ins. Built-in ones are listed by module path and imported when asked for; other packages add theirs by entry point.
+"""Plug-ins by name. Built-in ones are listed by module path and imported on demand; other packages add entry points.
 
-An entry point's group is ``cosmo_harness.methods``, ``cosmo_harness.datasets`` or ``cosmo_harness.meters``; its name is
-the plug-in's, its value ``package.module:Class``.
+The group of an entry point is ``cosmo_harness.methods``, ``cosmo_harness.datasets`` or ``cosmo_harness.meters``, its
+name is that of the plug-in, and its value is ``package.module:Class``.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 }
 
 
-COMPANIONS = ("baselines", "reports")  # packages that are installed beside `harness`
+COMPANIONS = ("baselines", "reports")  # packages installed together with `harness`
 
 
-NOUNS = {"methods": "method", "datasets": "data set", "meters": "meter"}  # a kind of plug-in, as messages name one
+NOUNS = {"methods": "method", "datasets": "data set", "meters": "meter"}  # the singular of each kind, for messages
 
 
 class UnknownName(InputError):
-    """A name that no plug-in has; carries the hint separately, for messages that show where it stands."""
+    """The name of a plug-in that doesn't exist. The hint is also an attribute, for messages with a location."""
 
     def __init__(self, kind: str, name: str, known: list[str]):
         self.kind, self.name = kind, name
@@ -61,15 +61,15 @@ class UnknownName(InputError):
 
 @cache
 def paths(kind: str) -> Mapping[str, str]:
-    """Every plug-in of a kind: name → ``module:Class``. Built-in names can't be taken over by an entry point."""
+    """All plug-ins of a kind: name → ``module:Class``. An entry point can't replace a built-in plug-in."""
     found = {point.name: point.value for point in entry_points(group=f"cosmo_harness.{kind}")}
     return dict(sorted({**found, **BUILT_IN[kind]}.items()))
 
 
 def get(kind: str, name: str) -> Any:
-    """The class behind a name.
+    """The class of a plug-in.
 
-    Raises `UnknownName` with the nearest name, or `InputError` if another package's plug-in can't be imported.
+    Raises `UnknownName` with the nearest name, or `InputError` if a plug-in of another package can't be imported.
     """
     known = paths(kind)
     if name not in known:
@@ -84,7 +84,7 @@ def get(kind: str, name: str) -> Any:
 
 
 def require_companions() -> None:
-    """Raise `InputError` if another `baselines` or `reports`, such as a folder of the user's, is imported instead of ours."""
+    """Raise `InputError` if `baselines` or `reports` is another package, such as a folder of the user."""
     root = Path(__file__).resolve().parents[1]
     for name in COMPANIONS:
         spec = find_spec(name)
@@ -94,5 +94,5 @@ def require_companions() -> None:
             raise InputError(
                 f"the package {name!r} of the harness, {root / name}, "
                 + (f"is hidden by {where}" if where else "is missing")
-                + "; rename that folder, run the command from another folder, or take it off PYTHONPATH"
+                + "; rename that folder, run the command from another folder, or remove it from PYTHONPATH"
             )

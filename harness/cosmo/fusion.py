@@ -13,12 +13,13 @@ Scale = Literal["none", "sqrt"]
 
 
 class DotAttention(nn.Module):
-    """β(Attn)_j = softmax_j(mean over steps of μ_j·z_j / s_j), μ_j = tanh(W z_j + b): the slides' attention.
+    """The attention of the slides: β(Attn)_j = softmax_j(mean over steps of μ_j·z_j / s_j), μ_j = tanh(W z_j + b).
 
-    features: M tensors (n, steps, width_j) → weights (n, M). W, b are shared where all widths are equal, else each modality
-    has its own. Reading: z_j is one step's feature; a sample's score is the mean over its steps. scale "none": s_j = 1, the
-    slides' formula. "sqrt": s_j = √width_j, as in scaled dot-product attention: a dot product of ReLU features grows with
-    their width, so unscaled the widest modality takes all the weight and the softmax no longer learns.
+    Takes M tensors (n, steps, width_j) and returns weights (n, M). W and b are shared if all widths are equal,
+    otherwise each modality has its own. Our interpretation: z_j is the feature of one step, and the score of a sample
+    is the mean over its steps. With scale "none", s_j = 1, which is the formula of the slides. With "sqrt", s_j =
+    √width_j, as in scaled dot-product attention: the dot product of ReLU features grows with their width, so without
+    scaling the widest modality takes all the weight and the softmax saturates.
     """
 
     def __init__(self, widths: Sequence[int], scale: Scale = "sqrt"):
@@ -36,14 +37,17 @@ class DotAttention(nn.Module):
 
 
 class EqualAttention(nn.Module):
-    """No attention: every modality has the weight 1/M, (n, M)."""
+    """No attention: every modality has the weight 1/M. Returns weights (n, M)."""
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         return features[0].new_full((len(features[0]), len(features)), 1 / len(features))
 
 
 class Guided(nn.Module):
-    """β_j = (1 − λ) β(Attn)_j + λ β(QoM)_j, (n, M); sums to one as both do. guide: the M weights β(QoM), which are normalised."""
+    """Guided attention: β_j = (1 − λ) β(Attn)_j + λ β(QoM)_j, weights (n, M) whose rows sum to one.
+
+    guide: the M weights β(QoM), not necessarily normalised.
+    """
 
     def __init__(self, attention: nn.Module, guide: Sequence[float], lambda_: float):
         super().__init__()

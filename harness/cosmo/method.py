@@ -1,4 +1,4 @@
-"""Cosmo: contrastive fusion learning on unlabelled data, then quality-guided iterative fusion learning on few labels."""
+"""Cosmo: contrastive fusion learning on unlabelled data, then quality-guided fusion learning on few labels."""
 
 from __future__ import annotations
 
@@ -29,24 +29,26 @@ class CosmoStage1(Options):
     """Stage 1 of Cosmo: contrastive fusion learning."""
 
     positives: int = Field(
-        default=9, ge=2, description="P, the mixtures of each sample, which are each other's positives"
+        default=9, ge=2, description="P, the number of mixtures of each sample, which are positives of each other"
     )
     temperature: float = Field(default=0.07, gt=0, description="τ, the temperature of the contrastive loss")
     weights: MixtureKind = Field(
-        default="grid", description="weights of the modalities in a mixture: a fixed grid, or drawn from a distribution"
+        default="grid",
+        description="weights of the modalities in a mixture: a fixed grid, or drawn from this distribution",
     )
     weights_range: tuple[Share, Share] = Field(
-        default=(0.0, 1.0), description="lowest and highest weight, for grid and uniform weights"
+        default=(0.0, 1.0), description="lowest and highest weight of grid and uniform weights"
     )
     weights_per: Per = Field(default="batch", description="draw the weights once for each batch, or for each sample")
     renormalise: bool = Field(
         default=False,
-        description="normalise each mixture before the loss (authors' code), not only the features mixed (slides)",
+        description="normalise each mixture before the loss (authors' code), not only the mixed features (slides)",
     )
     augmentations: Augmentations | None = Field(
-        default=None, description="augment each sample before it is encoded; by default not at all, as in all sources"
+        default=None,
+        description="augmentations of each sample before it is encoded; by default none, as in all sources",
     )
-    contrastive: bool = Field(default=True, description="train the encoders; if false they stay random")
+    contrastive: bool = Field(default=True, description="train the encoders; if false, they stay random")
     quality: QualitySettings = Field(
         default=QualitySettings(), description="how the quality of the modalities is computed"
     )
@@ -55,7 +57,7 @@ class CosmoStage1(Options):
     def _range_fits_the_weights(self) -> CosmoStage1:
         low, high = self.weights_range
         if low >= high:
-            raise ValueError(f"weights_range must rise, not {[low, high]}")
+            raise ValueError(f"weights_range must be increasing, not {[low, high]}")
         if self.weights == "dirichlet" and self.weights_range != (0.0, 1.0):
             raise ValueError("weights_range is for weights 'grid' and 'uniform'; a Dirichlet draw has no range")
         return self
@@ -64,35 +66,36 @@ class CosmoStage1(Options):
 class CosmoStage2(Iterative):
     """Stage 2 of Cosmo: iterative fusion learning, with attention guided by the quality of the modalities.
 
-    The paper's attention is `DotAttention`, the authors' `JointAttention`.
+    The attention of the paper is `DotAttention`, that of the authors' code is `JointAttention`.
     """
 
     lambda_: Share = Field(
-        default=0.8, alias="lambda", description="λ, the share of the guide in the weights of the modalities"
+        default=0.8, alias="lambda", description="λ, the fraction of the guide in the weights of the modalities"
     )
     attention: Literal["paper", "authors-code", "none"] = Field(
         default="paper",
-        description="attention over the modalities: the paper's, that of the authors' code, or equal weights",
+        description="attention over the modalities: that of the paper or of the authors' code, or equal weights",
     )
     attention_scale: Scale = Field(
-        default="sqrt", description="divide the scores of the paper's attention by the root of the width, or by nothing"
+        default="sqrt",
+        description="scale of the paper's attention: divide scores by the square root of the width, or not at all",
     )
     guide: Literal["quality", "fixed", "none"] = Field(
         default="quality",
-        description="guide of the attention: the modalities' quality from stage 1, guide_weights, or none",
+        description="guide of the attention: the quality of the modalities from stage 1, guide_weights, or none",
     )
     guide_weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         default=(0.3, 0.7),
-        description="weights of the modalities for guide: fixed; the default is the authors' (inertial, skeleton)",
+        description="weights of the modalities with guide: fixed; the default is the authors' (inertial, skeleton)",
     )
     fusion: Literal["auto", "sum", "concat"] = Field(
         default="auto",
-        description="how features are fused; auto is sum if all modalities have the same kind and shape, else concat",
+        description="how features are fused: auto is sum if all modalities have the same kind and shape, else concat",
     )
 
 
 class CosmoPretrainer(ProjectingPretrainer):
-    """The loss is over P mixtures of a sample's projections."""
+    """The views in the loss are P mixtures of the projections of a sample."""
 
     def __init__(self, task: Task, options: CosmoStage1):
         super().__init__(task, options.augmentations)
@@ -111,10 +114,10 @@ class CosmoPretrainer(ProjectingPretrainer):
 
 
 class Cosmo(Method):
-    """Cosmo for any number of modalities, with both readings of its sources: the paper's slides and the authors' UTD code.
+    """Cosmo for any number of modalities, with a reading for each source: the paper's slides and the authors' UTD code.
 
-    The third reading, ``recommended``, is no source's: it is what did best on validation subjects 5 and 6 of UTD-MHAD with
-    one labelled sample a class (trained on 1 to 4; see the README's results).
+    The third reading, ``recommended``, is not from any source. It was the best on the validation subjects 5 and 6 of
+    UTD-MHAD with one labelled sample per class, trained on subjects 1 to 4 (see the results in the README).
     """
 
     name = "cosmo"
@@ -177,7 +180,7 @@ class Cosmo(Method):
     def build_classifier(
         self, task: Task, options: CosmoStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        """Raises InputError if the options don't fit the modalities or ask for a quality that stage 1 hasn't found."""
+        """Raises InputError if the options don't fit the modalities, or need a quality that stage 1 did not compute."""
         encoders = start_encoders(task, pretrained.encoders if pretrained else None)
         head = _head(task, widths(encoders), options, pretrained.diagnostics if pretrained else {})
         return FusionClassifier(encoders, head, options)
@@ -187,7 +190,7 @@ def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, diagnostics
     alike = len({(m.kind, m.shape) for m in task.modalities}) == 1
     fusion: Fusion = ("sum" if alike else "concat") if options.fusion == "auto" else options.fusion
     if fusion == "sum" and len(set(widths)) > 1:
-        raise InputError(f"cosmo: fusion 'sum' needs modalities whose features are equally wide, not {widths}")
+        raise InputError(f"cosmo: fusion 'sum' needs modalities with features of equal width, not {widths}")
     attention: nn.Module = EqualAttention()
     if options.attention != "none":
         attention = (
@@ -199,7 +202,7 @@ def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, diagnostics
 
 
 def _guide(task: Task, options: CosmoStage2, diagnostics: Mapping[str, Any]) -> list[float]:
-    """The weights β(QoM), one for each modality."""
+    """The weights β(QoM), one per modality."""
     names = [m.name for m in task.modalities]
     if options.guide == "quality":
         if "quality" not in diagnostics:
@@ -210,6 +213,6 @@ def _guide(task: Task, options: CosmoStage2, diagnostics: Mapping[str, Any]) -> 
     if len(options.guide_weights) != len(names) or not sum(options.guide_weights):
         given = list(options.guide_weights)
         raise InputError(
-            f"cosmo: guide_weights {given} must be {len(names)} numbers, not all zero: one each for {', '.join(names)}"
+            f"cosmo: guide_weights {given} must be {len(names)} numbers that are not all zero, for {', '.join(names)}"
         )
     return list(options.guide_weights)

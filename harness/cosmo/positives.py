@@ -1,4 +1,4 @@
-"""The mixtures of a sample's modalities that stage 1 takes as positives of each other."""
+"""Mixtures of the modalities of a sample, which stage 1 treats as positives of each other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ Per = Literal["batch", "sample"]
 
 
 def grid(positives: int, modalities: int) -> Tensor:
-    """Fixed weights, (positives, modalities), rows summing to one.
+    """Fixed weights (positives, modalities), whose rows sum to one.
 
-    Two modalities: k/(P+1) and 1 − k/(P+1), k = 1…P; with P = 9 the authors' k/10, and fit for any P (theirs breaks above 9).
-    More: the spacings of a Halton sequence's points, which fill the simplex evenly; no source has a grid for them.
+    For two modalities, k/(P+1) and 1 − k/(P+1) with k = 1…P. For P = 9 this is the authors' k/10, which can't be used
+    above 9. For more modalities, for which no source has a grid, the spacings between the sorted coordinates of the
+    points of a Halton sequence, which cover the simplex evenly.
     """
     if modalities == 2:
         first = torch.arange(1, positives + 1, dtype=torch.float64) / (positives + 1)
@@ -31,11 +32,13 @@ def draw_weights(
     kind: MixtureKind, samples: int, positives: int, modalities: int, rng: torch.Generator,
     low: float = 0.0, high: float = 1.0, per: Per = "batch",
 ) -> Tensor:  # fmt: skip
-    """Weights (positives, modalities), or (samples, positives, modalities) if drawn ``per`` sample; float64, summing to one.
+    """Weights (positives, modalities), or (samples, positives, modalities) if drawn per sample; float64, summing to
+    one.
 
-    grid: as `grid`; uniform: the first of two modalities ~ U(0, 1), of more: each ~ U(0, 1); dirichlet: ~ Dirichlet(1, …, 1),
-    the authors' choice for three modalities. The first two are then squeezed into the range [low, high]: w → low + (high − low)·w,
-    on the first modality, the second taking the rest; with more than two, on each, divided by their sum.
+    grid: see `grid`. uniform: U(0, 1) for the first of two modalities, or for each of more than two. dirichlet:
+    Dirichlet(1, …, 1), the authors' choice for three modalities. Grid and uniform weights are then mapped to the range
+    [low, high] by w → low + (high − low)·w: of two modalities the first, and the second gets the rest; of more than two
+    each, and they are divided by their sum.
     """
     shape = (samples, positives, modalities) if per == "sample" else (positives, modalities)
     if kind == "dirichlet":
@@ -53,7 +56,7 @@ def draw_weights(
 
 
 def mix(features: tuple[Tensor, ...], weights: Tensor) -> Tensor:
-    """Mixtures (n, positives, d) of M features (n, d) with weights as `draw_weights` gives them."""
+    """Mixtures (n, positives, d) of M features (n, d), with weights from `draw_weights`."""
     stacked = torch.stack(features, dim=1)
     equation = "npm,nmd->npd" if weights.dim() == 3 else "pm,nmd->npd"
     return torch.einsum(equation, weights.to(stacked), stacked)

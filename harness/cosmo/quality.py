@@ -1,4 +1,4 @@
-"""Quality of modality (QoM), from the unlabelled samples: how clustered they are, and how close to the number of classes."""
+"""Quality of modality (QoM): how clustered the unlabelled samples are, and how close to the number of classes."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from pydantic import Field
 from harness.keys import rng_of, seed_of
 from harness.options import Options
 
-FEWEST = 4  # samples; with fewer, neither statistic means anything
+FEWEST = 4  # samples; with fewer, neither statistic is meaningful
 
 
 class QualitySettings(Options):
-    """How QoM is computed. The slides give the formula only, so these values are our reading of it.
+    """How QoM is computed. The slides give only the formula, so these values are our interpretation.
 
-    With 10 components, k_opt on UTD-MHAD varies between seeds, and q with it; from 20 on the weights hardly change. The
-    silhouette needs the distances of all pairs, hence the limit on the samples that are clustered.
+    With 10 components, k_opt on UTD-MHAD varies between seeds, and so does q; with 20 or more, the weights hardly
+    change. The silhouette needs the distances of all pairs, so the number of clustered samples is limited.
     """
 
     components: int = Field(default=20, ge=1, description="principal components that the samples are reduced to")
     hopkins_share: float = Field(
-        default=0.1, description="share of the samples that the Hopkins statistic is computed from"
+        default=0.1, description="fraction of the samples that the Hopkins statistic is computed from"
     )
     hopkins_least: int = Field(
         default=50,
         ge=1,
-        description="least number of samples for the Hopkins statistic, or half of all if those are fewer",
+        description="minimum number of samples for the Hopkins statistic, or half of all samples if that is less",
     )
-    samples: int = Field(default=1500, ge=1, description="most samples that are clustered, drawn at random")
-    restarts: int = Field(default=3, ge=1, description="restarts of k-means, of which the best is used")
+    samples: int = Field(
+        default=1500, ge=1, description="maximum number of samples that are clustered, drawn at random"
+    )
+    restarts: int = Field(default=3, ge=1, description="number of runs of k-means, of which the best is used")
 
 
 @dataclass(frozen=True)
 class Quality:
     """The quality of one modality.
 
-    hopkins: H. k_opt: the best number of clusters. score: q = H / max(|k_opt − classes|, 1). weight: q / Σq.
+    hopkins: H. k_opt: the optimal number of clusters. score: q = H / max(|k_opt − classes|, 1). weight: q / Σq.
     """
 
     hopkins: float
@@ -52,11 +54,12 @@ class Quality:
 
 
 def hopkins(x: np.ndarray, rng: np.random.Generator, sample: int) -> float:
-    """Hopkins statistic of x (n, d): about 0.5 for uniform samples, near 1 for clustered ones, less for a lattice.
+    """Hopkins statistic of x (n, d): about 0.5 for uniform samples, near 1 for clustered ones, below 0.5 for a lattice.
 
-    H = Σu / (Σu + Σw), each sum over ``sample`` distances. u: from a random point, uniform in the bounding box of x, to the
-    nearest sample. w: from a random sample to the nearest other one. 0.5 if all samples are equal. The distances have
-    exponent 1: the published exponent d (Hopkins and Skellam; Lawson and Jurs) fails in more than a few dimensions.
+    H = Σu / (Σu + Σw), each sum over ``sample`` distances. u is the distance from a random point, uniform in the
+    bounding box of x, to the nearest sample, and w that from a random sample to the nearest other one. H is 0.5 if all
+    samples are equal. The exponent of the distances is 1, because the published exponent d (Hopkins and Skellam; Lawson
+    and Jurs) fails in more than a few dimensions.
     """
     from scipy.spatial import cKDTree
 
@@ -68,7 +71,10 @@ def hopkins(x: np.ndarray, rng: np.random.Generator, sample: int) -> float:
 
 
 def optimal_clusters(x: np.ndarray, most: int, seed: int, restarts: int) -> int:
-    """The k from 2 to ``most`` for which the k-means clusters of x (n, d) have the greatest mean silhouette; the least if tied."""
+    """The number of k-means clusters of x (n, d), from 2 to ``most``, with the highest mean silhouette.
+
+    It is the smallest of those that are tied.
+    """
     from sklearn.cluster import KMeans
     from sklearn.metrics import pairwise_distances, silhouette_score
 
@@ -86,7 +92,7 @@ def optimal_clusters(x: np.ndarray, most: int, seed: int, restarts: int) -> int:
 def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Quality, ...]:
     """The quality of each modality, from its H and k_opt.
 
-    q = H / c with c = max(|k_opt − n_classes|, 1). In the slides, c = |k_opt − n_classes|; no source says what happens where
+    q = H / c with c = max(|k_opt − n_classes|, 1). In the slides c = |k_opt − n_classes|, and no source defines q where
     that is zero.
 
     >>> round(scores([0.8513], [24], 27)[0].score, 4)
@@ -97,7 +103,10 @@ def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Qu
 
 
 def measure(arrays: Sequence[np.ndarray], n_classes: int, settings: QualitySettings, seed: int) -> tuple[Quality, ...]:
-    """The quality of each modality, from its normalised unlabelled samples (n, ...). Raises ValueError for fewer than four."""
+    """The quality of each modality, from its normalised unlabelled samples (n, ...).
+
+    Raises ValueError if there are fewer than four samples.
+    """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # otherwise the number of cores could change the last bits
@@ -113,7 +122,7 @@ def _hopkins_and_clusters(
 
     n = len(array)
     if n < FEWEST:
-        raise ValueError(f"the quality of a modality needs at least {FEWEST} unlabelled samples, and there are {n}")
+        raise ValueError(f"the quality of a modality needs at least {FEWEST} unlabelled samples, but there are {n}")
     flat = array.reshape(n, -1)
     reducer = PCA(
         min(settings.components, n - 1, flat.shape[1]),

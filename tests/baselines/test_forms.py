@@ -147,7 +147,7 @@ def test_the_originals_horizon_is_checked_against_the_window(horizon: int | None
         cpc().check(task, options, cpc.Stage2())
     else:
         with pytest.raises(
-            InputError, match=f"a horizon of {horizon} needs more than {horizon} time steps; the window has 24"
+            InputError, match=f"a horizon of {horizon} needs more than {horizon} time steps, but the window has 24"
         ):
             cpc().check(task, options, cpc.Stage2())
 
@@ -252,7 +252,7 @@ def test_a_wrong_form_is_said_with_its_place(tmp_path: Path) -> None:
         StudyError, match=r"study.yaml:8: deepsense.form: 'orignal' should be 'comparison' or 'original'"
     ):
         settings(tmp_path, "deepsense", "{form: orignal}")
-    with pytest.raises(StudyError, match="a horizon of 28 needs more than 28 time steps; the window has 20"):
+    with pytest.raises(StudyError, match="a horizon of 28 needs more than 28 time steps, but the window has 20"):
         plan(tmp_path, "cpc", "  cpc: {reading: original}", "paired", "fantasy-device.window=20")
 
 

@@ -119,7 +119,7 @@ def test_fusion_follows_the_modalities(modalities: tuple[int, ...], fusion: str,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fusion": "sum"}, "equally wide"),
+        ({"fusion": "sum"}, "equal width"),
         ({"guide": "fixed", "guide_weights": [0.2, 0.3, 0.5]}, "2 numbers"),
         ({"guide": "fixed", "guide_weights": [0, 0]}, "not all zero"),
     ],
