@@ -257,8 +257,8 @@ class CPC(Method):
 
     original: the network of Haresamudram et al. 2021, `JointEncoder` and an MLP, for series and skeletons. The reading
     ``original`` combines it with the published settings: k = 28, Adam with learning rate 5e-4, multiplied by 0.8 every
-    25 epochs (up to epoch 1000), 150 epochs, batch size 64, and frozen encoders. We found no source for the optimizer of
-    stage 2, which is therefore that of stage 1 with the batch size of the harness, nor for weight decay, which is 0.
+    25 epochs (up to epoch 1000), 150 epochs, batch size 64, and frozen encoders. We found no source for the optimizer
+    of stage 2, which is therefore that of stage 1 with the batch size of the harness, nor for weight decay, which is 0.
     """
 
     name = "cpc"

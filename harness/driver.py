@@ -114,14 +114,15 @@ class Driver:
         search = self.plan.study.file.search
         if execution.inline and search and search.scheduler != "none":
             raise InputError(
-                f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: leave --inline out, "
-                "or train every trial of the search to its end with --set search.scheduler=none"
+                f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: "
+                "leave --inline out, or train every trial of the search to its end with --set search.scheduler=none"
             )
         with self.ledger.locked():
             self._run_all(execution)
             failed = show_result(self.results, self.console)
             if self.offline:
-                text = f"{len(self.offline)} jobs wait for an offline device: harness edge export {self.ledger.root} BUNDLE.zip"
+                export = f"harness edge export {self.ledger.root} BUNDLE.zip"
+                text = f"{len(self.offline)} jobs wait for an offline device: {export}"
                 self.console.print(text, highlight=False, soft_wrap=True)
             self.console.print(f"report: {write_reports([self.results])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0

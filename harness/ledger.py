@@ -232,7 +232,7 @@ class Ledger:
     # -- logs -------------------------------------------------------------------------------------------------------
 
     def log(self, key: str) -> str:
-        """What a job printed in its last attempt, followed by the traceback if it failed; empty if it printed nothing."""
+        """What a job printed in its last attempt, followed by its traceback if it failed; "" if it printed nothing."""
         path = self._log_path(key)
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 

@@ -12,7 +12,7 @@ from harness.jobs import Failure, Job
 from harness.keys import content_key
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
-from harness.results.records import PlanRecord
+from harness.results.plan_records import PlanRecord
 from harness.results.run import RunResults
 from harness.study import parse_study
 

@@ -70,7 +70,7 @@ class CosmoStage2(Iterative):
     """
 
     lambda_: Share = Field(
-        default=0.8, alias="lambda", description="λ, the fraction of the guide in the weights of the modalities"
+        default=0.8, alias="lambda", description="λ, the weight of the guide: 0 is attention alone, 1 the guide alone"
     )
     attention: Literal["paper", "authors-code", "none"] = Field(
         default="paper",

@@ -27,7 +27,8 @@ from harness.jobs import Job
 from harness.keys import array_key, content_key
 from harness.method import Method, Task
 from harness.plan.plan import Plan
-from harness.results.records import PlannedTrial, Record
+from harness.results.plan_records import PlannedTrial
+from harness.results.records import Record
 from harness.search import Candidate, Tuning, draw
 from harness.study import DatasetEntry, Settings
 from harness.study.edge import VERSION as PROFILE_VERSION

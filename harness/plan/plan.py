@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.data.base import Recordings
 from harness.jobs import Job
-from harness.results.records import PlannedTrial, Record
+from harness.results.plan_records import PlannedTrial
+from harness.results.records import Record
 from harness.search import Tuning
 from harness.study import Study
 

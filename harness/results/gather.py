@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 HOST = ("host", "machine", "processor", "device")
 IN_DETAIL = {
-    "loss", "attention", "modal_distance", "modal_plane_variance", "absent", "evaluation_seconds", "n_parameters", "flops",
+    "loss", "attention", "modal_distance", "modal_plane_variance", "absent", "evaluation_seconds", "n_parameters",
+    "flops",
 }  # fmt: skip
 IN_PRETRAINED = {
     "loss", "loss_floor", "modal_distance", "modal_plane_variance", "absent", "train_seconds", "findings_seconds",
@@ -127,7 +128,10 @@ def changed_options(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -
 
 
 def options_in_force(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -> list[dict[str, Any]]:
-    """Each value in force once, with its source and the methods and data sets that it holds for. file: the study's path."""
+    """The values in force, each once, with its source and the methods and data sets that it applies to.
+
+    file: the path of the study.
+    """
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for dataset, methods in in_force.items():
         for method, options in methods.items():

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from harness.edge.latency import needed
+from harness.results.plan_records import PlannedTrial
 from harness.results.records import (
     FailedRecord,
     InferenceCost,
-    PlannedTrial,
     PretrainRecord,
     ProfileRecord,
     ProfileResult,
@@ -67,7 +67,7 @@ def profile_columns(trial: PlannedTrial, results: RunResults) -> dict[str, Any]:
 
 
 def edge_tables(results: RunResults) -> list[TextTable]:
-    """For each data set and device: time and energy of stage 2 by method and point of the sweep, and inference latency."""
+    """A table for each data set and device: time and energy of stage 2, and the latency of inference."""
     measured: dict[tuple[str, str], list[PlannedTrial]] = {}
     for trial in results.plan.trials:
         for device in trial.profile_keys:
@@ -170,7 +170,8 @@ def _notes(results: RunResults, key: str, title: str) -> Iterator[str]:
     if profile.throttling:
         yield f"{title}: throttled: {'; '.join(profile.throttling)}"
     for window in (repeat.energy for repeat in profile.training.repeats if repeat.energy):
-        yield f"meter {window.meter.partition(':')[0]}, covers {window.covers}, {window.asked_hertz:g} readings a second"
+        meter = window.meter.partition(":")[0]
+        yield f"meter {meter}, covers {window.covers}, {window.asked_hertz:g} readings a second"
         yield from (flag if "replayed" in flag else f"{title}: {flag}" for flag in window.flags)
 
 

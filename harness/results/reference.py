@@ -11,14 +11,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from harness.results.plan_records import PlanRecord, StudyRecord
 from harness.results.profiles import INFERENCE, TRAINING
 from harness.results.records import (
     FailedRecord,
-    PlanRecord,
     PretrainRecord,
     ProfileRecord,
     StoppedRecord,
-    StudyRecord,
     TrainRecord,
 )
 from harness.results.table import COLUMNS
@@ -26,7 +25,7 @@ from harness.results.table import COLUMNS
 HEAD = """\
 # The files of a run
 
-This page is generated from the types in `harness/results/records.py`.
+This page is generated from the types in `harness/results/records.py` and `plan_records.py`.
 
 A run's folder holds everything that its tables and reports are made from:
 
@@ -68,8 +67,8 @@ SECTIONS: list[tuple[str, str, list[type[BaseModel]]]] = [
 TABLE = """\
 ## The table of trials
 
-`harness records RUN`, the CSV of a report and `Run.trials` in Python have one row a trial. After `seed` stands a column for
-each option that is swept or searched; after the columns below stands what was measured on devices.
+`harness records RUN`, the CSV of a report and `Run.trials` in Python have one row per trial. The column `seed` is
+followed by a column for each option that is swept or searched, and the columns below by those measured on devices.
 
 | Column | Meaning |
 | --- | --- |
@@ -77,9 +76,9 @@ each option that is swept or searched; after the columns below stands what was m
 
 MEASURED = f"""
 For each device, by its name in the study: `DEVICE.status`, `DEVICE.error`, `DEVICE.profile_key`, `DEVICE.meter`,
-`DEVICE.energy_absent`; the cost of stage 2 as `DEVICE.stage2_NAME` with {", ".join(f"`{name}`" for name in TRAINING)}; and
-for each runtime, precision and batch size `DEVICE.RUNTIME_PRECISION_batchSIZE.NAME` with
-{", ".join(f"`{name}`" for name in INFERENCE)}.
+`DEVICE.energy_absent`; the cost of stage 2 as `DEVICE.stage2_NAME` with
+{", ".join(f"`{name}`" for name in TRAINING)}; and for each runtime, precision and batch size
+`DEVICE.RUNTIME_PRECISION_batchSIZE.NAME` with {", ".join(f"`{name}`" for name in INFERENCE)}.
 """
 
 

@@ -13,15 +13,13 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.ledger import Ledger
+from harness.results.plan_records import PlannedJob, PlanRecord, StudyRecord
 from harness.results.records import (
     FailedRecord,
-    PlannedJob,
-    PlanRecord,
     PretrainRecord,
     ProfileRecord,
     Record,
     StoppedRecord,
-    StudyRecord,
     TrainRecord,
     read_file,
     read_record,

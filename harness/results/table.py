@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.results.plan_records import PlannedTrial
 from harness.results.profiles import profile_columns
-from harness.results.records import FailedRecord, PlannedTrial, StoppedRecord
+from harness.results.records import FailedRecord, StoppedRecord
 from harness.results.run import RunResults
 from harness.results.selection import selected_index
 

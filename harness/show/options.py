@@ -115,7 +115,7 @@ def show_plugin(kind: str, name: str, console: Console) -> None:
 
 
 def show_settings(name: str | None, console: Console) -> None:
-    """The settings that every trial has, or those of one group such as stage1. Raises `InputError` for an unknown name."""
+    """The settings of every trial, or of one group such as stage1. Raises `InputError` for an unknown name."""
     options = [option for option in options_of(General) if name in (None, option.name, option.name.partition(".")[0])]
     if not options:
         known = {option.name.partition(".")[0] for option in options_of(General)}

@@ -62,7 +62,7 @@ def test_a_method_shows_its_options_and_what_each_reading_sets() -> None:
     shown = console(160)
     show_plugin("methods", "cosmo", shown)
     lines = [" ".join(line.split()) for line in shown.export_text().splitlines()]
-    assert "lambda number in [0, 1] 0.8 λ, the share of the guide in the weights of the modalities" in lines
+    assert "lambda number in [0, 1] 0.8 λ, the weight of the guide: 0 is attention alone, 1 the guide alone" in lines
     assert "paper (default) nothing" in lines
     assert any(line.startswith("authors-code renormalise: true, freeze: false") for line in lines)
     assert "iterative iterative: false" in lines

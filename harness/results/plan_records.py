@@ -1,0 +1,79 @@
+"""``plan.json`` and ``study.json`` of a run's folder as types."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from harness.results.records import RecordModel
+
+
+class PlannedTrial(RecordModel):
+    """One row of the results, and the keys of its jobs."""
+
+    dataset: str = Field(description="data set, as in the study")
+    method: str = Field(description="method, with its variant after a colon if it has several")
+    seed: int = Field(description="seed")
+    point: dict[str, Any] = Field(description="option → value at this point of the sweep")
+    key: str | None = Field(description="key of its train job; null as long as a search has not chosen its options")
+    stage1_key: str | None = Field(description="key of its pretrain job; null for a method without stage 1")
+    counts: dict[str, int] = Field(
+        description="number of samples in each part: train, validation, test, labelled, unlabelled"
+    )
+    chosen: dict[str, Any] = Field(default={}, description="option → value chosen by the search")
+    error: str | None = Field(default=None, description="why it can't be run")
+    profile_keys: dict[str, str] = Field(default={}, description="device → key of its profile job")
+
+
+class PlannedJob(RecordModel):
+    kind: Literal["pretrain", "train", "profile", "search"] = Field(description="search: a train job of a search")
+    title: str = Field(description="one line for people")
+    needs: list[str] = Field(default=[], description="keys of the jobs that must be done first")
+
+
+class PlannedData(RecordModel):
+    title: str = Field(default="", description="one line for people")
+    fingerprint: str = Field(description="hash of the recordings")
+    modalities: list[dict[str, Any]] = Field(default=[], description="name, kind and shape of each")
+    n_samples: int = Field(default=0, description="number of samples")
+    n_classes: int = Field(description="number of classes")
+    classes: list[str] = Field(default=[], description="names of the classes, by number")
+    subjects: dict[str, list[int]] = Field(default={}, description="part → its subjects")
+    notes: dict[str, Any] = Field(default={}, description="facts about the files, such as counts and irregularities")
+
+
+class PlanRecord(RecordModel):
+    """``plan.json``: the trials of a study and the jobs that they share."""
+
+    schema_: Literal[1] = Field(alias="schema", description="version of the file's format")
+    study: str = Field(description="name of the study")
+    select: Literal["last", "validation", "oracle"] = Field(description="which evaluation is reported")
+    sweep: dict[str, dict[str, list[Any]]] = Field(description="data set → option → its values")
+    methods: list[str] = Field(description="methods with their variants, in the order of the study")
+    titles: dict[str, str] = Field(description="method → its title")
+    seeds: list[int] = Field(description="the seeds")
+    data: dict[str, PlannedData] = Field(description="data set → its content and split")
+    trials: list[PlannedTrial] = Field(description="the trials")
+    jobs: dict[str, PlannedJob] = Field(description="key → job")
+    search: dict[str, Any] | None = Field(default=None, description="the search: its space, budget, draws and choices")
+
+
+class StudyRecord(RecordModel):
+    """``study.json``: the study as it was run."""
+
+    schema_: Literal[1] = Field(alias="schema", description="version of the file's format")
+    study: str = Field(description="name of the study")
+    title: str | None = Field(default="", description="title of the report")
+    question: str | None = Field(default="", description="question that the study answers")
+    reference: str | None = Field(
+        default=None, description="method that the others are compared with, if the study sets one"
+    )
+    file: str = Field(default="", description="path of the study file")
+    text: str = Field(default="", description="text of the file")
+    overrides: list[str] = Field(default=[], description="values given with --set")
+    in_force: dict[str, dict[str, dict[str, dict[str, Any]]]] = Field(
+        default={}, description="data set → method → option → its value and source"
+    )
+    command: str = Field(default="", description="the command line")
+    provenance: dict[str, Any] = Field(default={}, description="git commit, packages, Python, platform")
