@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 from typing_extensions import override
 
 from harness.cosmo.fusion import DotAttention, EqualAttention, Guided, Scale
@@ -19,10 +18,12 @@ from harness.method import Batch, Classifier, Features, Method, Pretrained, Pret
 from harness.nn.attention import JointAttention
 from harness.nn.augment import Augmentations
 from harness.nn.classifier import Fusion, FusionClassifier, FusionHead, Iterative, start_encoders, widths
-from harness.nn.contrast import same_sample_floor, same_sample_loss
+from harness.nn.contrast import mixture_loss, same_sample_floor
 from harness.nn.encoders import build_encoders
 from harness.nn.pretrainer import ProjectingPretrainer
 from harness.options import Options, Share
+
+SMALLEST_NORM = 1e-12  # as in torch.nn.functional.normalize
 
 
 class CosmoStage1(Options):
@@ -109,8 +110,9 @@ class CosmoPretrainer(ProjectingPretrainer):
         weights = draw_weights(
             o.weights, len(features[0]), o.positives, len(features), rng, *o.weights_range, o.weights_per
         )
-        mixtures = mix(features, weights)
-        return same_sample_loss(normalize(mixtures, dim=2) if o.renormalise else mixtures, o.temperature)
+        if o.renormalise:
+            weights = weights / mix(features, weights).norm(dim=2, keepdim=True).clamp_min(SMALLEST_NORM)
+        return mixture_loss(torch.stack(features, dim=1), weights, o.temperature)
 
 
 class Cosmo(Method):
