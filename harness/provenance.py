@@ -18,6 +18,11 @@ CPU_FLAGS = (  # instructions that change speed or last digits, as Linux names t
     "asimd", "asimdhp", "bf16", "i8mm", "sve",
 )  # fmt: skip
 
+PRECISION_FLAGS = {  # any one of them
+    "bf16": {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"},
+    "fp16": {"avx512_fp16", "amx_fp16", "asimdhp"},
+}
+
 
 def provenance() -> dict[str, Any]:
     """What is recorded with a plan: the git commit, the versions of packages, and the machine that planned."""
@@ -68,6 +73,11 @@ def cpu_flags() -> set[str]:
     """The instruction sets of the processor, as Linux names them; empty on other systems."""
     lines = [line for line in _cpuinfo().splitlines() if line.lower().startswith(("flags", "features"))]
     return {flag for line in lines for flag in line.split()}
+
+
+def has_native(precision: str) -> bool:
+    """Whether the processor computes in "bf16" or "fp16" natively. False if that is unknown, as on systems but Linux."""
+    return bool(cpu_flags() & PRECISION_FLAGS[precision])
 
 
 def git_state(folder: Path) -> dict[str, Any]:

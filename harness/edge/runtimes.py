@@ -10,16 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from harness.method import Batch, Classifier
-from harness.provenance import cpu_flags
+from harness.provenance import has_native
 
 Infer = Callable[[Batch], Tensor]
 """Maps a batch to logits of shape (n_samples, n_classes)."""
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISION_FLAGS = {
-    "bf16": {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"},
-    "fp16": {"avx512_fp16", "amx_fp16", "asimdhp"},
-}
 
 
 class Unavailable(Exception):
@@ -49,7 +45,7 @@ def has_precision(precision: str, device: str) -> bool:
     """Whether the device computes in bf16 or fp16 natively, not by emulation."""
     if device == "cuda":
         return precision == "fp16" or torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(cpu_flags() & PRECISION_FLAGS[precision])
+    return has_native(precision)
 
 
 def _eager(run: Callable[[Batch], Tensor], precision: str, device: str) -> Infer:

@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from harness import __version__
 from harness.errors import InputError
 from harness.execute.base import ProgressObserver
-from harness.execute.preflight import Need, Node, describe_nodes, missing, spill_room
+from harness.execute.preflight import Need, Node, describe_nodes, emulated, missing, spill_room
 
 REACH_SECONDS = 10.0
 ANSWER_SECONDS = 120.0  # a node's first worker is a Python process that has to start first
@@ -99,16 +99,17 @@ def preflight(
     needs: Sequence[Need],
     modules: Sequence[str] | None,
     data_bytes: int,
+    precisions: Sequence[str],
     wait_seconds: float,
     observer: ProgressObserver,
 ) -> list[str]:
     """The problems of the cluster, one line each. Waits up to ``wait_seconds`` for nodes with the resources needed.
 
     modules: those that every node must be able to import; None if the cluster is local to this process, so that its
-    workers have what this process has.
+    workers have what this process has. precisions: those below fp32 that the jobs compute in on a CPU.
     """
     problems = _wait_for_nodes(needs, wait_seconds, observer)
-    nodes = list(_probe_nodes(living_nodes(), modules, data_bytes).values())
+    nodes = list(_probe_nodes(living_nodes(), modules, data_bytes, precisions).values())
     problems += [f"node {node.name}: {fault}" for node in nodes for fault in node.faults]
     if problems:
         problems.append(f"the nodes are {describe_nodes(needs, nodes)}")
@@ -125,7 +126,9 @@ def _wait_for_nodes(needs: Sequence[Need], wait_seconds: float, observer: Progre
     return problems
 
 
-def _probe_nodes(nodes: Mapping[str, Node], modules: Sequence[str] | None, data_bytes: int) -> dict[str, Node]:
+def _probe_nodes(
+    nodes: Mapping[str, Node], modules: Sequence[str] | None, data_bytes: int, precisions: Sequence[str]
+) -> dict[str, Node]:
     """The nodes with their faults, which a task on each node finds out."""
     probe, found = _probe(), {}
     task = ray.remote(num_cpus=0, max_retries=0)(probe)
@@ -145,7 +148,7 @@ def _probe_nodes(nodes: Mapping[str, Node], modules: Sequence[str] | None, data_
         node = nodes[node_id]
         try:
             found_there = ray.get(answer, timeout=max(0.1, end - time.monotonic()))
-            faults = _faults(found_there, node.resources.get("object_store_memory", 0), data_bytes)
+            faults = _faults(found_there, node.resources.get("object_store_memory", 0), data_bytes, precisions)
         except Exception as error:  # the node died, cannot start a worker, or does not answer
             faults = [f"it does not answer ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"]
         found[node_id] = replace(node, faults=tuple(faults))
@@ -170,14 +173,20 @@ def _probe() -> Callable[[list[str], str], dict[str, Any]]:
                 lacking[module] = f"{type(error).__name__}: {error}"
         disk = shutil.disk_usage(folder)
         versions = {"Ray": ray.__version__, "Python": platform.python_version()}
+        answer = {"versions": versions, "lacking": lacking, "disk": disk.total, "free": disk.free}
         if "harness" not in lacking:
-            versions["cosmo-harness"] = str(importlib.import_module("harness").__version__)
-        return {"versions": versions, "lacking": lacking, "disk": disk.total, "free": disk.free}
+            provenance = importlib.import_module("harness.provenance")
+            versions["cosmo-harness"] = provenance.__version__
+            answer["processor"] = provenance.processor()
+            answer["native"] = [name for name in provenance.PRECISION_FLAGS if provenance.has_native(name)]
+        return answer
 
     return probe
 
 
-def _faults(answer: Mapping[str, Any], store_bytes: float, data_bytes: int) -> list[str]:
+def _faults(
+    answer: Mapping[str, Any], store_bytes: float, data_bytes: int, precisions: Sequence[str] = ()
+) -> list[str]:
     """The faults of a node, from the answer of its probe."""
     ours = {"Ray": ray.__version__, "Python": platform.python_version(), "cosmo-harness": __version__}
     theirs = answer["versions"]
@@ -193,6 +202,7 @@ def _faults(answer: Mapping[str, Any], store_bytes: float, data_bytes: int) -> l
         )
     else:
         faults += [f"{module} cannot be imported there ({error})" for module, error in answer["lacking"].items()]
+        faults += emulated(precisions, answer["native"], answer["processor"])
     full = spill_room(store_bytes, data_bytes, answer["disk"], answer["free"])
     return faults + ([full] if full else [])
 

@@ -11,9 +11,10 @@ from harness.errors import InputError, JobFailed
 from harness.execute.base import Perform, ProgressObserver, default_perform
 from harness.execute.job_log import logged
 from harness.execute.job_queue import JobQueue
-from harness.execute.preflight import ledger_room
+from harness.execute.preflight import cpu_precisions, emulated, ledger_room
 from harness.jobs import Failure, Inputs, Job, Outcome
 from harness.ledger import Ledger
+from harness.provenance import PRECISION_FLAGS, has_native, processor
 
 
 class InlineExecutor:
@@ -31,14 +32,18 @@ class InlineExecutor:
     ) -> None:
         """Run ``jobs``; see `harness.execute.base.Executor`.
 
-        Raises `InputError` if a job asks for several workers, or if the disk has too little room for the records.
+        Raises `InputError` if this machine can't run a job: it asks for several workers, for a GPU that is not there
+        or for a precision that the processor would emulate, or the disk has too little room for the records.
         """
         if shared := next((job for job in jobs if job.workers > 1), None):
             raise InputError(
                 f"stage1.workers: {shared.workers} needs Ray: leave out --inline, or set stage1.workers to 1"
             )
-        if wrong := ledger_room(ledger.root, len(jobs)):
-            raise InputError(wrong[0])
+        native = [precision for precision in PRECISION_FLAGS if has_native(precision)]
+        if wrong := [*emulated(cpu_precisions(jobs), native, processor()), *ledger_room(ledger.root, len(jobs))]:
+            raise InputError("\n    ".join(["the run cannot start:", *wrong]))
+        if any(job.content.get("device") == "cuda" for job in jobs) and not torch.cuda.is_available():
+            raise InputError("device: cuda needs a GPU, but torch finds none on this machine; use device: cpu")
         queue = JobQueue(jobs, ledger, observer)
         threads = torch.get_num_threads()
         try:

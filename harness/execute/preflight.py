@@ -79,6 +79,22 @@ def needed_modules(jobs: Iterable[Job], perform: Callable[..., object]) -> list[
     return sorted({perform.__module__, *(paths[name].partition(":")[0] for name in methods if name in paths)})
 
 
+def cpu_precisions(jobs: Iterable[Job]) -> list[str]:
+    """The precisions below fp32 in which the jobs compute on CPUs that the executor chooses, such as "bf16"."""
+    on_cpu = [job.content for job in jobs if job.kind != "profile" and job.content.get("device") == "cpu"]
+    return sorted({content["settings"].get("precision", "fp32") for content in on_cpu} - {"fp32"})
+
+
+def emulated(precisions: Iterable[str], native: Iterable[str], processor: str) -> list[str]:
+    """One line for each of the precisions that a processor would have to emulate."""
+    return [
+        f"precision {precision} is not native to its processor ({processor}), which would emulate it up to hundreds of"
+        " times slower: leave precision at fp32, or use a processor with AVX512-BF16, AMX or Arm's BF16"
+        for precision in precisions
+        if precision not in native
+    ]
+
+
 def missing(needs: Iterable[Need], nodes: Sequence[Node]) -> list[str]:
     """One line for each need that the nodes cannot meet even when they are idle; empty if they can meet all."""
     problems = []

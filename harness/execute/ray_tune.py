@@ -17,7 +17,7 @@ from harness.data.base import Recordings
 from harness.errors import InputError
 from harness.execute.base import EarlyStopping, Perform, ProgressObserver, default_perform
 from harness.execute.job_queue import JobQueue
-from harness.execute.preflight import ledger_room, needed_modules, needs_of
+from harness.execute.preflight import cpu_precisions, ledger_room, needed_modules, needs_of
 from harness.jobs import Job
 from harness.ledger import Ledger
 
@@ -104,7 +104,8 @@ class RayExecutor:
         data_bytes = sum(array.nbytes for recordings in data.values() for array in recordings.arrays.values())
         modules = None if alone else needed_modules(jobs, self._perform)
         problems = ledger_room(ledger.root, len(jobs))
-        problems += preflight(needs_of(jobs), modules, data_bytes, self._wait_seconds, observer)
+        precisions = cpu_precisions(jobs)
+        problems += preflight(needs_of(jobs), modules, data_bytes, precisions, self._wait_seconds, observer)
         if problems:
             raise InputError("\n    ".join(["the run cannot start:", *problems]))
 

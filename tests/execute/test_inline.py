@@ -8,6 +8,7 @@ import pytest
 import torch
 from stubs import DATA, RecordingObserver, behave, learn, make_job
 
+from harness.errors import InputError
 from harness.execute.inline import InlineExecutor
 from harness.jobs import Job
 from harness.ledger import Ledger
@@ -79,6 +80,21 @@ def test_keyboard_interrupt_passes_and_keeps_what_is_finished(tmp_path: Path):
         run(jobs, ledger, interrupted)
     assert [record["key"] for record in ledger.records()] == [jobs[0].key]
     assert not list(tmp_path.rglob(".writing-*"))
+
+
+def test_an_emulated_precision_is_refused_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    job = make_job("first", device="cpu", settings={"epochs": 5, "precision": "bf16"})
+    monkeypatch.setattr("harness.provenance.cpu_flags", lambda: {"avx2"})
+    with pytest.raises(InputError, match="bf16 is not native to its processor"):
+        run([job], Ledger(tmp_path))
+    monkeypatch.setattr("harness.provenance.cpu_flags", lambda: {"avx2", "amx_bf16"})
+    assert ("done", job.key) in run([job], Ledger(tmp_path)).events
+
+
+def test_a_gpu_that_is_not_there_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match="device: cuda needs a GPU"):
+        run([make_job("first", device="cuda"), make_job("other", device="cuda")], Ledger(tmp_path))
 
 
 def test_the_thread_count_is_put_back(tmp_path: Path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from stubs import make_job
 
 from harness.execute import preflight
-from harness.execute.preflight import Need, Node, ledger_room, missing, needs_of, spill_room
+from harness.execute.preflight import Need, Node, cpu_precisions, emulated, ledger_room, missing, needs_of, spill_room
+from harness.jobs import Job
 
 NAMES = ("CPU", "GPU", "edge")
 amounts = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 8).map(float), min_size=1)
@@ -66,6 +68,21 @@ def test_a_plan_needs_each_thing_once():
     assert [(need.resources, need.bundles) for need in needs_of(jobs)] == [({"CPU": 1.0}, 1), ({"CPU": 3.0}, 1)]
 
 
+def test_only_jobs_on_a_cpu_of_the_executors_choice_need_its_precision():
+    def job(kind: str, device: str, precision: str) -> Job:
+        made = make_job("a", device=device, settings={"epochs": 1, "precision": precision})
+        return replace(made, kind=kind)
+
+    assert (
+        cpu_precisions([job("train", "cpu", "fp32"), job("train", "cuda", "bf16"), job("profile", "cpu", "bf16")]) == []
+    )
+    assert cpu_precisions([job("train", "cpu", "fp32"), job("pretrain", "cpu", "bf16")]) == ["bf16"]
+    assert emulated(["bf16"], ["bf16"], "new") == []
+    (line,) = emulated(["bf16"], [], "an i386")
+    assert "an i386" in line
+    assert "leave precision at fp32" in line
+
+
 def test_a_disk_with_too_little_room_for_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "not" / "there" / "yet"
     assert ledger_room(folder, 10) == []
@@ -105,5 +122,7 @@ def test_a_node_with_other_versions_or_without_the_package(monkeypatch: pytest.M
         {"versions": {}, "lacking": {"harness": "x", "harness.execute.perform_job": "x"}, "disk": 1, "free": 1}, 9, 9
     )
     assert fault.startswith("the harness is not installed there (x): pip install cosmo-harness==")
+    (fault,) = cluster._faults({**here, "native": [], "processor": "an i386"}, 2**30, 2**20, ["bf16"])
+    assert fault.startswith("precision bf16 is not native to its processor (an i386)")
     (fault,) = cluster._faults({**here, "disk": 2**30, "free": 2**25}, 2**30, 2**31)
     assert fault.startswith("the data take 2048 MiB")
