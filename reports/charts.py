@@ -1,6 +1,6 @@
-"""The charts of a report, as data. Each class knows its numbers as a table; `reports.formats.drawing` draws it.
+"""The charts of a report, as data. Each class can list its numbers as a table; `reports.formats.drawing` draws it.
 
-A new chart is a class here with ``kind``, ``wide``, ``heads`` and ``rows``, and a function in `reports.formats.drawing`.
+A new chart is a class here with ``wide``, ``columns`` and ``rows``, and a module in `reports.formats.drawing`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Panel(Cleaned):
 
 @dataclass(frozen=True)
 class LineChart(Cleaned):
-    """Lines with error bands. Panels stand side by side and share the y axis.
+    """Lines with error bands. Panels are side by side and share the y axis.
 
     bottom, top: limits of the y axis; None takes them from the data.
     """
@@ -61,16 +61,12 @@ class LineChart(Cleaned):
     bottom: float | None = 0.0
     top: float | None = None
     level_title: str = "Chance"
-    kind: ClassVar[str] = "lines"
+    columns: ClassVar[tuple[str, ...]] = ("panel", "line", "x", "mean", "low", "high", "n")
 
     @property
     def wide(self) -> bool:
         """Whether the chart needs the full width of the page."""
         return len(self.panels) > 1
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        return ("panel", "line", "x", "mean", "low", "high", "n")
 
     @property
     def rows(self) -> Iterator[Values]:
@@ -83,7 +79,7 @@ class LineChart(Cleaned):
 
 @dataclass(frozen=True)
 class HeatMap(Cleaned):
-    """A matrix in colours. values: one tuple per row, NaN for an empty cell. Numbers are printed where there is room."""
+    """A matrix in colours, with numbers if there is room. values: one tuple per row, NaN for an empty cell."""
 
     row_names: tuple[str, ...]
     column_names: tuple[str, ...]
@@ -91,7 +87,6 @@ class HeatMap(Cleaned):
     x_title: str
     y_title: str
     value_title: str
-    kind: ClassVar[str] = "heat"
 
     @property
     def wide(self) -> bool:
@@ -99,7 +94,7 @@ class HeatMap(Cleaned):
         return len(self.column_names) > 15
 
     @property
-    def heads(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[str, ...]:
         return (f"{self.y_title} / {self.x_title}", *self.column_names)
 
     @property
@@ -123,16 +118,12 @@ class Estimate(Cleaned):
 
 @dataclass(frozen=True)
 class ForestPlot(Cleaned):
-    """Means with intervals, one below the other, beside a vertical line at 0."""
+    """Means with intervals, one below the other, and a vertical line at 0."""
 
     estimates: tuple[Estimate, ...]
     x_title: str
-    kind: ClassVar[str] = "dots"
     wide: ClassVar[bool] = False
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        return ("name", "mean", "low", "high", "n")
+    columns: ClassVar[tuple[str, ...]] = ("name", "mean", "low", "high", "n")
 
     @property
     def rows(self) -> Iterator[Values]:
@@ -143,18 +134,14 @@ class ForestPlot(Cleaned):
 
 @dataclass(frozen=True)
 class RankDiagram(Cleaned):
-    """A critical-difference diagram: mean ranks (1 is best); a bar joins those that differ by less than ``critical``."""
+    """A critical-difference diagram of mean ranks (1 is best). Bars join ranks closer than ``critical``."""
 
     names: tuple[str, ...]
     styles: tuple[int, ...]
     ranks: tuple[float, ...]
     critical: float
-    kind: ClassVar[str] = "ranks"
     wide: ClassVar[bool] = False
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        return ("name", "mean rank")
+    columns: ClassVar[tuple[str, ...]] = ("name", "mean rank")
 
     @property
     def rows(self) -> Iterator[Values]:
@@ -164,7 +151,7 @@ class RankDiagram(Cleaned):
 
 @dataclass(frozen=True)
 class ScatterPanel(Cleaned):
-    """One pair of axes of a `ScatterPlot`. points: for each of its names, that name's points (x, y)."""
+    """One pair of axes of a `ScatterPlot`. points: the points (x, y) of each name of the plot."""
 
     title: str
     points: tuple[tuple[tuple[float, float], ...], ...]
@@ -172,16 +159,12 @@ class ScatterPanel(Cleaned):
 
 @dataclass(frozen=True)
 class ScatterPlot(Cleaned):
-    """Points in planes without units, one panel beside the other; each name has its colour and marker."""
+    """Points in planes without units, one panel per plane; each name has its own colour and marker."""
 
     names: tuple[str, ...]
     panels: tuple[ScatterPanel, ...]
-    kind: ClassVar[str] = "clouds"
     wide: ClassVar[bool] = True
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        return ("panel", "name", "x", "y")
+    columns: ClassVar[tuple[str, ...]] = ("panel", "name", "x", "y")
 
     @property
     def rows(self) -> Iterator[Values]:

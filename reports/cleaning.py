@@ -1,4 +1,4 @@
-"""Removes what a reader cannot see but a terminal, a browser or a typesetter would act on."""
+"""Removes characters that a reader cannot see but that a terminal, a browser or a typesetter would act on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _ESCAPE_SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movement
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # window titles, hyperlinks
 )
-# U+200C and U+200D stay, because several scripts and many emoji need them; so do tabs and line feeds.
-_UNSEEN = re.compile(
+# Tabs and line feeds are kept, and so are U+200C and U+200D, which several scripts and many emoji need.
+_INVISIBLE = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, most of which XML forbids
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # reordering of left-to-right and right-to-left text
@@ -21,18 +21,20 @@ _UNSEEN = re.compile(
 
 
 def clean(value: Any) -> Any:
-    """A text, or each text in a tuple, without escape sequences and unseen characters; any other value as it is.
+    """Remove escape sequences and invisible characters from a text, or from each text in a tuple.
+
+    Any other value is returned as it is.
 
     >>> clean("\\x1b[31mred\\x1b[0m"), clean(("ab\\u202e", 1.0))
     ('red', ('ab', 1.0))
     """
     if isinstance(value, str):
-        return _UNSEEN.sub("", _ESCAPE_SEQUENCES.sub("", value))
+        return _INVISIBLE.sub("", _ESCAPE_SEQUENCES.sub("", value))
     return tuple(map(clean, value)) if isinstance(value, tuple) else value
 
 
 class Cleaned:
-    """Base of everything that a document consists of: whatever text it is given, it holds it cleaned.
+    """Base class of all parts of a document. Cleans every text that it is created with.
 
     Renderers rely on this, so no other part of a report needs to clean a name, an error or an option.
     """

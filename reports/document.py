@@ -1,6 +1,6 @@
-"""The document model: what a report says, and nothing about its appearance. Each renderer walks it in its own way.
+"""The document model: what a report says, without its appearance. Each format has its own renderer.
 
-Blocks, cells and charts carry a ``kind`` by which renderers choose how to show them. All text is plain and free of control
+Blocks and cells have a ``kind``, by which the templates choose how to show them. All text is plain and free of control
 characters (see `reports.cleaning`); each renderer escapes it for its own format.
 """
 
@@ -21,7 +21,10 @@ Level = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Text(Cleaned):
-    """A cell of words; ``code`` for names and values that are typed as they stand; ``rank``: the number to sort by, if any."""
+    """A cell with text.
+
+    code: whether it is a name or a value in a monospaced font. rank: the number to sort by, if any.
+    """
 
     text: str
     code: bool = False
@@ -33,9 +36,9 @@ class Text(Cleaned):
 class MetricCell:
     """A cell with a mean over seeds.
 
-    mean, half_width: shares from 0 to 1; None if there is no figure, or no interval (below two seeds).
-    done, planned, failed: trials; done counts those that have the figure. best: the highest mean of its contest; close: not to
-    be told apart from it.
+    mean: a fraction from 0 to 1; None if no trial has a score. half_width: that of the interval; None below two seeds.
+    done, planned, failed: numbers of trials; done counts those that have a score. best: the highest mean among those
+    compared; close: not significantly worse than the best (see `reports.method_comparison.best_and_close`).
     """
 
     mean: float | None
@@ -53,7 +56,7 @@ Cell = Text | MetricCell
 
 @dataclass(frozen=True)
 class Column(Cleaned):
-    """A table's column; numbers are set flush right."""
+    """A column of a table. number: whether it holds numbers, which are aligned right."""
 
     title: str
     number: bool = False
@@ -69,7 +72,7 @@ class Prose(Cleaned):
 
 @dataclass(frozen=True)
 class Note(Cleaned):
-    """Something that must not be overlooked."""
+    """A remark or a warning, set apart from the text."""
 
     text: str
     level: Level = "info"
@@ -78,7 +81,7 @@ class Note(Cleaned):
 
 @dataclass(frozen=True)
 class Code(Cleaned):
-    """Text to be shown as it stands: a command, an error."""
+    """Text in a monospaced font: a command, an error."""
 
     text: str
     kind: ClassVar[str] = "code"
@@ -86,9 +89,9 @@ class Code(Cleaned):
 
 @dataclass(frozen=True)
 class Table(Cleaned):
-    """A table; its first column heads the rows. ``notes`` are cautions that go wherever the table goes.
+    """A table; its first column labels the rows. notes: warnings that are shown wherever the table is shown.
 
-    listing: a long list for reference; paper formats leave it out.
+    listing: whether it is a long list for reference, which the formats for paper leave out.
     """
 
     title: str
@@ -108,7 +111,7 @@ class Table(Cleaned):
 
 @dataclass(frozen=True)
 class Figure(Cleaned):
-    """A chart, and the same in words for those who can't see it."""
+    """A chart. alt: the same in words, for readers who cannot see it."""
 
     title: str
     chart: Chart
@@ -120,7 +123,7 @@ class Figure(Cleaned):
 
 @dataclass(frozen=True)
 class Row:
-    """Figures that belong next to each other where there is room."""
+    """Figures that are placed side by side if there is room."""
 
     figures: tuple[Figure, ...]
     kind: ClassVar[str] = "row"
@@ -131,7 +134,7 @@ Block = Prose | Note | Code | Table | Figure | Row
 
 @dataclass(frozen=True)
 class Section(Cleaned):
-    """A headed part of a document; ``anchor`` is its address within it: a-z, 0-9 and hyphens."""
+    """A part of a document under a heading. anchor: its address within the document (a-z, 0-9 and hyphens)."""
 
     title: str
     anchor: str
@@ -140,7 +143,7 @@ class Section(Cleaned):
 
 @dataclass(frozen=True)
 class Document(Cleaned):
-    """A whole report. ``generated``: the date to print, or None for none. ``trials``: study → its tidy table, one row a trial."""
+    """A whole report. generated: the date to print, if any. trials: study → its tidy table, with one row per trial."""
 
     title: str
     subtitle: str
@@ -157,7 +160,7 @@ class Document(Cleaned):
 
     @property
     def blocks(self) -> list[Block]:
-        """All blocks in order; a row's figures one by one."""
+        """All blocks in order; the figures of a row are listed one by one."""
         found: list[Block] = []
         for section in self.sections:
             for block in section.blocks:

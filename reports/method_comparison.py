@@ -1,4 +1,4 @@
-"""Paired comparisons of methods within one run: `reports.statistics` applied to a run's groups of trials."""
+"""Paired comparisons of the methods of one run: applies `reports.statistics` to groups of trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean difference between two groups over their ``n`` common seeds, with its 95 % t-interval, as shares.
+    """The mean difference between two groups over their ``n`` common seeds, with its 95 % t-interval, as fractions.
 
     low, high: NaN with fewer than two common seeds. mean: NaN with none.
     """
@@ -56,7 +56,7 @@ def paired_values(first: Group, second: Group, metric: Metric) -> tuple[list[flo
 
 
 def paired_difference(first: Group, second: Group, metric: Metric) -> PairedDifference:
-    """How far the first group is above the second; all NaN if they have no common seed."""
+    """The first group minus the second; all NaN if they have no common seed."""
     ours, theirs = paired_values(first, second, metric)
     mean, low, high = statistics.paired_difference(ours, theirs)
     return PairedDifference(float(mean), float(low), float(high), len(ours))
@@ -88,7 +88,7 @@ def compare_with_reference(run: RunData, dataset: str, point: Point, metric: Met
 
 
 def compare_all_pairs(run: RunData, dataset: str, point: Point, metric: Metric) -> list[GroupComparison]:
-    """Every method against every other method at a point, as one family."""
+    """Each pair of methods at a point; all pairs form one family for Holm's method."""
     return compare_groups(list(combinations(groups_with_values(run, dataset, point, metric), 2)), metric)
 
 
@@ -100,7 +100,7 @@ def groups_with_values(run: RunData, dataset: str, point: Point, metric: Metric)
 
 
 def scores_by_seed(run: RunData, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
-    """Methods, and their scores of shape (n_seeds, n_methods) at the seeds that all of them have."""
+    """The methods with values at a point, and their scores of shape (n_seeds, n_methods) at their common seeds."""
     groups = groups_with_values(run, dataset, point, metric)
     scores = [group.scores[metric.column] for group in groups]
     common = [seed for seed in scores[0] if all(seed in other for other in scores)] if scores else []
@@ -109,7 +109,7 @@ def scores_by_seed(run: RunData, dataset: str, point: Point, metric: Metric) -> 
 
 
 def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods: Sequence[str]) -> list[list[Group]]:
-    """The groups among which a best one is marked: the methods at each point or, with a single method, its points."""
+    """The groups among which the best is marked: all methods at each point or, with a single method, all its points."""
     if len(methods) > 1:
         keys = [[(method, point) for method in methods] for point in points]
     else:
@@ -118,10 +118,10 @@ def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods:
 
 
 def best_and_close(contest: Sequence[Group], metric: Metric) -> tuple[list[Group], list[Group]]:
-    """The groups with the highest mean, and those that are not significantly different from the first of these.
+    """The groups with the highest mean, and those that are not significantly worse than the first of these.
 
-    Not significantly different: the paired 95 % t-interval of the difference contains 0, or cannot be computed because
-    there are fewer than two common seeds.
+    Not significantly worse: the paired 95 % t-interval of the best minus the group is not entirely above 0, or cannot
+    be computed because there are fewer than two common seeds.
     """
     shown = [group for group in contest if group.values(metric)]
     if len(shown) < 2:

@@ -15,7 +15,10 @@ from reports.text import count, listing, status_notes
 
 
 def overview_document(runs: Sequence[RunData], generated: str | None = None) -> Document:
-    """The report on several runs. A method has the same style in all of them. Runs of the same name are named by their folders."""
+    """The report on several runs. A method has the same style in all of them.
+
+    generated: the date to print, if any.
+    """
     methods = sorted({method for run in runs for method in run.methods})
     runs = [replace(run, study={**run.study, "style_among": methods}) for run in runs]
     names = run_names(runs)
@@ -36,7 +39,7 @@ def overview_document(runs: Sequence[RunData], generated: str | None = None) -> 
 
 
 def run_names(runs: Sequence[RunData]) -> list[str]:
-    """A name for each run: that of its study, with its folder and a number if needed where several share it."""
+    """A name for each run: that of its study. If several share it, the folder is added, and a number if needed."""
     studies = Counter(str(run.study["study"]) for run in runs)
     names: list[str] = []
     for run in runs:
@@ -51,13 +54,13 @@ def run_names(runs: Sequence[RunData]) -> list[str]:
 
 
 def overview_table(runs: Sequence[RunData], names: Sequence[str]) -> Table:
-    """One row per run: its question, its data, and how many of its trials have finished."""
+    """One row per run: its question, its data sets, and its numbers of trials by status."""
     rows = []
     for run, name in zip(runs, names, strict=True):
         numbers = (len(run.methods), run.count("done"), run.count("failed"), run.count("pending"))
         question = run.study["question"] or run.study["title"] or "–"
         cells = (Text(name), Text(question), Text(listing(run.datasets)))
         rows.append((*cells, *(Text(str(n), rank=n) for n in numbers)))
-    numeric = (Column(head, True) for head in ("Methods", "Done", "Failed", "Pending"))
+    numeric = (Column(title, True) for title in ("Methods", "Done", "Failed", "Pending"))
     columns = (*map(Column, ("Study", "Question", "Data")), *numeric)
     return Table("Studies", "Trials by status.", columns, tuple(rows))

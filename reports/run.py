@@ -1,4 +1,4 @@
-"""What reports know about a run: one row per trial, and what the study asked for. Nothing here reads a file."""
+"""The input of a report: one row per trial, and the study. Nothing here reads a file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from reports.style import styles
 
-if TYPE_CHECKING:  # importing pandas takes half a second, and whoever has a table has imported it already
+if TYPE_CHECKING:  # importing pandas takes half a second
     import pandas as pd
 
 Status = Literal["done", "failed", "pending"]
 Trial = Mapping[str, Any]
 REQUIRED = frozenset({
-    "key", "status", "dataset", "method", "seed", "accuracy", "macro_f1", "epoch", "n_labelled", "n_unlabelled", "n_test",
-    "stage1_key", "stage1_seconds", "stage2_seconds", "error",
+    "key", "status", "dataset", "method", "seed", "accuracy", "macro_f1", "epoch", "n_labelled", "n_unlabelled",
+    "n_test", "stage1_key", "stage1_seconds", "stage2_seconds", "error",
 })  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A score of a trial: a column of the trials, as a share from 0 to 1. Higher is better."""
+    """A score of a trial, from 0 to 1; higher is better. column: its column in the table of trials."""
 
     column: str
     title: str
@@ -37,7 +37,7 @@ METRICS = (ACCURACY, MACRO_F1)
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a data set's sweep. Points are equal if their values are, whatever type a number has (1 and 1.0)."""
+    """One point of a data set's sweep. Points are equal if their options and values are; 1 and 1.0 are equal values."""
 
     options: tuple[str, ...]
     values: tuple[Any, ...] = field(compare=False)
@@ -54,7 +54,7 @@ GroupKey = tuple[str, Point]  # a method and a point of the sweep
 class Group:
     """The trials of one method at one point, one per seed.
 
-    planned, failed, pending: numbers of trials. scores: column of a metric → seed → score, for the trials that are done.
+    planned, failed, pending: numbers of trials. scores: column of a metric → seed → score, for trials that are done.
     """
 
     method: str
@@ -71,20 +71,23 @@ class Group:
 
 @dataclass(frozen=True)
 class RunData:
-    """A run as the reports see it.
+    """A run, as far as reports need it.
 
     Args:
-        trials: one row per trial with at least the columns `REQUIRED`, and one column per swept option under its dotted name.
-        study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance, data,
-            options, command and versions; if known also reference, folder, hosts, provenance, others (number of records of other
-            plans) and in_force; after a search of hyper-parameters ``search`` with trials, scheduler, sampler, seed, space and tunings
-            [{dataset, method, point, chosen, candidates [{number, values, status, accuracy, epoch}]}]; after measurements on
-            devices ``edge``, tables of {title, columns, rows, notes}.
-        details: key of a trial → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and loss by
-            epoch, confusion (n_classes, n_classes), attention, modal_distance, absent {what: why}, evaluation_seconds,
-            n_parameters, flops, host, samples {part: hash}.
-        pretrained: key of a stage 1 job → method, dataset, loss, loss_floor, quality, modal_distance, absent, train_seconds,
-            findings_seconds, n_parameters, host.
+        trials: one row per trial with at least the columns `REQUIRED`, and one column per swept option, under its
+            dotted name.
+        study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance,
+            data, options, command and versions.
+            If known also reference, folder, hosts, provenance, others (number of records of other plans) and in_force.
+            After a search of hyper-parameters ``search`` with trials, scheduler, sampler, seed, space and tunings
+            [{dataset, method, point, chosen, candidates [{number, values, status, accuracy, epoch}]}].
+            After measurements on devices ``edge``, tables of {title, columns, rows, notes}, and ``latency``, curves of
+            {dataset, device, method, runtime, precision, batch_size, n, seconds, shares}.
+        details: key of a trial → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and
+            loss by epoch, confusion (n_classes, n_classes), attention, modal_distance, absent {what: why},
+            evaluation_seconds, n_parameters, flops, host, samples {part: hash}.
+        pretrained: key of a stage 1 job → method, dataset, loss, loss_floor, quality, modal_distance, absent,
+            train_seconds, findings_seconds, n_parameters, host.
 
     Raises:
         ValueError: if columns are missing or a status is unknown.
@@ -109,7 +112,7 @@ class RunData:
 
     @property
     def methods(self) -> list[str]:
-        """The methods in the order of the study, then those that only the trials name. Each variant counts as a method."""
+        """The methods in the order of the study, then those that only trials have. Each variant counts as a method."""
         return _unique(self.study["methods"], self.trials["method"])
 
     @property
@@ -119,12 +122,12 @@ class RunData:
 
     @property
     def reference(self) -> str:
-        """The method that the others are compared with: the study's choice, else Cosmo, else the last method of the study."""
+        """The method that the others are compared with: the study's choice, else Cosmo, else the last method."""
         return self.study.get("reference") or ("cosmo" if "cosmo" in self.methods else self.methods[-1])
 
     @cached_property
     def styles(self) -> Mapping[str, int]:
-        """Each method's style. A report on several runs gives all their methods as ``style_among``, so that styles agree."""
+        """The style of each method. A report on several runs puts the methods of all of them in ``style_among``."""
         return styles([*self.methods, *self.study.get("style_among", ())])
 
     def title(self, method: str) -> str:
@@ -145,7 +148,7 @@ class RunData:
         return list(self.study["sweep"].get(dataset) or {})
 
     def points(self, dataset: str) -> list[Point]:
-        """The points of a data set's sweep as planned, then any others that trials have, so that no trial is left out."""
+        """The planned points of a data set's sweep, then any others that trials have, so that no trial is left out."""
         sweep = self.study["sweep"].get(dataset) or {}
         planned = [Point(tuple(sweep), values) for values in product(*sweep.values())]
         return list(dict.fromkeys([*planned, *(point for _, point in self.trials_by_group(dataset))]))
@@ -157,7 +160,7 @@ class RunData:
 
     @cached_property
     def rows(self) -> list[Trial]:
-        """The trials as plain Python; an empty field is None."""
+        """The trials as Python objects; an empty field is None."""
         records = self.trials.to_dict("records")
         return [{str(name): plain_value(value) for name, value in row.items()} for row in records]
 
@@ -199,12 +202,12 @@ def is_missing(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a swept value can be shown on an axis, which True and False cannot."""
+    """Whether a swept value can be shown on an axis: an int or a float, but not a bool or NaN."""
     return not isinstance(value, bool) and isinstance(value, (int, float)) and not is_missing(value)
 
 
 def plain_value(value: Any) -> Any:
-    """A field of a table as plain Python: numpy scalars are unpacked, an empty field is None."""
+    """A field of a table as a Python object: numpy scalars are unpacked, an empty field is None."""
     value = value.item() if hasattr(value, "item") else value
     return None if is_missing(value) else value
 
@@ -236,6 +239,6 @@ def _unique(*names: Any) -> list[str]:
 
 
 def _canonical(value: Any) -> str:
-    """The same text for all values that mean the same."""
+    """A text that is the same for equal values of different types."""
     value = plain_value(value)
     return repr(float(value)) if is_number(value) else json.dumps(value, sort_keys=True, default=str)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reports.document import Block, Column, Document, Note, Prose, Section, Table, Text
+from reports.document import Block, Column, Document, Figure, Note, Prose, Section, Table, Text
 from reports.method_comparison import GroupComparison, compare_groups
 from reports.overview import run_names
 from reports.parts.figures import forest_plot
@@ -16,15 +16,15 @@ from reports.run import METRICS, Group, GroupKey, Metric, RunData, Trial
 from reports.text import count, metric_text, point_text, status_notes, value_text
 
 HOW = (
-    "Trials are paired if they have the same data set, method, point of the sweep and seed, and if both were trained on the same labelled "
-    "samples and tested on the same samples. Differences are the second run minus the first, in percentage points, with 95 % t-intervals "
-    "over the pairs."
+    "Trials are paired if they have the same data set, method, point of the sweep and seed, and if both were trained "
+    "on the same labelled samples and tested on the same samples. Differences are the second run minus the first, in "
+    "percentage points, with 95 % t-intervals over the pairs."
 )
 ABSENT = "–"
 
 
 def compare_runs(first: RunData, second: RunData) -> Document:
-    """How two runs differ, as a document."""
+    """The document that compares two runs."""
     runs = _Runs(first, second)
     sections = (
         Section("Results", "results", tuple(_results(runs))),
@@ -55,12 +55,12 @@ class _Runs:
         return run_names(self.both)
 
 
-# -- results ---------------------------------------------------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _PairedGroup:
-    """One method at one point in both runs, reduced to the paired trials; ``equal`` of these have exactly the same score."""
+    """One method at one point in both runs, reduced to the paired trials. equal: number of pairs with equal scores."""
 
     key: GroupKey
     comparison: GroupComparison
@@ -79,16 +79,16 @@ def _results(runs: _Runs) -> Iterator[Block]:
 
 
 def _overlap(runs: _Runs, dataset: str) -> Prose:
-    """How many combinations of method and point the runs share, and how many only one of them has."""
+    """Counts the combinations of method and point that are in both runs, and those that are in only one."""
     keys = [set(run.groups(dataset)) for run in runs.both]
     extra = [f"{len(a - b)} only in {name}" for a, b, name in zip(keys, keys[::-1], runs.names, strict=True) if a - b]
     shared = len(keys[0] & keys[1])
-    text = f"On {dataset}, {count(shared, 'combination')} of method and point {'is' if shared == 1 else 'are'} in both runs"
-    return Prose(f"{', '.join([text, *extra])}.")
+    combinations = f"{count(shared, 'combination')} of method and point {'is' if shared == 1 else 'are'}"
+    return Prose(f"{', '.join([f'On {dataset}, {combinations} in both runs', *extra])}.")
 
 
 def _metric_blocks(runs: _Runs, dataset: str, metric: Metric) -> Iterator[Block]:
-    """One metric on one data set: the paired differences, then the groups without pairs."""
+    """One metric on one data set: paired differences, then the groups without pairs."""
     groups = _paired_groups(runs, dataset, metric)
     paired = [group for group in groups if group.comparison.difference.n]
     if paired:
@@ -112,7 +112,7 @@ def _paired_groups(runs: _Runs, dataset: str, metric: Metric) -> list[_PairedGro
 
 
 def _paired_seeds(runs: _Runs, dataset: str, key: GroupKey) -> set[int]:
-    """The seeds whose trials used the same samples in both runs."""
+    """The seeds whose trials were trained and tested on the same samples in both runs."""
     method, point = key
     ours, theirs = (
         {trial["seed"]: _samples(run, trial) for trial in run.done_trials(dataset, point, method)} for run in runs.both
@@ -127,7 +127,7 @@ def _samples(run: RunData, trial: Trial) -> tuple[str, str] | None:
 
 
 def _only(group: Group, seeds: set[int]) -> Group:
-    """A group reduced to some seeds."""
+    """A group with the scores of some seeds only."""
     scores = {name: {seed: s for seed, s in some.items() if seed in seeds} for name, some in group.scores.items()}
     return replace(group, scores=scores)
 
@@ -139,23 +139,32 @@ def _equal_scores(one: Group, other: Group, metric: Metric) -> int:
 
 def _paired_blocks(runs: _Runs, dataset: str, groups: Sequence[_PairedGroup], metric: Metric) -> Iterator[Block]:
     title = f"{metric.title} on {dataset}: {runs.names[1]} minus {runs.names[0]}"
-    comparisons = [group.comparison for group in groups]
-    labels = [(runs.first.title(method), point_text(point)) for method, point in (group.key for group in groups)]
     if metric is METRICS[0]:
-        total = sum(comparison.difference.n for comparison in comparisons)
-        equal = sum(group.equal for group in groups)
-        yield Prose(
-            f"Of {count(total, 'pair')} of trials, {equal} {'has' if equal == 1 else 'have'} exactly equal accuracies."
-        )
-        names, styles = (
-            [" ".join(label).strip() for label in labels],
-            [runs.first.styles[group.key[0]] for group in groups],
-        )
-        if figure := forest_plot(title, comparisons, names, styles, f"{title}, in percentage points."):
-            yield figure
-    rows = [(method, point or ABSENT, c) for (method, point), c in zip(labels, comparisons, strict=True)]
-    family = sum(comparison.difference.n > 1 for comparison in comparisons) or 1
+        yield _equal_pairs(groups)
+        yield from _difference_plot(runs, title, groups)
+    labels = [(runs.first.title(method), point_text(point) or ABSENT) for method, point in (g.key for g in groups)]
+    rows = [(*label, group.comparison) for label, group in zip(labels, groups, strict=True)]
+    family = sum(group.comparison.difference.n > 1 for group in groups) or 1
     yield pairs_table(title, ("Method", "At"), rows, family, status_notes(runs.first))
+
+
+def _equal_pairs(groups: Sequence[_PairedGroup]) -> Prose:
+    total, equal = sum(group.comparison.difference.n for group in groups), sum(group.equal for group in groups)
+    have = "has" if equal == 1 else "have"
+    return Prose(f"Of {count(total, 'pair')} of trials, {equal} {have} exactly equal accuracies.")
+
+
+def _difference_plot(runs: _Runs, title: str, groups: Sequence[_PairedGroup]) -> Iterator[Figure]:
+    keys = [group.key for group in groups]
+    figure = forest_plot(
+        title,
+        [group.comparison for group in groups],
+        [f"{runs.first.title(method)} {point_text(point)}".strip() for method, point in keys],
+        [runs.first.styles[method] for method, _ in keys],
+        f"{title}, in percentage points.",
+    )
+    if figure:
+        yield figure
 
 
 def _unpaired_table(runs: _Runs, dataset: str, keys: Sequence[GroupKey], metric: Metric) -> Table:
@@ -166,13 +175,13 @@ def _unpaired_table(runs: _Runs, dataset: str, keys: Sequence[GroupKey], metric:
         rows.append((Text(runs.first.title(method)), Text(point_text(point) or ABSENT), *texts))
     columns = (Column("Method"), Column("At"), *(Column(name, True) for name in runs.names))
     caption = (
-        "These trials cannot be paired: their seeds or samples differ, or they have no scores. The difference of the means is not a "
-        "paired difference."
+        "These trials cannot be paired: their seeds or samples differ, or they have no scores. The difference of the "
+        "means is not a paired difference."
     )
     return Table(f"{metric.title} (%) on {dataset} without pairs", caption, columns, tuple(rows))
 
 
-# -- options ---------------------------------------------------------------------------------------------------------------
+# -- options -----------------------------------------------------------------------------------------------------------
 
 OptionKey = tuple[str, str, str]  # option, data set, method
 
@@ -183,14 +192,14 @@ def _options(runs: _Runs) -> Iterator[Block]:
         ours, theirs = (value_text(run.study[name]) for run in runs.both)
         if ours != theirs:
             rows.append((name, ours, theirs, "the study"))
-    heads = ("Option", *runs.names, "Holds for")
-    yield _difference_table("Options that differ", heads, rows, "All options are the same.")
+    columns = ("Option", *runs.names, "Holds for")
+    yield _difference_table("Options that differ", columns, rows, "All options are the same.")
 
 
 def _differing_options(ours: Mapping[OptionKey, Any], theirs: Mapping[OptionKey, Any]) -> Iterator[tuple[str, ...]]:
-    """Rows of (option, first value, second value, for which methods on which data sets).
+    """Rows of (option, first value, second value, the methods and data sets that it holds for).
 
-    Data sets and methods that only one run has are skipped, because the data and the methods show them.
+    Data sets and methods that only one run has are skipped, because other rows and tables show them.
     """
     both = {key[1:] for key in ours} & {key[1:] for key in theirs}
     found: dict[tuple[str, str, str], list[str]] = {}
@@ -205,7 +214,7 @@ def _differing_options(ours: Mapping[OptionKey, Any], theirs: Mapping[OptionKey,
 
 
 def _options_in_force(run: RunData) -> dict[OptionKey, Any]:
-    """(option, data set, method) → value. Swept options are left out, because the sweep shows them."""
+    """(option, data set, method) → value, without swept options, which the sweep shows."""
     found = {}
     for dataset, methods in (run.study.get("in_force") or {}).items():
         for method, options in methods.items():
@@ -216,7 +225,7 @@ def _options_in_force(run: RunData) -> dict[OptionKey, Any]:
     return found
 
 
-# -- data and code ---------------------------------------------------------------------------------------------------------
+# -- data and code -----------------------------------------------------------------------------------------------------
 
 
 def _data(runs: _Runs) -> Iterator[Block]:
@@ -227,7 +236,7 @@ def _data(runs: _Runs) -> Iterator[Block]:
             ours, theirs = ("not in this run" if one is None else _data_text(one.get(what)) for one in data)
             if ours != theirs:
                 rows.append((dataset, what, ours, theirs))
-    same = "The data are the same, judged by their fingerprints and splits."
+    same = "The data are the same, judging by their fingerprints and splits."
     yield _difference_table("Data that differ", ("Data set", "What", *runs.names), rows, same)
 
 
@@ -256,7 +265,8 @@ def _code_state(run: RunData) -> dict[str, str]:
     return {**state, "hosts": ", ".join(sorted(hosts))}
 
 
-def _difference_table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], same: str) -> Block:
+def _difference_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], same: str) -> Block:
+    """A table without a caption; the text ``same`` if it has no rows."""
     if not rows:
         return Prose(same)
-    return Table(title, "", tuple(map(Column, heads)), tuple(tuple(map(Text, row)) for row in rows))
+    return Table(title, "", tuple(map(Column, columns)), tuple(tuple(map(Text, row)) for row in rows))

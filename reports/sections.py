@@ -1,4 +1,4 @@
-"""The sections of a report. To add one, write a function here and list it in `SECTIONS`."""
+"""The sections of a report. To add a section, write a function here and list it in `SECTIONS`."""
 
 from __future__ import annotations
 
@@ -29,20 +29,22 @@ from reports.run import METRICS, RunData
 from reports.text import count, listing, point_text, status_notes, value_text
 
 READING = (
-    "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and how the weights are "
-    "initialised. They do not show how the methods would do on other subjects or other data. For each seed all methods see the same "
-    "labelled samples, so methods are compared seed by seed. The intervals are not corrected for the number of comparisons."
+    "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and "
+    "how the weights are initialised. They do not show how the methods would perform on other subjects or other data. "
+    "For each seed, all methods use the same labelled samples, so methods are compared seed by seed. The intervals are "
+    "not corrected for multiple comparisons."
 )
 SELECTION = {
     "last": "Scores are those of the last epoch; the test samples were not used to select anything.",
-    "validation": "Scores are those of the epoch with the best accuracy on the validation subjects, who are used for neither training "
-    "nor testing.",
-    "oracle": "Scores are those of the epoch with the best accuracy on the test samples. This is leakage, and the scores are too high.",
+    "validation": "Scores are those of the epoch with the highest accuracy on the validation subjects, who are used "
+    "for neither training nor testing.",
+    "oracle": "Scores are those of the epoch with the highest accuracy on the test samples. This is leakage, and the "
+    "scores are too high.",
 }
 
 
 def document(run: RunData, generated: str | None = None) -> Document:
-    """The whole report of a run. generated: a date to print; without it the same run always gives the same document."""
+    """The whole report of a run; the same for the same arguments. generated: the date to print, if any."""
     study = str(run.study["study"])
     sections = unique_anchors(all_sections(run))
     return Document(
@@ -51,11 +53,11 @@ def document(run: RunData, generated: str | None = None) -> Document:
 
 
 def all_sections(run: RunData) -> list[Section]:
-    """The sections on a run, in order."""
+    """The sections of a run, in order."""
     return [section for make in SECTIONS for section in make(run)]
 
 
-# -- results ---------------------------------------------------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------------------------------------------
 
 
 def answer_section(run: RunData) -> Iterator[Section]:
@@ -63,13 +65,15 @@ def answer_section(run: RunData) -> Iterator[Section]:
     blocks: list[Block] = [Prose(run.study["question"])] if run.study["question"] else []
     blocks += [Prose(" ".join(answer(run, dataset))) for dataset in run.datasets]
     drawable = [dataset for dataset in run.datasets if numeric_option(run, dataset)]
-    overview = curves(run, drawable) if len(drawable) > 1 else None  # a single one has its figure in its own section
+    overview = (
+        curves(run, drawable) if len(drawable) > 1 else None
+    )  # a single data set has the figure in its own section
     blocks += [overview] if overview else []
     yield Section("Question and answer", "answer", (*blocks, Note(READING)))
 
 
 def dataset_sections(run: RunData) -> Iterator[Section]:
-    """A section per data set with the scores."""
+    """A section for each data set, with its scores."""
     for dataset in run.datasets:
         rows = [Row(figures) for figures in (all_curves(run, dataset), heat_maps(run, dataset)) if figures]
         tables = [main_table(run, dataset, metric) for metric in METRICS]
@@ -79,7 +83,7 @@ def dataset_sections(run: RunData) -> Iterator[Section]:
 def by_dataset(
     title: str, anchor: str, make: Callable[[RunData, str], Iterator[Block]], introduction: str = ""
 ) -> Callable[[RunData], Iterator[Section]]:
-    """A section with the same blocks for every data set after an introduction; left out if there are no blocks."""
+    """A section with an introduction and the blocks of each data set; left out if there are no blocks."""
 
     def section(run: RunData) -> Iterator[Section]:
         blocks = tuple(block for dataset in run.datasets for block in make(run, dataset))
@@ -132,11 +136,11 @@ def trials_section(run: RunData) -> Iterator[Section]:
     yield Section("Every trial", "trials", (trials_table(run),))
 
 
-# -- set-up ----------------------------------------------------------------------------------------------------------------
+# -- set-up ------------------------------------------------------------------------------------------------------------
 
 
 def search_section(run: RunData) -> Iterator[Section]:
-    """How hyper-parameters were searched and what was chosen; left out if there was no search."""
+    """How hyper-parameters were searched and which were chosen; left out if there was no search."""
     if search := run.study.get("search"):
         space = "\n".join(f"{option}: {json.dumps(value)}" for option, value in search["space"].items())
         blocks = (Prose(_search_text(search, run.study["select"])), Code(space), search_table(run))
@@ -147,16 +151,17 @@ def _search_text(search: Mapping[str, Any], select: str) -> str:
     if search["scheduler"] == "asha":
         stopping = (
             f"ASHA stopped the worse ones early (grace period {search['grace_period']}, reduction factor "
-            f"{value_text(search['reduction_factor'])}); which ones depends on the order in which they ran."
+            f"{value_text(search['reduction_factor'])}); which ones it stopped depends on the order in which they ran."
         )
     else:
         stopping = "All of them were trained to the end."
     epoch = "best" if select == "validation" else "last"
     return (
-        "Hyper-parameters were searched separately for each method, data set and point of the sweep, all with the same budget: "
-        f"{count(search['trials'], 'configuration')} drawn at random and trained once each, with seed {search['seed']}. {stopping} The "
-        f"configuration with the highest accuracy on the validation subjects at the {epoch} evaluation was chosen; test samples were not "
-        "used. The trials in the tables use the chosen configurations."
+        "Hyper-parameters were searched separately for each method, data set and point of the sweep, all with the same "
+        f"budget: {count(search['trials'], 'configuration')} drawn at random and trained once each, with seed "
+        f"{search['seed']}. {stopping} The configuration with the highest accuracy on the validation subjects at the "
+        f"{epoch} evaluation was chosen; test samples were not used. The trials in the tables use the chosen "
+        "configurations."
     )
 
 
@@ -187,7 +192,7 @@ def _epochs(run: RunData) -> str:
 
 
 def provenance_section(run: RunData) -> Iterator[Section]:
-    """How to run the study again, and with which code, versions and machines it ran."""
+    """How to run the study again, and the code, versions and machines that it ran with."""
     blocks: list[Block] = [Prose("To run the study again:"), Code(run.study["command"]), Prose(_code_state(run))]
     if others := run.study.get("others"):
         text = f"The run's folder also holds {count(others, 'record')} of other plans, which this report does not show."
@@ -195,7 +200,7 @@ def provenance_section(run: RunData) -> Iterator[Section]:
     blocks += [versions_table(run)] if run.study["versions"] else []
     blocks += [hosts_table(run)] if run.study.get("hosts") else []
     if run.study.get("text"):
-        blocks += [Prose("The study's file:"), Code(run.study["text"])]
+        blocks += [Prose("The study file:"), Code(run.study["text"])]
     yield Section("Provenance", "provenance", tuple(blocks))
 
 
@@ -203,7 +208,7 @@ def _code_state(run: RunData) -> str:
     """The state of the code, or why it is unknown."""
     git = (run.study.get("provenance") or {}).get("git")
     if not git:
-        return "The state of the code was not recorded: the plan was written by a version that did not record it."
+        return "The state of the code was not recorded by the version that wrote the plan."
     if "absent" in git:
         return f"The state of the code is unknown: {git['absent']}."
     return f"Code: git commit {git['commit']}, with{'' if git['dirty'] else 'out'} uncommitted changes."
@@ -226,7 +231,7 @@ SECTIONS: tuple[Callable[[RunData], Iterator[Section]], ...] = (
 
 
 def unique_anchors(sections: list[Section]) -> tuple[Section, ...]:
-    """The sections with anchors that are safe in an address and differ from each other."""
+    """The sections with unique anchors that are safe in an address."""
     anchors: set[str] = set()
     named = []
     for section in sections:

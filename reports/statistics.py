@@ -1,8 +1,9 @@
 """Statistics as pure functions of arrays.
 
-The first axis is always the runs (seeds); what follows is kept. Nothing is dropped: a NaN that goes in comes out.
-Intervals are Student's t, for at three to five seeds a bootstrap's nominal 95 % covers far less than it says. Tests that
-can't reject at the n at hand, whatever the values, are told apart from those that don't: see the functions named ``least_…``.
+The first axis of an array is always the runs (seeds); further axes are kept. NaN values are propagated, never dropped.
+Intervals are Student's t-intervals, because with three to five seeds the coverage of a bootstrap interval is far below
+its nominal 95 %. The functions ``least_…`` give the smallest p value that a test can reach with a number of runs, to
+distinguish a test that cannot reject from one that does not.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
-LEAST_FOR_BOOTSTRAP = 10  # below, a nominal 95 % of the percentile bootstrap covers less than 90 %
-MOST_PERMUTED = 16  # differences whose 2ⁿ signs are all tried
+LEAST_FOR_BOOTSTRAP = 10  # with fewer runs, a nominal 95 % interval of the percentile bootstrap covers less than 90 %
+MOST_PERMUTED = 16  # the most differences for which all 2ⁿ signs are tried
 
 
 def mean(values: ArrayLike) -> Any:
     """The mean over runs.
 
-    values: array of shape (n_runs, ...). Returns shape (...): NaN where there is no run.
+    values: array of shape (n_runs, ...). Returns shape (...), NaN if there are no runs.
 
     >>> float(mean([0.5, 0.25, 0.75]))
     0.5
@@ -34,18 +35,18 @@ def mean(values: ArrayLike) -> Any:
 def t_half_width(values: ArrayLike, confidence: float = 0.95) -> Any:
     """Half the width of the t-interval of the mean over runs: t · s / √n, with n − 1 in the standard deviation.
 
-    values: array of shape (n_runs, ...). Returns shape (...), in the unit of the values. One run says nothing of the
-    spread: below two runs the answer is NaN, never 0.
+    values: array of shape (n_runs, ...). Returns shape (...), in the unit of the values. NaN, not 0, below two
+    runs, because a single run gives no estimate of the spread.
 
     >>> round(float(t_half_width([0.4, 0.5, 0.6])), 4)
     0.2484
     >>> float(t_half_width([0.4]))
     nan
     """
-    from scipy.special import stdtrit  # the t quantile, without the second that scipy.stats takes to import
+    from scipy.special import stdtrit  # the t quantile; importing scipy.stats would take a second
 
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence is a share between 0 and 1, not {confidence}")
+        raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
     runs = _runs(values)
     n = len(runs)
     if n < 2:
@@ -56,8 +57,8 @@ def t_half_width(values: ArrayLike, confidence: float = 0.95) -> Any:
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any]:
     """The t-interval of the mean over runs: (low, high).
 
-    values: array of shape (n_runs, ...). Returns two arrays of shape (...), both NaN below two runs. The interval is not
-    cut at 0 or 1: cut, it would no longer be centred on the mean.
+    values: array of shape (n_runs, ...). Returns two arrays of shape (...), both NaN below two runs. The interval is
+    not clipped to [0, 1], so that it stays centred on the mean.
 
     >>> low, high = t_interval([0.4, 0.5, 0.6])
     >>> round(float(low), 4), round(float(high), 4)
@@ -68,10 +69,12 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any]:
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any, Any]:
-    """How far the first is above the second, run by run: (mean, low, high), with the t-interval of the differences.
+    """The mean of the paired differences first − second and its t-interval: (mean, low, high).
 
-    first, second: arrays of one shape (n_runs, ...); run i of both shares its seed, so its labelled samples. What the runs
-    have in common cancels out, so the interval is mostly narrower than the two means' own. Raises ValueError if shapes differ.
+    first, second: arrays of the same shape (n_runs, ...). Run i of both has the same seed and hence the same labelled
+    samples. Variation that the runs share cancels out, so the interval is usually narrower than those of the two means.
+
+    Raises ValueError if the shapes differ.
 
     >>> centre, low, high = paired_difference([0.52, 0.61, 0.70], [0.40, 0.50, 0.60])
     >>> round(float(centre), 3), round(float(low), 3), round(float(high), 3)
@@ -79,16 +82,16 @@ def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0
     """
     one, two = _runs(first), _runs(second)
     if one.shape != two.shape:
-        raise ValueError(f"paired runs need one shape, not {one.shape} and {two.shape}")
+        raise ValueError(f"paired runs must have the same shape, not {one.shape} and {two.shape}")
     return mean(one - two), *t_interval(one - two, confidence)
 
 
 def bootstrap_interval(
     values: ArrayLike, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
 ) -> tuple[float, float]:
-    """The percentile bootstrap's interval of the mean over runs: (low, high).
+    """The percentile bootstrap interval of the mean over runs: (low, high).
 
-    values: array of shape (n_runs,). Raises ValueError below ten runs, where it covers far less than it says.
+    values: array of shape (n_runs,). Raises ValueError below ten runs, where the coverage is far below nominal.
 
     >>> low, high = bootstrap_interval(np.arange(12) / 12)
     >>> 0.25 < low < 0.35, 0.57 < high < 0.67
@@ -96,20 +99,20 @@ def bootstrap_interval(
     """
     runs = _runs(values)
     if runs.ndim != 1 or len(runs) < LEAST_FOR_BOOTSTRAP:
-        raise ValueError(
-            f"a bootstrap needs {LEAST_FOR_BOOTSTRAP} runs in one row, not shape {runs.shape}; use t_interval"
-        )
+        raise ValueError(f"a bootstrap needs at least {LEAST_FOR_BOOTSTRAP} runs of shape (n_runs,), not {runs.shape}")
     drawn = np.random.default_rng(seed).choice(runs, (resamples, len(runs))).mean(axis=1)
     low, high = np.percentile(drawn, [50 * (1 - confidence), 50 * (1 + confidence)])
     return float(low), float(high)
 
 
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
-    """The two-sided p of Wilcoxon's signed-rank test on paired runs.
+    """The two-sided p value of Wilcoxon's signed-rank test on paired runs; 1 if no pair differs.
 
-    first, second: arrays of shape (n_runs,). Pairs without a difference are left out; ties share their ranks. Exact: without
-    ties from the distribution, with ties from all 2ⁿ signs up to n = 16, above that by the normal approximation. 1 if no pair
-    differs. Raises ValueError if shapes differ.
+    first, second: arrays of shape (n_runs,). Pairs without a difference are left out, and ties share their mean rank.
+    The p value is exact without ties, and with ties up to n = 16, where all 2ⁿ signs are tried. Above that, it is the
+    normal approximation if there are ties.
+
+    Raises ValueError if the shapes differ.
 
     >>> wilcoxon([5, 6, 7, 8, 9], [1, 1, 1, 1, 1])
     0.0625
@@ -118,8 +121,8 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
 
     one, two = _runs(first), _runs(second)
     if one.shape != two.shape or one.ndim != 1:
-        raise ValueError(f"paired runs need one shape (n_runs,), not {one.shape} and {two.shape}")
-    differences = np.round(one - two, 12)  # 0.3 − 0.2 and 0.2 − 0.1 are one difference, not two
+        raise ValueError(f"paired runs must have the same shape (n_runs,), not {one.shape} and {two.shape}")
+    differences = np.round(one - two, 12)  # 0.3 − 0.2 and 0.2 − 0.1 must be tied
     differences = differences[differences != 0]
     if not len(differences):
         return 1.0
@@ -131,7 +134,7 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def least_wilcoxon(n_runs: int, n_comparisons: int = 1) -> float:
-    """The smallest p that Wilcoxon's test can have, after Holm's step-down over so many comparisons.
+    """The smallest p value that Wilcoxon's test can reach after Holm's correction over ``n_comparisons``.
 
     >>> least_wilcoxon(5), least_wilcoxon(8), least_wilcoxon(8, 5) < 0.05, least_wilcoxon(9, 15) < 0.05
     (0.0625, 0.0078125, True, False)
@@ -140,7 +143,7 @@ def least_wilcoxon(n_runs: int, n_comparisons: int = 1) -> float:
 
 
 def runs_to_reject(n_comparisons: int = 1, alpha: float = 0.05) -> int:
-    """How many paired runs Wilcoxon's test needs at least to reject at all.
+    """The smallest number of paired runs with which Wilcoxon's test can reject.
 
     >>> runs_to_reject(), runs_to_reject(5), runs_to_reject(15)
     (6, 8, 10)
@@ -149,9 +152,9 @@ def runs_to_reject(n_comparisons: int = 1, alpha: float = 0.05) -> int:
 
 
 def holm(p: ArrayLike) -> Array:
-    """Holm's step-down adjustment of p values: the i-th smallest of m times m − i + 1, never falling, at most 1.
+    """Holm's step-down adjustment: the i-th smallest of m p values times m − i + 1, made non-decreasing, at most 1.
 
-    p: array of shape (m,). Returns shape (m,), in the order given.
+    p: array of shape (m,). Returns the adjusted p values in the same order, shape (m,).
 
     >>> holm([0.01, 0.04, 0.03]).round(4).tolist()
     [0.03, 0.06, 0.06]
@@ -165,7 +168,7 @@ def holm(p: ArrayLike) -> Array:
 
 
 def mean_ranks(scores: ArrayLike) -> Array:
-    """Each method's rank, mean over blocks; 1 is the highest score, equal ones share.
+    """The mean rank of each method over blocks. Rank 1 is the highest score; equal scores share their mean rank.
 
     scores: array of shape (n_blocks, n_methods). Returns shape (n_methods,).
 
@@ -178,16 +181,18 @@ def mean_ranks(scores: ArrayLike) -> Array:
 
 
 def friedman(scores: ArrayLike) -> tuple[float, float]:
-    """Friedman's test that no method differs: (χ², p), with the correction for ties.
+    """Friedman's test of the hypothesis that no method differs: (χ², p), corrected for ties.
 
-    scores: array of shape (n_blocks, n_methods), at least two blocks and three methods, else ValueError. p is that of χ² with
-    n_methods − 1 degrees of freedom, which is rough for few blocks.
+    scores: array of shape (n_blocks, n_methods). p is computed from χ² with n_methods − 1 degrees of freedom, a rough
+    approximation for few blocks.
+
+    Raises ValueError with fewer than two blocks or three methods.
     """
     from scipy import stats
 
     values = np.round(_runs(scores), 12)
     if values.ndim != 2 or values.shape[0] < 2 or values.shape[1] < 3:
-        raise ValueError(f"Friedman's test needs two blocks and three methods, not shape {values.shape}")
+        raise ValueError(f"Friedman's test needs at least two blocks and three methods, not shape {values.shape}")
     if (values == values[:, :1]).all():
         return 0.0, 1.0
     statistic, p = stats.friedmanchisquare(*values.T)
@@ -195,7 +200,7 @@ def friedman(scores: ArrayLike) -> tuple[float, float]:
 
 
 def least_friedman(n_blocks: int, n_methods: int) -> float:
-    """The smallest p that Friedman's test can have: with the same order in every block.
+    """The smallest p value that Friedman's test can reach: that of the same order in every block.
 
     >>> least_friedman(2, 3) > 0.05, least_friedman(4, 3) < 0.05
     (True, True)
@@ -206,7 +211,10 @@ def least_friedman(n_blocks: int, n_methods: int) -> float:
 
 
 def critical_difference(n_blocks: int, n_methods: int, alpha: float = 0.05) -> float:
-    """Nemenyi's critical difference of mean ranks: q_α √(k (k + 1) / 6 n), q_α of the studentised range over √2.
+    """Nemenyi's critical difference of mean ranks: q_α √(k (k + 1) / 6 n) for k methods and n blocks.
+
+    q_α is the quantile of the studentised range divided by √2.
+
 
     >>> round(critical_difference(3, 6), 2), round(critical_difference(10, 6), 2)
     (4.35, 2.38)
@@ -218,10 +226,10 @@ def critical_difference(n_blocks: int, n_methods: int, alpha: float = 0.05) -> f
 
 
 def hedges_g(first: ArrayLike, second: ArrayLike) -> float:
-    """The size of a paired effect: mean difference over its standard deviation, with Hedges' correction for few runs.
+    """Hedges' g of paired runs: the mean difference over its standard deviation, corrected for small samples.
 
-    first, second: arrays of shape (n_runs,). NaN below three runs, where the correction is not defined, and where all
-    differences are one. Source: Hedges 1981, the exact form with the gamma function.
+    first, second: arrays of shape (n_runs,). NaN below three runs, where the correction is not defined, and if all
+    differences are equal. Source: Hedges 1981, the exact form with the gamma function.
 
     >>> round(hedges_g([3, 5, 7, 6], [1, 2, 3, 5]), 3)
     1.401
@@ -240,7 +248,7 @@ def hedges_g(first: ArrayLike, second: ArrayLike) -> float:
 def rank_biserial(first: ArrayLike, second: ArrayLike) -> float:
     """The matched-pairs rank-biserial correlation: (favourable − unfavourable rank sum) / their sum, from −1 to 1.
 
-    first, second: arrays of shape (n_runs,). NaN where no pair differs.
+    first, second: arrays of shape (n_runs,). NaN if no pair differs.
 
     >>> rank_biserial([3, 5, 7], [1, 2, 8])
     0.6666666666666666
@@ -258,5 +266,5 @@ def rank_biserial(first: ArrayLike, second: ArrayLike) -> float:
 def _runs(values: ArrayLike) -> Array:
     runs = np.asarray(values, dtype=np.float64)
     if runs.ndim == 0:
-        raise ValueError("values are an array of shape (n_runs, ...), not one number")
+        raise ValueError("values must be an array of shape (n_runs, ...), not a single number")
     return runs

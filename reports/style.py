@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-# The colours of seaborn's colour-blind palette that can be seen on white and on black. The numbers of colours and of
-# markers have no common divisor, so that a pair is repeated only after 63 methods.
+# The colours of seaborn's colour-blind palette that are visible on white and on black. The numbers of colours and of
+# markers have no common divisor, so that a combination repeats only after 63 methods.
 ON_WHITE_AND_BLACK = (0, 1, 2, 3, 4, 7, 9)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-# The same markers as SVG paths in a box from 0 to 10, for legends outside a drawing.
+# The same markers as SVG paths in a box of 10 × 10, for legends outside a drawing.
 PATHS = {
     "o": "M5 1a4 4 0 1 0 .01 0z",
     "s": "M1.5 1.5h7v7h-7z",
@@ -24,7 +24,7 @@ PATHS = {
 
 
 def styles(methods: Sequence[str]) -> dict[str, int]:
-    """The style of each method. It depends on the names alone, not on their order."""
+    """The style of each method. It depends only on the names, not on their order."""
     return {method: style for style, method in enumerate(sorted(set(methods)))}
 
 
@@ -40,7 +40,7 @@ def marker(style: int) -> str:
 
 @cache
 def _colours() -> tuple[str, ...]:
-    import seaborn  # takes a second to import, so only when something is drawn
+    import seaborn  # takes a second, so it is imported only when something is drawn
 
     palette = seaborn.color_palette("colorblind").as_hex()
     return tuple(str(palette[i]) for i in ON_WHITE_AND_BLACK)

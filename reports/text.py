@@ -1,4 +1,4 @@
-"""How numbers, options and counts are worded: the same in every table, figure and sentence."""
+"""The wording of numbers, options and counts, shared by all tables, figures and sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from reports.document import MetricCell, Note
 from reports.run import Group, Metric, Point, RunData, is_number, plain_value
 
-SHARES = frozenset({"label_rate"})  # swept options that are shown as per cent
+SHARES = frozenset({"label_rate"})  # options whose values are shown in per cent
 
 
 def number(value: float, digits: int = 1) -> str:
@@ -22,7 +22,7 @@ def number(value: float, digits: int = 1) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as per cent, without the sign.
+    """A fraction in per cent, without the sign.
 
     >>> percent(0.4931)
     '49.3'
@@ -31,7 +31,7 @@ def percent(share: float) -> str:
 
 
 def option_title(option: str) -> str:
-    """The name of an option in words; a dotted name is shown as it is typed in a study.
+    """The name of an option in words; a dotted name is shown as in a study file.
 
     >>> option_title("label_rate"), option_title("cosmo.lambda")
     ('label rate', 'cosmo.lambda')
@@ -52,13 +52,13 @@ def value_text(value: Any, option: str = "") -> str:
 
 
 def point_text(point: Point) -> str:
-    """A point of a sweep with the names of its options; empty if nothing is swept."""
+    """A point of a sweep with the names of its options: ``label rate 5 %``; empty if nothing is swept."""
     pairs = zip(point.options, point.values, strict=True)
     return ", ".join(f"{option_title(option)} {value_text(value, option)}" for option, value in pairs)
 
 
 def point_values(point: Point, separator: str = " / ") -> str:
-    """A point of a sweep by its values alone; empty if nothing is swept."""
+    """The values of a point of a sweep without the names of its options; empty if nothing is swept."""
     return separator.join(value_text(value, option) for option, value in zip(point.options, point.values, strict=True))
 
 
@@ -68,12 +68,12 @@ def where_text(dataset: str, point: Point) -> str:
 
 
 def capitalised(text: str) -> str:
-    """A text with its first letter as a capital; the rest as it is."""
+    """A text with a capital first letter; the rest is not changed."""
     return text[:1].upper() + text[1:]
 
 
 def count(n: int, noun: str, plural: str = "") -> str:
-    """A number and its noun.
+    """A number with its noun, singular or plural.
 
     >>> count(1, "seed"), count(3, "seed"), count(2, "study", "studies")
     ('1 seed', '3 seeds', '2 studies')
@@ -82,7 +82,7 @@ def count(n: int, noun: str, plural: str = "") -> str:
 
 
 def listing(items: list[str], word: str = "and") -> str:
-    """Items as a list in a sentence.
+    """Items as an enumeration in a sentence.
 
     >>> listing(["a", "b", "c"]), listing(["a", "b"], "or")
     ('a, b and c', 'a or b')
@@ -91,7 +91,7 @@ def listing(items: list[str], word: str = "and") -> str:
 
 
 def metric_text(cell: MetricCell) -> tuple[str, str, str]:
-    """A cell as (mean, interval, remark). The remark says which trials are missing; it is empty if all are done."""
+    """The text of a cell: (mean, interval, remark). The remark counts missing trials; it is empty if all are done."""
     if cell.planned == 0:
         return "–", "", "not planned"
     remarks = [f"{cell.done} of {count(cell.planned, 'seed')}"] if cell.done < cell.planned else []
@@ -103,7 +103,7 @@ def metric_text(cell: MetricCell) -> tuple[str, str, str]:
 
 
 def seeds_text(groups: list[Group], metric: Metric) -> str:
-    """What the cells of some groups show, and over how many seeds."""
+    """Explains the cells of some groups: mean and interval, and over how many seeds."""
     counts = {len(group.values(metric)) for group in groups}
     planned = max((group.planned for group in groups), default=0)
     if planned <= 1:
@@ -113,21 +113,23 @@ def seeds_text(groups: list[Group], metric: Metric) -> str:
 
 
 def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
-    """The cautions for every table and figure: leakage, pending trials, and failed trials (on one data set if given)."""
+    """The warnings for every table and figure: leakage, pending trials and failed trials.
+
+    dataset: count failed trials on this data set only.
+    """
     notes = []
     total, pending = len(run.trials), run.count("pending")
     failed = sum(dataset in (None, trial["dataset"]) for trial in run.failures())
     if run.oracle:
-        text = (
-            "Leakage: with select: oracle, each epoch was selected by its test accuracy, so these scores are too high."
-        )
+        text = "Leakage: with select: oracle, epochs were selected by test accuracy, so these scores are too high."
         notes.append(Note(text, "error"))
     if pending:
         are = "is" if pending == 1 else "are"
-        text = f"Not finished: {pending} of the run's {count(total, 'trial')} {are} pending, so any result may still change."
+        trials = f"{pending} of the run's {count(total, 'trial')}"
+        text = f"Not finished: {trials} {are} pending, so all results may still change."
         notes.append(Note(text, "warning"))
     if failed:
         where = f" on {dataset}" if dataset else f" of {total}"
-        text = f"Failed: {count(failed, 'trial')}{where}. Means are over the other trials; the cells concerned say so."
+        text = f"Failed: {count(failed, 'trial')}{where}. Means are over the other trials; the affected cells say so."
         notes.append(Note(text, "error"))
     return tuple(notes)

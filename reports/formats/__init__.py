@@ -1,4 +1,4 @@
-"""The formats of a report: for each name, the module whose function ``files`` turns a document into files."""
+"""The formats of a report: name → module with the function ``files``, which turns a document into files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMATS = {
 
 
 def files(document: Document, form: str) -> dict[str, bytes]:
-    """The files of a document in one format: path (with ``/`` after a folder) → content. The first is the one to open.
+    """The files of a document in one format: path (with ``/`` after a folder) → content. The first is the main file.
 
     The same document always gives the same bytes. Raises KeyError for an unknown format.
     """

@@ -1,4 +1,4 @@
-"""A document as CSV: the trials as a tidy table (also as Parquet), every table, and the numbers behind every figure."""
+"""A document as CSV: the trials as a tidy table (also as Parquet), every table, and the numbers of every figure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METRIC_COLUMNS = ("mean", "half_width", "done", "planned", "mark")
 def files(document: Document) -> dict[str, bytes]:
     """``report-csv/trials.csv`` and ``.parquet``, then one file for each table and figure.
 
-    If there are several studies, each has a ``trials-STUDY.csv`` and ``.parquet`` of its own.
+    If there are several studies, each has its own ``trials-STUDY.csv`` and ``.parquet``.
     """
     found: dict[str, bytes] = {}
     for study, trials in document.trials.items():
@@ -35,19 +35,19 @@ def files(document: Document) -> dict[str, bytes]:
             found[f"{FOLDER}/{_free(_slug(block.title), found)}.csv"] = table_csv(block)
         elif isinstance(block, Figure):
             name = _free(f"figure-{_slug(block.title)}", found)
-            found[f"{FOLDER}/{name}.csv"] = _csv([block.chart.heads, *block.chart.rows])
+            found[f"{FOLDER}/{name}.csv"] = _csv([block.chart.columns, *block.chart.rows])
     return found
 
 
 def _each_text(trials: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """The trials with ``change`` applied to every text in them and to the names of the columns."""
+    """The trials with ``change`` applied to every text and to the names of the columns."""
     texts = trials.select_dtypes(["object", "string"])
     changed = texts.map(lambda value: change(value) if isinstance(value, str) else value)
     return trials.assign(**changed).rename(columns=change)
 
 
 def parquet(trials: pd.DataFrame) -> bytes:
-    """A tidy table as Parquet. Columns that mix types become text."""
+    """A tidy table as Parquet. Columns of mixed types become text."""
     buffer = io.BytesIO()
     mixed = [name for name, kind in trials.dtypes.items() if kind.kind == "O" and kind.name == "object"]
     trials.astype(dict.fromkeys(mixed, "string")).to_parquet(buffer, index=False)
@@ -55,14 +55,14 @@ def parquet(trials: pd.DataFrame) -> bytes:
 
 
 def table_csv(table: Table) -> bytes:
-    """A table. A column of metrics becomes five: mean, half_width, done, planned and mark (best, close or empty)."""
+    """A table as CSV. A column of metrics becomes five: mean, half_width, done, planned, mark (best, close or "")."""
     of_metrics = [any(isinstance(row[i], MetricCell) for row in table.rows) for i in range(len(table.columns))]
-    heads = [
-        head
+    titles = [
+        title
         for column, is_metric in zip(table.columns, of_metrics, strict=True)
-        for head in ([f"{column.title} {name}" for name in METRIC_COLUMNS] if is_metric else [column.title])
+        for title in ([f"{column.title} {name}" for name in METRIC_COLUMNS] if is_metric else [column.title])
     ]
-    return _csv([heads, *([value for cell in row for value in _values(cell)] for row in table.rows)])
+    return _csv([titles, *([value for cell in row for value in _values(cell)] for row in table.rows)])
 
 
 def _values(cell: Cell) -> Sequence[Any]:
@@ -73,7 +73,7 @@ def _values(cell: Cell) -> Sequence[Any]:
 
 
 def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
-    """Rows as CSV: numbers with all their digits, an empty field for NaN and None, and no text that is a formula."""
+    """Rows as CSV: numbers with all digits, NaN and None as empty fields, and no text that a spreadsheet evaluates."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(map(_plain, row) for row in rows)
     return buffer.getvalue().encode()
@@ -86,7 +86,7 @@ def _plain(value: Any) -> Any:
 
 
 def _safe(text: str) -> str:
-    """A text with an apostrophe before it where a spreadsheet would take it for a formula."""
+    """A text, with a leading apostrophe if a spreadsheet would evaluate it as a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and len(text) > 1) else text
 
 
@@ -95,7 +95,7 @@ def _slug(text: str) -> str:
 
 
 def _free(name: str, taken: Iterable[str]) -> str:
-    """The name, with a number after it if a file already has that name."""
+    """The name, with a number appended if a file already has it."""
     stems, number, found = {path.rpartition("/")[2].rpartition(".")[0] for path in taken}, 1, name
     while found in stems:
         number += 1

@@ -1,6 +1,6 @@
-"""A document as one HTML file that fetches nothing.
+"""A document as one self-contained HTML file.
 
-Everything is escaped except for our own drawings and our own script, the only one that the page allows to run.
+Everything is escaped except for our own drawings and our own script, the only script that the page allows to run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reports.formats.drawing import page_svg
 from reports.style import PATHS, colour, marker
 from reports.text import metric_text, number, value_text
 
-MOST_VALUES = 25  # per line, in the table below its figure; the CSV file has all of them
+MOST_VALUES = 25  # per line in the table below its figure; the CSV files have all values
 
 
 def files(document: Document) -> dict[str, bytes]:
@@ -30,7 +30,7 @@ def files(document: Document) -> dict[str, bytes]:
 
 
 def render(document: Document) -> str:
-    """The page, to be written as UTF-8. The same document always gives the same page."""
+    """The page as text, to be encoded as UTF-8. The same document always gives the same page."""
     script = (resources("reports.formats") / "templates" / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template().render(document=document, script=Markup(script), digest=digest)
@@ -54,7 +54,7 @@ def _svg(figure: Figure) -> Markup:
 
 
 def _lines(figure: Figure) -> list[dict[str, Any]]:
-    """The legend of a line chart: each line once, although it may stand in several panels. Empty for other charts."""
+    """The legend of a line chart: each line once, even if it is in several panels. Empty for other charts."""
     if not isinstance(figure.chart, LineChart):
         return []
     shown = {series.style: series.name for panel in figure.chart.panels for series in panel.series}
@@ -65,14 +65,14 @@ def _lines(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _values(figure: Figure) -> list[Table]:
-    """A line chart as tables, one for each panel, for readers who cannot see or point. Empty for other charts."""
+    """The values of a line chart, as a table for each panel, for readers without sight or a pointer."""
     if not isinstance(figure.chart, LineChart):
         return []
     return [_panel_table(panel, figure.title, figure.chart.y_title) for panel in figure.chart.panels]
 
 
 def _panel_table(panel: Panel, title: str, caption: str) -> Table:
-    """A row for each x, a column for each line. Of many x, about `MOST_VALUES` evenly spaced, including the last."""
+    """A row for each x, a column for each line. At most about `MOST_VALUES` evenly spaced rows, including the last."""
     positions = sorted({x for series in panel.series for x in series.x})
     step = max(1, math.ceil(len(positions) / MOST_VALUES))
     labels = dict(panel.ticks)
@@ -86,7 +86,7 @@ def _panel_table(panel: Panel, title: str, caption: str) -> Table:
 
 
 def _value_texts(series: Series) -> dict[float, str]:
-    """x → mean and half-width of the interval."""
+    """x → text of the mean and the half-width of its interval."""
     texts = {}
     for x, y, high in zip(series.x, series.y, series.high, strict=True):
         digits = 1 if abs(y) >= 10 else 2

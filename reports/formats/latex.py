@@ -1,7 +1,7 @@
-"""A document as LaTeX: one file for pdfLaTeX, XeLaTeX or LuaLaTeX, with its figures as PDF files beside it.
+"""A document as LaTeX: one file for pdfLaTeX, XeLaTeX or LuaLaTeX, and its figures as PDF files.
 
-The environment of the template escapes whatever the template prints. pdfLaTeX lacks the characters of most scripts and
-shows their code points instead; XeLaTeX and LuaLaTeX typeset all that the font has.
+The template's environment escapes everything that the template prints. pdfLaTeX lacks the characters of most scripts
+and shows their code points instead; XeLaTeX and LuaLaTeX typeset all characters that the font has.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ GREEK = {
     "Σ": "Sigma", "Δ": "Delta", "Ω": "Omega",
 }  # fmt: skip
 SPECIAL |= {letter: rf"\ensuremath{{\{name}}}" for letter, name in GREEK.items()}
-# Font sizes, from the largest, with the number of characters that fit on a line.
+# Font sizes from the largest, and the number of characters that fit on a line.
 SIZES = {r"\small": 88, r"\footnotesize": 100, r"\scriptsize": 118}
 LONGEST_LINE = 92  # characters of verbatim text
-LONGEST_SHORT = 24  # characters; a column with longer texts holds sentences
+LONGEST_SHORT = 24  # characters; a column with longer texts is taken to hold sentences
 
 
 class Raw(str):
@@ -51,7 +51,7 @@ def files(document: Document) -> dict[str, bytes]:
 
 
 def escape(text: Any) -> str:
-    """A text that LaTeX typesets exactly as it is.
+    """A text as LaTeX source that typesets exactly this text.
 
     >>> print(escape("50 % of $x_1 & D̄"))
     50 \\% of \\$x\\_1 \\& \\={D}
@@ -63,7 +63,7 @@ def escape(text: Any) -> str:
         if letter == "\u0304" and found:
             found[-1] = rf"\={{{found[-1]}}}"  # a macron over the letter before
         elif letter in "-," and found and found[-1].endswith(letter):
-            found.append(f"{{}}{letter}")  # keeps LaTeX from joining two of them to one sign
+            found.append(f"{{}}{letter}")  # prevents a ligature of two of them
         else:
             found.append(_escaped(letter))
     return "".join(found)
@@ -98,16 +98,16 @@ def _blocks(section: Section) -> list[Any]:
 
 
 def _widths(table: Table) -> list[int]:
-    """The width of each column in characters. The head of a column of numbers may be broken at its spaces."""
+    """The width of each column in characters. The title of a column of numbers may be broken at its spaces."""
     widths = []
     for i, column in enumerate(table.columns):
-        head = max(map(len, column.title.split()), default=0) if column.number else len(column.title)
-        widths.append(max([head, *(_length(row[i]) for row in table.rows)]))
+        title = max(map(len, column.title.split()), default=0) if column.number else len(column.title)
+        widths.append(max([title, *(_length(row[i]) for row in table.rows)]))
     return widths
 
 
 def _columns(table: Table) -> Raw:
-    """The alignment of each column. Those that hold sentences share the width that the others leave."""
+    """The alignment of each column. Columns of sentences share the width that the others leave."""
     widths, line = _widths(table), SIZES[_size(table)]
     of_sentences = [
         not column.number and width > LONGEST_SHORT for column, width in zip(table.columns, widths, strict=True)
@@ -130,8 +130,8 @@ def _longest_word(table: Table, i: int) -> int:
     return max((len(word) for text in texts for word in text.split()), default=0)
 
 
-def _head(column: Column, table: Table) -> Raw:
-    """The head of a column. Over numbers it is broken at its spaces if it is much wider than they are."""
+def _column_title(column: Column, table: Table) -> Raw:
+    """The title of a column. Above numbers, it is broken at its spaces if it is much wider than they are."""
     i = table.columns.index(column)
     if not column.number or len(column.title) <= _widths(table)[i] + 2:
         return Raw(escape(column.title))
@@ -177,7 +177,7 @@ def _template() -> Template:
         "columns": _columns,
         "cell": _cell,
         "size": _size,
-        "head": _head,
+        "column_title": _column_title,
         "raw": Raw,
     }
     return environment.get_template("report.tex.j2")

@@ -1,6 +1,6 @@
-"""A document as PDF, typeset by typst: contents, page numbers, vector figures, tables that may span several pages.
+"""A document as PDF, typeset by typst, with a table of contents, page numbers, vector figures and tables over pages.
 
-The template reads the document as data, so none of its text is ever interpreted as markup.
+The template reads the document as data, so none of its text is interpreted as markup.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def files(document: Document) -> dict[str, bytes]:
 
 
 def render(document: Document) -> bytes:
-    """The PDF. Its fonts come with typst and matplotlib; system fonts are used only for characters that those lack."""
+    """The PDF. Its fonts come with typst and matplotlib; system fonts are used only for characters that these lack."""
     import matplotlib
     import typst
 
@@ -43,7 +43,7 @@ def render(document: Document) -> bytes:
 
 
 def _covered(text: str, fonts: Path) -> bool:
-    """Whether the fonts that come with matplotlib have every character of a text."""
+    """Whether the fonts that come with matplotlib have all characters of a text."""
     from matplotlib.ft2font import FT2Font
 
     return {ord(letter) for letter in text if letter.isprintable()} <= set(
@@ -107,7 +107,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _wide(table: Table, i: int) -> bool:
-    """Whether a column holds sentences, so that it shares the width that the others leave."""
+    """Whether a column is taken to hold sentences. Such columns share the width that the others leave."""
     return max((len(cell.text) for row in table.rows if not isinstance(cell := row[i], MetricCell)), default=0) > 24
 
 

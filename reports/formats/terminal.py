@@ -1,7 +1,4 @@
-"""The main tables of a run in a terminal.
-
-A terminal gets rich tables; a file or a pipe gets plain text, which copies well.
-"""
+"""The main tables of a run for a terminal: rich tables, or plain text if the output is a file or a pipe."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def tables(run: RunData) -> list[Table]:
 
 
 def show(run: RunData, console: Console) -> None:
-    """Print the tables and the answers of a run; as plain text if the console is not a terminal."""
+    """Print the tables and answers of a run, as plain text if the console is not a terminal."""
     if not console.is_terminal:
         console.out(plain(run), end="", highlight=False)
         return
@@ -42,7 +39,7 @@ def show(run: RunData, console: Console) -> None:
 
 
 def show_table(table: Table, console: Console) -> None:
-    """Print one table; as plain text if the console is not a terminal."""
+    """Print one table, as plain text if the console is not a terminal."""
     from rich.text import Text
 
     if not console.is_terminal:
@@ -70,17 +67,17 @@ def show_document(document: Document, console: Console) -> None:
 
 
 def plain(run: RunData) -> str:
-    """The tables and the answers of a run as plain text: no colours, no frames, columns two spaces apart."""
+    """The tables and answers of a run as plain text: no colours, no borders, columns two spaces apart."""
     return "\n".join([*(plain_table(table) for table in tables(run)), *(f"{text}\n" for text in _answers(run))])
 
 
 def _answers(run: RunData) -> list[str]:
-    """The answer of a run on each data set. These texts are not part of a document, which would clean them."""
+    """The answers of a run, one per data set; cleaned here, because they are not part of a document."""
     return [clean(" ".join(answer(run, dataset))) for dataset in run.datasets]
 
 
 def rich_table(table: Table) -> rich.table.Table:
-    """The columns and rows of a table for rich, without its title and caption. No name is read as markup."""
+    """The columns and rows of a table for rich, without its title and caption. Names are not interpreted as markup."""
     import rich.box
     import rich.table
     from rich.text import Text
@@ -95,8 +92,8 @@ def rich_table(table: Table) -> rich.table.Table:
 
 def plain_table(table: Table) -> str:
     """A table as plain text. ``*`` marks the highest mean; ``(2/3)`` means that 2 of 3 seeds are done."""
-    heads = [f"{column.title}  " if column.number else column.title for column in table.columns]  # room for the *
-    rows = [heads, *([_plain(cell) for cell in row] for row in table.rows)]
+    titles = [f"{column.title}  " if column.number else column.title for column in table.columns]  # room for the *
+    rows = [titles, *([_plain(cell) for cell in row] for row in table.rows)]
     aligned = [
         _aligned(texts, column.number) for texts, column in zip(zip(*rows, strict=True), table.columns, strict=True)
     ]
@@ -107,7 +104,7 @@ def plain_table(table: Table) -> str:
 
 
 def _aligned(texts: Sequence[str], right: bool) -> list[str]:
-    """The texts of one column, all as wide as the widest."""
+    """The texts of one column, padded to the same width."""
     width = max(map(len, texts))
     return [text.rjust(width) if right else text.ljust(width) for text in texts]
 

@@ -1,4 +1,4 @@
-"""The answer in words, derived from the scores and worded no more strongly than they allow."""
+"""The answer to the question of a study in words, with no stronger claims than the scores support."""
 
 from __future__ import annotations
 
@@ -10,28 +10,32 @@ from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, Group, Metric, RunData, is_number
 from reports.text import capitalised, count, listing, number, percent, point_text, point_values, where_text
 
-MAX_NAMED_POINTS = 4  # a sweep over names with more points is summarised like a sweep over numbers
+MAX_NAMED_POINTS = 4  # a sweep over more names is summarised like a sweep over numbers
 
 
 def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
-    """What the trials on one data set show, as sentences: the first point of its sweep, then the sweep as a whole.
+    """The results on one data set, as sentences: the first point of its sweep, then the sweep as a whole.
 
-    A sweep over a few names, such as readings, is reported at every point, since no point stands for the others.
+    A sweep over a few names, such as readings, is reported at each point, because no point represents the others.
     """
     groups = list(run.groups(dataset).values())
-    contests = [[group for group in groups if group.point == point] for point in run.points(dataset)]
-    contests = [contest for contest in contests if _ranked(contest, metric)]
+    by_point = [[group for group in groups if group.point == point] for point in run.points(dataset)]
+    contests = [contest for contest in by_point if _ranked(contest, metric)]
     if not contests:
         return [f"No trial on {dataset} has produced results yet, so there is no answer."]
     if len(run.methods) == 1:
         return [_single_method(run, dataset, groups, metric)]
-    over_names = not all(is_number(value) for contest in contests for value in contest[0].point.values)
-    reported = contests if over_names and len(contests) <= MAX_NAMED_POINTS else contests[:1]
+    reported = contests if len(contests) <= MAX_NAMED_POINTS and _over_names(contests) else contests[:1]
     return [*(_leader(run, dataset, contest, metric) for contest in reported), *_along_sweep(run, contests, metric)]
 
 
+def _over_names(contests: Sequence[Sequence[Group]]) -> bool:
+    """Whether any swept value is not a number."""
+    return not all(is_number(value) for groups in contests for value in groups[0].point.values)
+
+
 def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric) -> str:
-    """Which method is ahead at one point, and whether significantly so."""
+    """Which method has the highest mean at one point, and whether it is significantly better."""
     best, *others = _ranked(groups, metric)
     where = capitalised(where_text(dataset, best.point))
     title, score = run.title(best.method), _score(best, metric)
@@ -82,7 +86,7 @@ def _single_method(run: RunData, dataset: str, groups: Sequence[Group], metric: 
 
 
 def _margin(difference: PairedDifference, other: str) -> str:
-    """How far ahead the best is of the next. With missing trials it may be behind on the seeds that both have."""
+    """The lead of the best over the next. With missing trials, the best can be behind on the common seeds."""
     if not difference.n:
         return f"followed by {other}, with which it has no seed in common"
     if abs(difference.mean) < 0.0005:
@@ -98,24 +102,30 @@ def _interval(difference: PairedDifference) -> str:
 
 
 def _too_few_seeds(best: Group, metric: Metric) -> str:
-    """Why significance is not reported."""
+    """The reason why significance is not reported."""
     few = "a single seed" if len(best.values(metric)) < 2 else "so few common seeds"
     return f"{few} cannot show how much of this is due to chance."
 
 
 def _caveats(run: RunData, dataset: str, groups: Sequence[Group], best: Group, metric: Metric) -> str:
-    """What must be said along with a score: missing trials, and a best score that may be no better than guessing."""
-    text = ""
+    """The caveats of a score: missing trials, and a best score that may be no better than guessing."""
+    return _missing(groups) + (_near_chance(run, dataset, best) if metric is ACCURACY else "")
+
+
+def _missing(groups: Sequence[Group]) -> str:
     failed, pending = sum(group.failed for group in groups), sum(group.pending for group in groups)
     missing = [f"{failed} failed"] if failed else []
     missing += [f"{pending} {'is' if pending == 1 else 'are'} pending"] if pending else []
-    if missing:
-        text += f" Of the {count(sum(group.planned for group in groups), 'trial')} behind this, {listing(missing)}."
-    chance, cell = run.chance(dataset), metric_cell(best, metric)
-    if metric is ACCURACY and chance is not None and cell.mean is not None:
-        low = cell.mean - (cell.half_width or 0)
-        text += f" This is not clearly above chance ({percent(chance)} %)." if low <= chance else ""
-    return text
+    if not missing:
+        return ""
+    return f" Of the {count(sum(group.planned for group in groups), 'trial')} behind this, {listing(missing)}."
+
+
+def _near_chance(run: RunData, dataset: str, best: Group) -> str:
+    chance, cell = run.chance(dataset), metric_cell(best, ACCURACY)
+    if chance is None or cell.mean is None or cell.mean - (cell.half_width or 0) > chance:
+        return ""
+    return f" This is not clearly above chance ({percent(chance)} %)."
 
 
 def _ranked(groups: Sequence[Group], metric: Metric) -> list[Group]:

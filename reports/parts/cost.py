@@ -1,8 +1,9 @@
-"""What a run cost: computing time by stage and host, and the sizes of the networks."""
+"""The cost of a run: computing time by stage and host, and the sizes of the networks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from reports.document import Column, Table, Text
@@ -11,7 +12,7 @@ from reports.text import count, listing, number
 
 
 class JobTime(NamedTuple):
-    """Seconds that a job spent on training and on everything else. where: data set, stage, method, host."""
+    """Seconds that a job spent on training and on other work. where: data set, stage, method, host."""
 
     where: tuple[str, str, str, str]
     key: str
@@ -20,7 +21,7 @@ class JobTime(NamedTuple):
 
 
 def job_times(run: RunData, trial: Trial) -> Iterator[JobTime]:
-    """The times of a trial's jobs, as far as they are known."""
+    """The times of a trial's jobs, if they are known."""
     dataset, method = trial["dataset"], trial["method"]
     if pretrained := run.pretrained.get(trial["stage1_key"] or ""):
         where = (dataset, "stage 1", method.partition(":")[0], str(pretrained.get("host", "–")))
@@ -52,8 +53,8 @@ def time_table(run: RunData) -> Table | None:
     numbers = ("Jobs", "Seconds per job", "Training (s)", "Other (s)")
     columns = (*map(Column, ("Data set", "Stage", "Method", "Host")), *(Column(name, True) for name in numbers))
     caption = (
-        "Training: the training loop alone. Other: assessing the quality of the data in stage 1, evaluation in stage 2. "
-        "A job shared by several trials is counted once."
+        "Training: the training loop alone. Other: assessing the quality of the data in stage 1, evaluation in stage "
+        "2. A job shared by several trials is counted once."
     )
     return Table("Computing time", caption, columns, tuple(rows))
 
@@ -61,23 +62,29 @@ def time_table(run: RunData) -> Table | None:
 def size_table(run: RunData) -> Table | None:
     """Parameters and FLOPs of each method's network; None if they are unknown."""
     rows = []
-    for dataset in run.datasets:
-        for method in run.methods:
-            groups = run.trials_by_group(dataset).items()
-            details = [
-                run.details.get(trial["key"], {}) for (name, _), some in groups if name == method for trial in some
-            ]
-            parameters, flops = (
-                [one[name] for one in details if one.get(name) is not None] for name in ("n_parameters", "flops")
-            )
-            if parameters or flops:
-                cells = (_span(parameters, "{:,.0f}", 1), _span(flops, "{:.2f}", 1e6))
-                rows.append((Text(dataset), Text(run.title(method)), *cells))
+    for dataset, method in product(run.datasets, run.methods):
+        parameters = _known(run, dataset, method, "n_parameters")
+        flops = _known(run, dataset, method, "flops")
+        if parameters or flops:
+            cells = (_span(parameters, "{:,.0f}", 1), _span(flops, "{:.2f}", 1e6))
+            rows.append((Text(dataset), Text(run.title(method)), *cells))
     if not rows:
         return None
     columns = (Column("Data set"), Column("Method"), Column("Parameters", True), Column("MFLOPs per inference", True))
-    caption = "Networks of stage 2. A multiply-add counts as two operations; convolutions, matrix products and GRUs are counted."
+    caption = (
+        "Networks of stage 2. A multiply-add counts as two operations; convolutions, matrix products and GRUs are "
+        "counted."
+    )
     return Table("Size of the networks", caption, columns, tuple(rows))
+
+
+def _known(run: RunData, dataset: str, method: str, name: str) -> list[float]:
+    """An entry of the details of a method's trials on a data set, where it is known."""
+    groups = run.trials_by_group(dataset).items()
+    details = [
+        run.details.get(trial["key"], {}) for (planned, _), some in groups if planned == method for trial in some
+    ]
+    return [one[name] for one in details if one.get(name) is not None]
 
 
 def _span(values: Sequence[float], form: str, unit: float) -> Text:
@@ -88,7 +95,7 @@ def _span(values: Sequence[float], form: str, unit: float) -> Text:
 
 
 def total_time(run: RunData) -> str:
-    """Seconds spent by stage, as a sentence; a job that several trials share is counted once. Empty if nothing has run."""
+    """A sentence with the training time by stage; shared jobs are counted once. Empty if nothing has run."""
     stage1, stage2 = _seconds(run, "stage1_key", "stage1_seconds"), _seconds(run, "key", "stage2_seconds")
     parts = [f"{_duration(sum(stage1))} in stage 1 ({count(len(stage1), 'job')})"] if stage1 else []
     parts += [f"{_duration(sum(stage2))} in stage 2 ({count(len(stage2), 'job')})"] if stage2 else []

@@ -1,9 +1,9 @@
-"""What lies behind the scores: accuracy by class and confusion matrices, learning curves, and what the modalities contribute."""
+"""Details behind the scores: accuracy by class, confusion matrices, learning curves and the modalities."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from reports.run import ACCURACY, METRICS, Metric, Point, RunData, Trial
 from reports.text import listing, number, percent, status_notes, where_text
 
 MAX_POINTS = 100  # samples in a scatter plot
-MAX_SIDE_BY_SIDE = 15  # classes of confusion matrices that remain legible at half the width
+MAX_SIDE_BY_SIDE = 15  # classes; larger confusion matrices are not legible at half the width
 
 Details = Mapping[str, Any]
 Curves = Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]  # method → (epochs, values) of each seed
@@ -27,7 +27,7 @@ Curves = Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]  # meth
 
 @dataclass(frozen=True)
 class PointDetails:
-    """What the artefacts of a run hold for one point of a data set's sweep, by method."""
+    """The contents of a run's artefacts at one point of a data set's sweep, by method."""
 
     run: RunData
     dataset: str
@@ -62,37 +62,48 @@ class PointDetails:
 
 
 def first_point_details(run: RunData, dataset: str) -> PointDetails | None:
-    """The details of the first point of the sweep that has results, the only point whose details are shown; None if no point has."""
+    """The details of the first point of the sweep with results; None if there is none. Other points are not shown."""
     done = {point for (_, point), group in run.groups(dataset).items() if group.values(ACCURACY)}
     point = next((point for point in run.points(dataset) if point in done), None)
     return None if point is None else PointDetails(run, dataset, point)
 
 
 def present(details: Sequence[Details], name: str) -> list[Any]:
-    """The values of an entry, from those details that have it."""
+    """The values of an entry in the details that have it."""
     return [detail[name] for detail in details if detail.get(name) is not None]
 
 
-# -- classes ---------------------------------------------------------------------------------------------------------------
+# -- classes -----------------------------------------------------------------------------------------------------------
 
 
 def class_blocks(run: RunData, dataset: str) -> Iterator[Block]:
-    """Accuracy by class, and the confusion matrices of the reference and of the best other method, pooled over seeds."""
+    """Accuracy by class, and the confusion matrices of the reference and the best other method, pooled over seeds."""
     details = first_point_details(run, dataset)
-    found = {method: present(some, "confusion") for method, some in details.stage2.items()} if details else {}
-    pooled = {method: np.sum(confusions, axis=0) for method, confusions in found.items() if confusions}
+    pooled = _pooled_confusions(details) if details else {}
     if not details or not pooled:
         yield Prose(f"The run has no predictions by class on {dataset}.")
         return
     size = len(next(iter(pooled.values())))
     names = [str(name) for name in (run.study["data"].get(dataset) or {}).get("classes") or range(size)]
     yield _class_table(details, pooled, names)
-    groups = groups_with_values(run, dataset, details.point, ACCURACY)
-    others = [group for group in groups if group.method != run.reference and group.method in pooled]
-    best = sorted(others, key=lambda group: -float(statistics.mean(group.values(ACCURACY))))[:1]
-    shown = [method for method in (run.reference, *(group.method for group in best)) if method in pooled]
+    shown = _reference_and_best(details, pooled)
     figures = tuple(_confusion_matrix(details, method, pooled[method], names) for method in shown)
     yield from figures if size > MAX_SIDE_BY_SIDE else (Row(figures),)
+
+
+def _pooled_confusions(details: PointDetails) -> dict[str, Any]:
+    """Method → its confusion matrix summed over seeds, shape (n_classes, n_classes), where there are predictions."""
+    found = {method: present(some, "confusion") for method, some in details.stage2.items()}
+    return {method: np.sum(confusions, axis=0) for method, confusions in found.items() if confusions}
+
+
+def _reference_and_best(details: PointDetails, methods: Container[str]) -> list[str]:
+    """The reference and the other method with the highest mean accuracy, as far as they are among the methods."""
+    groups = groups_with_values(details.run, details.dataset, details.point, ACCURACY)
+    others = [group for group in groups if group.method != details.run.reference]
+    ranked = sorted(others, key=lambda group: -float(statistics.mean(group.values(ACCURACY))))
+    best = [group.method for group in ranked if group.method in methods][:1]
+    return [*([details.run.reference] if details.run.reference in methods else []), *best]
 
 
 def _class_table(details: PointDetails, pooled: Mapping[str, Any], names: Sequence[str]) -> Table:
@@ -137,11 +148,11 @@ def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names:
     )
 
 
-# -- learning --------------------------------------------------------------------------------------------------------------
+# -- learning ----------------------------------------------------------------------------------------------------------
 
 
 def learning_blocks(run: RunData, dataset: str) -> Iterator[Block]:
-    """Accuracy, macro-F1 and loss by epoch of stage 2, and loss by epoch of stage 1, at the first point with results."""
+    """Accuracy, macro-F1 and loss by epoch of stage 2 and loss by epoch of stage 1, at the first point with results."""
     details = first_point_details(run, dataset)
     if details is None:
         return
@@ -175,7 +186,7 @@ def _losses(details: Mapping[str, Sequence[Details]]) -> Curves:
 def _curves(
     details: PointDetails, title: str, y_title: str, curves: Curves, caption: str, per_cent: bool = False
 ) -> Figure | None:
-    """A line through the mean over seeds for each method with at least two epochs; None if there is no line to draw."""
+    """A line through the means over seeds for each method with at least two epochs; None if there is none."""
     run, lines = details.run, []
     for method, seeds in curves.items():
         values: dict[float, list[float]] = {}
@@ -198,16 +209,16 @@ def _curves(
 
 
 def _top(lines: Sequence[Series]) -> float:
-    """The upper limit of the y axis in per cent: the next ten above all means and intervals, at most 100."""
+    """The upper limit of the y axis in per cent: the next multiple of 10 above all means and intervals, at most 100."""
     highest = max(end for one in lines for end in (*one.y, *one.high) if end == end)
     return min(100.0, 10 * (int(highest / 10) + 1))
 
 
-# -- modalities ------------------------------------------------------------------------------------------------------------
+# -- modalities --------------------------------------------------------------------------------------------------------
 
 
 def modality_blocks(run: RunData, dataset: str) -> Iterator[Block]:
-    """Attention, quality of the modalities, distance of their features, and the reasons for what is missing."""
+    """Attention, quality of the modalities, distance of their features, and why any of these are missing."""
     details = first_point_details(run, dataset)
     if details is None:
         return
@@ -230,13 +241,13 @@ def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Ta
             rows.append((Text(details.run.title(method)), *cells, _mean(early), _mean(distances)))
     if not rows:
         return
-    heads = (*(f"Attention: {name}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
+    titles = (*(f"Attention: {name}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
     yield Table(
         f"Modalities {details.where}",
-        "Means over the test samples after the last epoch, averaged over seeds, with the half-width of the 95 % t-interval. D̄: mean "
-        "cosine distance between the features of the modalities of a sample (after stage 1: between their projections, over the "
-        "unlabelled samples).",
-        (Column("Method"), *(Column(head, True) for head in heads)),
+        "Means over the test samples after the last epoch, averaged over seeds, with the half-width of the 95 % "
+        "t-interval. D̄: mean cosine distance between the features of the modalities of a sample (after stage 1: "
+        "between their projections, over the unlabelled samples).",
+        (Column("Method"), *(Column(title, True) for title in titles)),
         tuple(rows),
         status_notes(details.run, details.dataset),
     )
@@ -248,22 +259,23 @@ def _quality_table(details: PointDetails) -> Iterator[Table]:
         qualities = present(some, "quality")
         for name in dict.fromkeys(name for quality in qualities for name in quality):
             found = [quality[name] for quality in qualities if name in quality]
-            parts = ([one[part] for one in found if part in one] for part in ("hopkins", "k_opt", "score", "weight"))
+            parts = (present(found, part) for part in ("hopkins", "k_opt", "score", "weight"))
             rows.append((Text(details.run.title(method)), Text(name), *map(_mean, parts)))
-    if rows:
-        numbers = (Column(head, True) for head in ("Hopkins H", "k_opt", "q", "β(QoM)"))
-        caption = (
-            "Quality of the modalities, estimated from the unlabelled data; means over seeds. "
-            "q = H / max(|k_opt − classes|, 1), β = q / Σq."
-        )
-        columns = (Column("Method"), Column("Modality"), *numbers)
-        yield Table(f"Quality of the modalities {details.where}", caption, columns, tuple(rows))
+    if not rows:
+        return
+    numbers = (Column(title, True) for title in ("Hopkins H", "k_opt", "q", "β(QoM)"))
+    caption = (
+        "Quality of the modalities, estimated from the unlabelled data; means over seeds. "
+        "q = H / max(|k_opt − classes|, 1), β = q / Σq."
+    )
+    columns = (Column("Method"), Column("Modality"), *numbers)
+    yield Table(f"Quality of the modalities {details.where}", caption, columns, tuple(rows))
 
 
 def _feature_plot(
     details: PointDetails, stage: Mapping[str, Sequence[Details]], what: str, names: Sequence[str]
 ) -> Iterator[Figure]:
-    """The modalities' features of some samples in a plane: a panel per method that has them, from its first seed."""
+    """The features of each modality for some samples, in a plane: a panel per method, from the first seed with them."""
     panels, seeds, variances = [], [], []
     for method, some in stage.items():
         first = next((one for one in some if one.get("modal_plane") is not None), None)
@@ -281,9 +293,10 @@ def _feature_plot(
         return
     title = f"The modalities' {what} {details.where}"
     caption = (
-        f"{title}. Each mark is one modality of one sample; at most {MAX_POINTS} samples of one seed are shown. The vectors are scaled "
-        f"to length 1 and projected onto their first two principal components, which explain {listing(variances)} of their variance. "
-        "D̄: mean cosine distance between the modalities of a sample. Planes of different methods are not comparable."
+        f"{title}. Each mark is one modality of one sample; at most {MAX_POINTS} samples of one seed are shown. The "
+        "vectors are scaled to length 1 and projected onto their first two principal components, which explain "
+        f"{listing(variances)} of their variance. D̄: mean cosine distance between the modalities of a sample. Planes "
+        "of different methods are not comparable."
     )
     chart = ScatterPlot(tuple(names), tuple(panels))
     notes = status_notes(details.run, details.dataset)

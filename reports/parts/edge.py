@@ -1,4 +1,4 @@
-"""Measurements on devices: training cost and latency, accuracy against both, and the paper's figures where they apply."""
+"""Measurements on devices: training cost and latency, accuracy against both, and the costs that the paper reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def edge_blocks(run: RunData) -> Iterator[Block]:
     if not tables:
         return
     yield Prose(
-        "Measured on the named devices, one job at a time, with the data, the split and the stage 1 encoders of the trials."
+        "Measured on the named devices, one job at a time, with the data, the split and the stage 1 encoders of the "
+        "trials."
     )
     for table in tables:
         yield profile_table(table)
@@ -41,18 +42,18 @@ def devices(run: RunData) -> list[str]:
 
 
 def profile_table(table: Mapping[str, Any]) -> Table:
-    """A table of measurements whose cells are in words already: title, columns, rows, notes."""
+    """A table of measurements, from title, columns, rows of texts, and notes."""
     columns = tuple(Column(str(name)) for name in table["columns"])
     rows = tuple(tuple(Text(str(cell)) for cell in row) for row in table["rows"])
     return Table(table["title"], " ".join(map(str, table["notes"])), columns, rows)
 
 
-# -- accuracy against cost -------------------------------------------------------------------------------------------------
+# -- accuracy against cost ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A cost that is measured on a device: the end of its column, its title, and the factor to the unit in the title."""
+    """A cost measured on a device. column: end of its column's name. factor: from the column's unit to the title's."""
 
     column: str
     title: str
@@ -68,7 +69,7 @@ COSTS = (
 
 @dataclass(frozen=True)
 class _Measured:
-    """A method at a point: its mean cost, and its mean accuracy in per cent over ``count`` seeds with the 95 % t-interval."""
+    """A method at a point: mean cost, and mean accuracy in per cent over ``count`` seeds with its 95 % t-interval."""
 
     method: str
     name: str
@@ -81,7 +82,10 @@ class _Measured:
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """The names of those (cost, gain) for which no other has a higher gain at no higher cost, or the same at a lower cost.
+    """The names of the points (cost, gain) that no other dominates, by increasing cost.
+
+    A point dominates another if its cost is not higher, its gain is not lower, and at least one of them is better. Of
+    equal points, only one is listed.
 
     >>> pareto_front({"a": (1, 0.5), "b": (2, 0.4), "c": (3, 0.9)})
     ['a', 'c']
@@ -95,7 +99,7 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def _trade_off(run: RunData, dataset: str, device: str, cost: Cost) -> Figure | None:
-    """Accuracy against a cost: a line per method through its measured points, and the Pareto front; None below two points."""
+    """Accuracy against a cost: a line per method, and the Pareto front; None if fewer than two points were measured."""
     column = f"{device}.{cost.column}"
     if column not in run.trials.columns:
         return None
@@ -105,15 +109,20 @@ def _trade_off(run: RunData, dataset: str, device: str, cost: Cost) -> Figure | 
         return None
     positions = {one.name: (one.cost, one.accuracy) for one in measured}
     front = pareto_front(positions)
-    methods = dict.fromkeys(one.method for one in measured)
-    series = tuple(_series(run, method, [one for one in measured if one.method == method]) for method in methods)
+    steps = tuple(positions[name] for name in front)
+    panel = Panel("", capitalised(cost.title), _lines(run, measured), steps=steps)
     title = f"Accuracy on {dataset} against {cost.title} on {device}"
     caption = f"{title}. Dotted line: the Pareto front of cost and accuracy ({listing(front)})."
-    if any(low == low for one in series for low in one.low):
+    if not all(math.isnan(one.low) for one in measured):
         caption += " Bars: 95 % t-intervals over seeds."
-    panel = Panel("", capitalised(cost.title), series, steps=tuple(positions[name] for name in front))
     alt = "; ".join(f"{one.name}: {one.accuracy:.1f} % at {one.cost:.4g}" for one in measured)
     return Figure(title, LineChart((panel,), "Accuracy (%)"), f"{title}. {alt}.", caption)
+
+
+def _lines(run: RunData, measured: Sequence[_Measured]) -> tuple[Series, ...]:
+    """A line through the points of each method."""
+    methods = dict.fromkeys(one.method for one in measured)
+    return tuple(_series(run, method, [one for one in measured if one.method == method]) for method in methods)
 
 
 def _measured(run: RunData, dataset: str, group: Group, column: str, factor: float) -> _Measured | None:
@@ -151,11 +160,11 @@ def _series(run: RunData, method: str, measured: Sequence[_Measured]) -> Series:
     )
 
 
-# -- latency ---------------------------------------------------------------------------------------------------------------
+# -- latency -----------------------------------------------------------------------------------------------------------
 
 
 def _latencies(run: RunData, dataset: str, device: str) -> Iterator[Figure]:
-    """The distribution of latencies, a line per method; a figure per runtime, precision and batch size that was measured."""
+    """The distribution of latencies: a figure per runtime, precision and batch size, with a line per method."""
     settings: dict[str, list[Mapping[str, Any]]] = {}
     for curve in run.study.get("latency") or ():
         if (curve["dataset"], curve["device"]) == (dataset, device):
@@ -168,8 +177,8 @@ def _latencies(run: RunData, dataset: str, device: str) -> Iterator[Figure]:
         chart = LineChart((Panel("", "latency (ms)", series, logarithmic=logarithmic),), "queries (%)", 0.0, 100.0)
         title = f"Latencies on {dataset}, measured on {device} ({setting})"
         caption = (
-            f"{title}: the share of queries that were answered within a given time, up to the highest percentile that their "
-            "number supports."
+            f"{title}: the share of queries that were answered within a given time, up to the highest percentile that "
+            "the number of queries supports."
         )
         alt = "; ".join(f"{one.name} {one.x[0]:.3g} to {one.x[-1]:.3g} ms" for one in series)
         yield Figure(title, chart, f"{title}: {alt}.", caption)
@@ -182,7 +191,7 @@ def _latency_series(run: RunData, curve: Mapping[str, Any]) -> Series:
     return Series(run.title(curve["method"]), run.styles[curve["method"]], x, y, none, none, counts)
 
 
-# -- the paper -------------------------------------------------------------------------------------------------------------
+# -- the paper ---------------------------------------------------------------------------------------------------------
 
 PAPER_DATASET = "usc-had"
 PAPER_RATES = ("1 % of the labels", "2 % of the labels")
@@ -203,14 +212,14 @@ def _paper_table(run: RunData) -> Iterator[Table]:
     if "cosmo" in run.methods:
         notes = (
             Note(
-                "The paper's energy of stage 1 is 1200.06 W times its duration at both label rates, so it was probably computed from a "
-                "nominal power and not measured."
+                "The paper's energy of stage 1 is 1200.06 W times its duration at both label rates, so it was probably "
+                "computed from a nominal power and not measured."
             ),
         )
     yield Table(
         "The paper's Table 3, for comparison",
-        f"Training cost on {PAPER_DATASET} as published by Ouyang et al. (MobiCom 2022); not measured in this run. Stage 1 ran on a "
-        "server with eight Titan Xp GPUs, everything else on a Jetson TX2.",
+        f"Training cost on {PAPER_DATASET} as published by Ouyang et al. (MobiCom 2022); not measured in this run. "
+        "Stage 1 ran on a server with eight Titan Xp GPUs, everything else on a Jetson TX2.",
         tuple(map(Column, ("Method", *PAPER_RATES))),
         tuple(tuple(map(Text, row)) for row in rows),
         notes,

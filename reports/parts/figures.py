@@ -1,10 +1,9 @@
-"""The figures of a report, as `reports.document.Figure`s: a chart and the same in words. `reports.formats` draws them."""
+"""The figures of a report, as `reports.document.Figure`s: a chart and its description. `reports.formats` draws them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 from reports import statistics
 from reports.charts import Estimate, ForestPlot, HeatMap, LineChart, Panel, RankDiagram, Series
@@ -12,46 +11,49 @@ from reports.document import Figure, Note
 from reports.method_comparison import GroupComparison
 from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, METRICS, Group, Metric, Point, RunData, is_number
-from reports.text import count, listing, number, option_title, percent, status_notes, value_text
+from reports.text import count, listing, number, option_title, percent, point_values, status_notes, value_text
 
 MAX_HEAT_MAPS = 6
 
 
 def numeric_option(run: RunData, dataset: str) -> str | None:
-    """The option on the x axis of a data set's figures: the only one swept, if it has at least two values, all numbers."""
+    """The option on the x axis: the only one that a data set sweeps, if it has at least two values, all numbers."""
     options = run.swept(dataset)
     values = [point.values[0] for point in run.points(dataset)] if len(options) == 1 else []
     return options[0] if len(values) > 1 and all(is_number(value) for value in values) else None
 
 
-# -- lines -----------------------------------------------------------------------------------------------------------------
+# -- lines -------------------------------------------------------------------------------------------------------------
 
 
 def curves(run: RunData, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figure | None:
-    """A metric against the swept option: one line per method with the band of its 95 % t-interval, one panel per data set.
+    """A metric against the swept option: a line per method with the band of its 95 % t-interval, a panel per data set.
 
     Data sets without a numeric sweep or without any values are left out; None if none remain.
     """
-    shown = [dataset for dataset in datasets if numeric_option(run, dataset) and _has_values(run, dataset, metric)]
+    options = {dataset: option for dataset in datasets if (option := numeric_option(run, dataset))}
+    shown = [dataset for dataset in options if _has_values(run, dataset, metric)]
     if not shown:
         return None
     panels = tuple(_panel(run, dataset, metric, titled=len(shown) > 1) for dataset in shown)
     chart = LineChart(panels, f"{metric.title} (%)", top=max(_top(run, dataset) for dataset in shown))
     alt = " ".join(_alt(run, dataset, metric) for dataset in shown)
-    options = listing(list(dict.fromkeys(option_title(numeric_option(run, dataset) or "") for dataset in shown)))
-    only = shown[0] if len(shown) == 1 else None
-    title = f"{metric.title} against {options}"
+    title = (
+        f"{metric.title} against {listing(list(dict.fromkeys(option_title(options[dataset]) for dataset in shown)))}"
+    )
     caption = f"{title}: {_lines_text(run, shown, metric)}."
-    return Figure(f"{title} on {only}" if only else title, chart, alt, caption, status_notes(run, only))
+    if len(shown) > 1:
+        return Figure(title, chart, alt, caption, status_notes(run))
+    return Figure(f"{title} on {shown[0]}", chart, alt, caption, status_notes(run, shown[0]))
 
 
 def all_curves(run: RunData, dataset: str) -> tuple[Figure, ...]:
-    """The figures of all metrics on one data set."""
+    """The figures of one data set, one for each metric."""
     return tuple(figure for metric in METRICS if (figure := curves(run, [dataset], metric)))
 
 
 def line(name: str, style: int, points: Mapping[float, Sequence[float]], scale: float = 1.0) -> Series:
-    """A line through the means at each x, with their 95 % t-intervals. points: x → the values there."""
+    """A line through the means at each x, with their 95 % t-intervals. points: x → the values at x."""
     x = sorted(points)
     means = [scale * float(statistics.mean(points[at])) for at in x]
     bounds = [[scale * float(end) for end in statistics.t_interval(points[at])] for at in x]
@@ -93,14 +95,14 @@ def _has_values(run: RunData, dataset: str, metric: Metric) -> bool:
 
 
 def _top(run: RunData, dataset: str) -> float:
-    """The upper limit of the y axis in per cent: the next ten above all means and intervals of all metrics, at most 100."""
+    """The upper limit of the y axis in per cent: the multiple of 10 above the intervals of all metrics, up to 100."""
     cells = [metric_cell(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
     highest = max(cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None)
     return min(100.0, 10 * (int(10 * highest) + 1))
 
 
 def _lines_text(run: RunData, datasets: Sequence[str], metric: Metric) -> str:
-    """What lines and bands show, and over how many seeds."""
+    """Explains lines and bands, and over how many seeds they are."""
     seeds = [len(group.values(metric)) for dataset in datasets for group in run.groups(dataset).values()]
     if max(seeds) <= 1:
         return "a single seed, so there is no interval"
@@ -109,7 +111,7 @@ def _lines_text(run: RunData, datasets: Sequence[str], metric: Metric) -> str:
 
 
 def _alt(run: RunData, dataset: str, metric: Metric) -> str:
-    """The figure in words: each method's mean at the first and the last value of the sweep."""
+    """A description of a panel: each method's mean at the first and the last value of the sweep."""
     option, parts = numeric_option(run, dataset) or "", []
     for method in run.methods:
         groups = _groups_along_axis(run, dataset, method, metric)
@@ -124,11 +126,11 @@ def _alt(run: RunData, dataset: str, metric: Metric) -> str:
     return f"Mean {metric.title} on {dataset} against {option_title(option)}: {'; '.join(parts)}.{level}"
 
 
-# -- matrices --------------------------------------------------------------------------------------------------------------
+# -- matrices ----------------------------------------------------------------------------------------------------------
 
 
 def heat_maps(run: RunData, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ...]:
-    """Two swept options against each other: a matrix of means per method. Empty unless exactly two options are swept."""
+    """Two swept options against each other: a matrix of means per method. Empty unless two options are swept."""
     if len(run.swept(dataset)) != 2:
         return ()
     figures = (_heat_map(run, dataset, method, metric) for method in run.methods)
@@ -136,6 +138,7 @@ def heat_maps(run: RunData, dataset: str, metric: Metric = ACCURACY) -> tuple[Fi
 
 
 def _heat_map(run: RunData, dataset: str, method: str, metric: Metric) -> Figure | None:
+    """The means of one method; None if it has no values."""
     options, points = run.swept(dataset), run.points(dataset)
     down, across = (list(dict.fromkeys(Point((options[i],), (point.values[i],)) for point in points)) for i in (0, 1))
     means = {
@@ -146,23 +149,28 @@ def _heat_map(run: RunData, dataset: str, method: str, metric: Metric) -> Figure
     if not means:
         return None
     values = tuple(tuple(means.get(row.canonical + column.canonical, math.nan) for column in across) for row in down)
-    row_names, column_names = (tuple(value_text(p.values[0], p.options[0]) for p in axis) for axis in (down, across))
+    row_names, column_names = (tuple(map(point_values, axis)) for axis in (down, across))
     row_title, column_title = map(option_title, options)
-    lowest, highest = min(means.values()), max(means.values())
-    cells = product(range(len(down)), range(len(across)))
-    best = [f"{row_names[i]} / {column_names[j]}" for i, j in cells if values[i][j] == highest]
+    chart = HeatMap(row_names, column_names, values, column_title, row_title, f"{metric.title} (%)")
     title = f"{metric.title} of {run.title(method)} on {dataset}"
-    span = f"from {number(lowest)} % to {number(highest)} %, highest at {listing(best)}"
-    return Figure(
-        title,
-        HeatMap(row_names, column_names, values, column_title, row_title, f"{metric.title} (%)"),
-        f"{title} by {row_title} and {column_title}: {span}.",
-        f"{title}: means over seeds, in per cent.",
-        status_notes(run, dataset),
-    )
+    alt = f"{title} by {row_title} and {column_title}: {_extremes(chart)}."
+    return Figure(title, chart, alt, f"{title}: means over seeds, in per cent.", status_notes(run, dataset))
 
 
-# -- comparisons -----------------------------------------------------------------------------------------------------------
+def _extremes(chart: HeatMap) -> str:
+    """The lowest and the highest value of a matrix in per cent, and the cells of the highest."""
+    cells = [
+        (value, f"{row} / {column}")
+        for row, values in zip(chart.row_names, chart.values, strict=True)
+        for column, value in zip(chart.column_names, values, strict=True)
+        if not math.isnan(value)
+    ]
+    lowest, highest = min(value for value, _ in cells), max(value for value, _ in cells)
+    best = [name for value, name in cells if value == highest]
+    return f"from {number(lowest)} % to {number(highest)} %, highest at {listing(best)}"
+
+
+# -- comparisons -------------------------------------------------------------------------------------------------------
 
 
 def forest_plot(

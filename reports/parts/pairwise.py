@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reports import statistics
 from reports.document import Block, Column, Figure, Note, Prose, Table, Text
@@ -29,18 +30,21 @@ from reports.text import (
     where_text,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+
 HOW = (
-    "Differences are paired by seed. Their 95 % t-intervals are not corrected for multiple comparisons. p: Wilcoxon's signed-rank test, "
-    "two-sided, with Holm's correction over the comparisons at one point of the sweep. g: Hedges' g of the paired differences. r: "
-    "matched-pairs rank-biserial correlation. All seeds share one split of the subjects, so the results do not extend to other subjects "
-    "or other data."
+    "Differences are paired by seed. Their 95 % t-intervals are not corrected for multiple comparisons. p: Wilcoxon's "
+    "signed-rank test, two-sided, with Holm's correction over the comparisons at one point of the sweep. g: Hedges' g "
+    "of the paired differences. r: matched-pairs rank-biserial correlation. All seeds share one split of the subjects, "
+    "so the results do not extend to other subjects or other data."
 )
 
 NamedComparison = tuple[str, str, GroupComparison]  # two names, and the comparison
 
 
 def comparison_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
-    """The methods on one data set compared with each other; nothing if fewer than two of them have values."""
+    """Comparisons of the methods on one data set; yields nothing if fewer than two of them have values."""
     compared = [(point, compare_with_reference(run, dataset, point, metric)) for point in run.points(dataset)]
     compared = [(point, comparisons) for point, comparisons in compared if comparisons]
     if not compared:
@@ -75,19 +79,21 @@ def _reference_plot(
         yield figure
 
 
-# -- tables ----------------------------------------------------------------------------------------------------------------
+# -- tables ------------------------------------------------------------------------------------------------------------
 
 
 def pairs_table(
-    title: str, heads: tuple[str, str], rows: Sequence[NamedComparison], family: int, notes: tuple[Note, ...]
+    title: str, columns: tuple[str, str], rows: Sequence[NamedComparison], family: int, notes: tuple[Note, ...]
 ) -> Table:
-    """Comparisons with difference, interval, p value and effect sizes. family: number of comparisons in Holm's correction."""
+    """Comparisons with difference, interval, p value and effect sizes.
+
+    columns: the titles of the columns of both names. family: the number of comparisons in Holm's correction.
+    """
     numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
-    columns = (*map(Column, heads), *(Column(head, True) for head in numbers))
     cells = tuple((Text(first), Text(second), *_comparison_cells(comparison)) for first, second, comparison in rows)
     if any(comparison.p is None for *_, comparison in rows):
         notes += (_too_few_seeds(max(comparison.difference.n for *_, comparison in rows), family),)
-    return Table(title, "", columns, cells, notes)
+    return Table(title, "", (*map(Column, columns), *(Column(title, True) for title in numbers)), cells, notes)
 
 
 def _comparison_cells(comparison: GroupComparison) -> tuple[Text, ...]:
@@ -105,14 +111,13 @@ def _comparison_cells(comparison: GroupComparison) -> tuple[Text, ...]:
 def _too_few_seeds(n: int, family: int) -> Note:
     least, needed = p_text(statistics.least_wilcoxon(n, family)), statistics.runs_to_reject(family)
     return Note(
-        f"Too few seeds for a p value: with {count(n, 'seed')} and {count(family, 'comparison')} the smallest adjusted p of "
-        f"Wilcoxon's test is {least}. At least {needed} seeds are needed.",
-        "info",
+        f"Too few seeds for a p value: with {count(n, 'seed')} and {count(family, 'comparison')} the smallest possible "
+        f"adjusted p of Wilcoxon's test is {least}. At least {needed} seeds are needed.",
     )
 
 
 def p_text(p: float) -> str:
-    """A p value, never shown as 0.
+    """A p value; never 0.000.
 
     >>> p_text(0.03125), p_text(0.00001)
     ('0.031', '< 0.001')
@@ -124,12 +129,12 @@ def _effect(value: float) -> Text:
     return Text(number(value, 2) if value == value else "–")
 
 
-# -- ablation --------------------------------------------------------------------------------------------------------------
+# -- ablation ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Ablation:
-    """A sweep over names on one data set. baseline: the point with which all others are compared."""
+    """A sweep over names on one data set. baseline: the point that all others are compared with."""
 
     run: RunData
     dataset: str
@@ -146,14 +151,14 @@ class _Ablation:
         value = self.baseline.values[0]
         return "the full method" if value == "nothing" else value_text(value, self.option)
 
-    def concerns(self, method: str) -> bool:
-        """Whether the option changes a method at all: if it does not, the trials at all points are the same jobs."""
+    def affects(self, method: str) -> bool:
+        """Whether the option affects a method. If it does not, the trials at all points are the same jobs."""
         trials = self.run.trials_by_group(self.dataset)
         keys = [{trial["key"] for trial in trials.get((method, point), ())} for point in self.points]
         return any(found != keys[0] for found in keys)
 
     def compare(self, method: str) -> list[GroupComparison]:
-        """A method at every other point minus the same method at the baseline."""
+        """A method at each other point minus the same method at the baseline; empty if that has no values."""
         groups = self.run.groups(self.dataset)
         found = [groups[method, point] for point in self.points if (method, point) in groups]
         shown = [group for group in found if group.values(self.metric)]
@@ -163,70 +168,99 @@ class _Ablation:
         return compare_groups([(group, baseline) for group in shown if group is not baseline], self.metric)
 
 
-def ablation_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
-    """A sweep over names (parts left out, readings, networks): what each value changes, compared with the baseline.
-
-    The baseline is the value ``nothing``, the full method of a component ablation, or else the first value. Methods that the
-    option does not concern are only named. Yields nothing if the sweep is over numbers or over several options.
-    """
+def _ablation(run: RunData, dataset: str, metric: Metric) -> _Ablation | None:
+    """The ablation on a data set; None unless it sweeps one option, over at least two values, not all numbers."""
     points = run.points(dataset)
     if len(run.swept(dataset)) != 1 or len(points) < 2 or all(is_number(point.values[0]) for point in points):
-        return
+        return None
     baseline = next((point for point in points if point.values[0] == "nothing"), points[0])
-    ablation = _Ablation(run, dataset, metric, points, baseline)
-    concerned = [method for method in run.methods if ablation.concerns(method)]
-    compared = {method: found for method in concerned if (found := ablation.compare(method))}
+    return _Ablation(run, dataset, metric, points, baseline)
+
+
+def ablation_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
+    """A sweep over names (ablations, readings, networks): what each value changes, compared with the baseline.
+
+    The baseline is the value ``nothing``, which is the full method of an ablation, or else the first value. Methods
+    that the option does not affect are only named. Yields nothing if the sweep is over numbers or over several options.
+    """
+    if (ablation := _ablation(run, dataset, metric)) is None:
+        return
+    affected = [method for method in run.methods if ablation.affects(method)]
+    compared = {method: found for method in affected if (found := ablation.compare(method))}
     if not compared:
         return
-    first, notes = next(iter(compared.values())), status_notes(run, dataset)
     title = f"{metric.title} on {dataset}: {option_title(ablation.option)} against {ablation.baseline_name}"
-    caption = f"{metric.title} minus that of {ablation.baseline_name}, in percentage points, paired by seed, with 95 % t-intervals."
-    names = [point_values(comparison.first.point) for comparison in first]
-    style = run.styles[first[0].first.method]
-    if figure := forest_plot(title, first, names, [style] * len(first), caption, notes):
-        yield figure
+    first, notes = next(iter(compared.values())), status_notes(run, dataset)
+    yield from _ablation_plot(ablation, title, first, notes)
     rows = [(run.title(method), point_values(c.first.point), c) for method, found in compared.items() for c in found]
     yield pairs_table(title, ("Method", option_title(ablation.option)), rows, len(first), notes)
-    others = [run.title(method) for method in run.methods if method not in concerned]
-    if others:
-        yield Prose(f"The option does not concern {listing(others)}.")
+    if others := [run.title(method) for method in run.methods if method not in affected]:
+        yield Prose(f"The option does not affect {listing(others)}.")
 
 
-# -- ranks -----------------------------------------------------------------------------------------------------------------
+def _ablation_plot(
+    ablation: _Ablation, title: str, comparisons: Sequence[GroupComparison], notes: tuple[Note, ...]
+) -> Iterator[Figure]:
+    """The comparisons of one method."""
+    names = [point_values(comparison.first.point) for comparison in comparisons]
+    styles = [ablation.run.styles[comparison.first.method] for comparison in comparisons]
+    caption = (
+        f"{ablation.metric.title} minus that of {ablation.baseline_name}, in percentage points, paired by seed, with "
+        "95 % t-intervals."
+    )
+    if figure := forest_plot(title, comparisons, names, styles, caption, notes):
+        yield figure
+
+
+# -- ranks -------------------------------------------------------------------------------------------------------------
 
 
 def _friedman_blocks(run: RunData, dataset: str, point: Point, metric: Metric) -> Iterator[Block]:
-    """Friedman's test over the seeds at a point, then the ranks of the methods."""
+    """Friedman's test over the seeds at a point, then the ranks of the methods if the test can be significant."""
     methods, scores = scores_by_seed(run, dataset, point, metric)
     n, k = scores.shape
     if k < 3 or n < 2:
         return
     where = capitalised(where_text(dataset, point))
     if statistics.least_friedman(n, k) > ALPHA:
-        yield Prose(f"{where}, Friedman's test cannot become significant with {count(n, 'seed')} and {k} methods.")
+        yield Prose(f"{where}, Friedman's test cannot reach significance with {count(n, 'seed')} and {k} methods.")
         return
+    yield Prose(f"{where}, {_friedman_text(scores)}")
+    title = f"Ranks by {metric.title.lower()} {where_text(dataset, point)}"
+    yield _ranks(run, title, methods, scores, metric, status_notes(run, dataset))
+
+
+def _friedman_text(scores: np.ndarray) -> str:
+    """The result of Friedman's test, as the end of a sentence. scores: shape (n_seeds, n_methods)."""
     statistic, p = statistics.friedman(scores)
-    verdict = (
-        "at least one method differs significantly" if p <= ALPHA else "no significant difference between the methods"
-    )
     p_value = p_text(p) if p_text(p).startswith("<") else f"= {p_text(p)}"
-    result = f"Friedman's test over {count(n, 'seed')} gives χ² = {number(statistic, 2)}, p {p_value}: {verdict}."
-    yield Prose(f"{where}, {result}")
-    critical = statistics.critical_difference(n, k)
+    differ = "at least one method differs significantly"
+    verdict = differ if p <= ALPHA else "no significant difference between the methods"
+    return (
+        f"Friedman's test over {count(len(scores), 'seed')} gives χ² = {number(statistic, 2)}, p {p_value}: {verdict}."
+    )
+
+
+def _ranks(
+    run: RunData, title: str, methods: Sequence[str], scores: np.ndarray, metric: Metric, notes: tuple[Note, ...]
+) -> Block:
+    """The critical-difference diagram, or why there is none. scores: shape (n_seeds, n_methods)."""
+    n, k = scores.shape
+    seeds, critical = count(n, "seed"), statistics.critical_difference(n, k)
     if critical >= k - 1:
-        needed = next(seeds for seeds in range(n, 10_000) if statistics.critical_difference(seeds, k) < k - 1)
-        yield Prose(
-            f"There is no critical-difference diagram: with {count(n, 'seed')} Nemenyi's critical difference is "
-            f"{number(critical, 2)}, but the ranks of {k} methods differ by at most {k - 1}. At least {needed} seeds are needed."
+        needed = next(more for more in range(n, 10_000) if statistics.critical_difference(more, k) < k - 1)
+        return Prose(
+            f"There is no critical-difference diagram: with {seeds} Nemenyi's critical difference is "
+            f"{number(critical, 2)}, but the ranks of {k} methods differ by at most {k - 1}. At least {needed} seeds "
+            "are needed."
         )
-        return
-    yield rank_diagram(
-        f"Ranks by {metric.title.lower()} {where_text(dataset, point)}",
+    return rank_diagram(
+        title,
         [run.title(method) for method in methods],
         [run.styles[method] for method in methods],
         statistics.mean_ranks(scores).tolist(),
         critical,
-        f"Mean ranks by {metric.title.lower()} over {count(n, 'seed')}. A bar joins methods whose ranks differ by less than "
+        f"Mean ranks by {metric.title.lower()} over {seeds}. A bar joins methods whose ranks differ by less than "
         f"Nemenyi's critical difference of {number(critical, 2)} (α = 0.05).",
-        status_notes(run, dataset),
+        notes,
     )

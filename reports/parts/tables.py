@@ -2,48 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from reports import statistics
 from reports.document import Cell, Column, MetricCell, Table, Text
 from reports.method_comparison import best_and_close, contests
-from reports.run import ACCURACY, Group, Metric, Point, RunData, is_number
-from reports.text import option_title, percent, point_text, seeds_text, status_notes, value_text
+from reports.run import ACCURACY, Group, GroupKey, Metric, Point, RunData, Trial, is_number
+from reports.text import option_title, percent, point_text, point_values, seeds_text, status_notes, value_text
 
-# -- scores ----------------------------------------------------------------------------------------------------------------
+SPLIT = ("train", "validation", "test")
+
+# -- scores ------------------------------------------------------------------------------------------------------------
 
 
 def main_table(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Table:
     """A metric on one data set: methods × values of the sweep, or points × methods if two or more options are swept.
 
-    Cells are means over seeds with the half-width of their 95 % t-interval. The best of each point is marked, and so are those
-    that are not significantly different from it.
+    Cells are means over seeds with the half-width of their 95 % t-interval. The best of each point is marked, and so
+    are those that are not significantly worse than the best.
     """
-    groups, points, options = run.groups(dataset), run.points(dataset), run.swept(dataset)
-    methods = [method for method in run.methods if any(method == planned for planned, _ in groups)]
-    marked = [best_and_close(contest, metric) for contest in contests(groups, points, methods)]
-    best, close = ({(group.method, group.point) for pair in marked for group in pair[i]} for i in (0, 1))
-
-    def cell(method: str, point: Point) -> MetricCell:
-        key = (method, point)
-        return metric_cell(groups.get(key), metric, key in best, key in close)
-
-    title = f"{metric.title} (%) on {dataset}"
+    scores = _Scores(run, dataset, metric)
+    title, options = f"{metric.title} (%) on {dataset}", run.swept(dataset)
     if len(options) > 1:
-        columns = [*(Column(option_title(o)) for o in options), *(Column(run.title(m), number=True) for m in methods)]
-        rows = [(*_values(point), *(cell(method, point) for method in methods)) for point in points]
+        columns, rows = _points_by_methods(scores)
     else:
-        heads = [value_text(point.values[0], options[0]) if options else metric.title for point in points]
-        columns = [Column("Method"), *(Column(head, number=True) for head in heads)]
-        rows = [(Text(run.title(method)), *(cell(method, point) for point in points)) for method in methods]
+        columns, rows = _methods_by_points(scores)
         title += f", by {option_title(options[0])}" if options else ""
-    caption = _main_caption(run, dataset, metric, list(groups.values()), len(methods) == 1, bool(close))
-    return Table(title, caption, tuple(columns), tuple(rows), status_notes(run, dataset))
+    return Table(title, _main_caption(scores), tuple(columns), tuple(rows), status_notes(run, dataset))
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """The cells of a metric on one data set."""
+
+    run: RunData
+    dataset: str
+    metric: Metric
+
+    @cached_property
+    def groups(self) -> dict[GroupKey, Group]:
+        return self.run.groups(self.dataset)
+
+    @cached_property
+    def points(self) -> list[Point]:
+        return self.run.points(self.dataset)
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """The methods that are planned on the data set."""
+        return [method for method in self.run.methods if any(method == planned for planned, _ in self.groups)]
+
+    @cached_property
+    def best_and_close(self) -> tuple[set[GroupKey], set[GroupKey]]:
+        """The groups to mark: the best, and those that are not significantly worse."""
+        best, close = set(), set()
+        for contest in contests(self.groups, self.points, self.methods):
+            highest, others = best_and_close(contest, self.metric)
+            best |= {(group.method, group.point) for group in highest}
+            close |= {(group.method, group.point) for group in others}
+        return best, close
+
+    def cell(self, method: str, point: Point) -> MetricCell:
+        key, (best, close) = (method, point), self.best_and_close
+        return metric_cell(self.groups.get(key), self.metric, key in best, key in close)
+
+
+def _points_by_methods(scores: _Scores) -> tuple[list[Column], list[tuple[Cell, ...]]]:
+    """Columns and rows with a row for each point of the sweep."""
+    run, methods = scores.run, scores.methods
+    columns = [Column(option_title(option)) for option in run.swept(scores.dataset)]
+    columns += [Column(run.title(method), number=True) for method in methods]
+    rows = [(*_values(point), *(scores.cell(method, point) for method in methods)) for point in scores.points]
+    return columns, rows
+
+
+def _methods_by_points(scores: _Scores) -> tuple[list[Column], list[tuple[Cell, ...]]]:
+    """Columns and rows with a row for each method."""
+    run, points = scores.run, scores.points
+    titles = [point_values(point) if point.options else scores.metric.title for point in points]
+    columns = [Column("Method"), *(Column(title, number=True) for title in titles)]
+    rows: list[tuple[Cell, ...]] = [
+        (Text(run.title(method)), *(scores.cell(method, point) for point in points)) for method in scores.methods
+    ]
+    return columns, rows
 
 
 def metric_cell(group: Group | None, metric: Metric, best: bool = False, close: bool = False) -> MetricCell:
-    """The cell of a group of trials; None is a group that was not planned."""
+    """The cell of a group of trials; group is None if it was not planned."""
     if group is None:
         return MetricCell(None, None, 0, 0, 0)
     values = group.values(metric)
@@ -52,20 +101,19 @@ def metric_cell(group: Group | None, metric: Metric, best: bool = False, close: 
     return MetricCell(mean, half_width, len(values), group.planned, group.failed, best, close)
 
 
-def _main_caption(
-    run: RunData, dataset: str, metric: Metric, groups: list[Group], one_method: bool, close: bool
-) -> str:
-    parts = [seeds_text(groups, metric)]
-    if len(groups) > 1:
-        at_each = "" if one_method or not run.swept(dataset) else " at each point"
+def _main_caption(scores: _Scores) -> str:
+    run, (_, close) = scores.run, scores.best_and_close
+    parts = [seeds_text(list(scores.groups.values()), scores.metric)]
+    if len(scores.groups) > 1:
+        at_each = " at each point" if len(scores.methods) > 1 and run.swept(scores.dataset) else ""
         parts.append(f"Highest mean{at_each} in bold.")
     if close:
         parts.append(
-            "≈: not significantly different from the best (the paired 95 % interval of the difference contains 0, "
-            "or there is none because too few seeds are shared)."
+            "≈: not significantly worse than the best (the paired 95 % interval of the difference is not entirely "
+            "above 0, or there is none because fewer than two seeds are shared)."
         )
-    chance = run.chance(dataset)
-    if chance is not None and metric is ACCURACY:
+    chance = run.chance(scores.dataset)
+    if chance is not None and scores.metric is ACCURACY:
         parts.append(f"Chance: {percent(chance)} %.")
     return " ".join(parts)
 
@@ -78,33 +126,36 @@ def trials_table(run: RunData) -> Table:
     """One row per trial, for reference."""
     options = list(dict.fromkeys(option for dataset in run.datasets for option in run.swept(dataset)))
     numbers = ("Accuracy", "Macro-F1", "Epoch", "Stage 1 (s)", "Stage 2 (s)")
-    heads = ("Data set", "Method", *map(option_title, options), "Seed", "Status", *numbers)
-    columns = tuple(Column(head, number=head == "Seed" or head in numbers) for head in heads)
-    rows = []
-    for trial in run.rows:
-        swept = run.swept(trial["dataset"])
-        rows.append((
-            Text(trial["dataset"]),
-            Text(run.title(trial["method"])),
-            *(_ranked(value_text(trial.get(o), o), trial.get(o)) if o in swept else Text("–") for o in options),
-            _ranked(str(trial["seed"]), trial["seed"]),
-            Text(trial["status"]),
-            *(Text("–") if trial[n] is None else _ranked(percent(trial[n]), trial[n]) for n in ("accuracy", "macro_f1")),
-            *(
-                Text("–") if trial[n] is None else _ranked(f"{trial[n]:.4g}", trial[n])
-                for n in ("epoch", "stage1_seconds", "stage2_seconds")
-            ),
-        ))  # fmt: skip
+    titles = ("Data set", "Method", *map(option_title, options), "Seed", "Status", *numbers)
+    columns = tuple(Column(title, number=title == "Seed" or title in numbers) for title in titles)
+    rows = tuple(_trial_cells(run, trial, options) for trial in run.rows)
     caption = "Accuracy and macro-F1 in per cent."
-    return Table("Every trial", caption, columns, tuple(rows), status_notes(run), listing=True)
+    return Table("Every trial", caption, columns, rows, status_notes(run), listing=True)
+
+
+def _trial_cells(run: RunData, trial: Trial, options: Sequence[str]) -> tuple[Text, ...]:
+    swept = run.swept(trial["dataset"])
+    return (
+        Text(trial["dataset"]),
+        Text(run.title(trial["method"])),
+        *(_ranked(value_text(trial.get(o), o), trial.get(o)) if o in swept else Text("–") for o in options),
+        _ranked(str(trial["seed"]), trial["seed"]),
+        Text(trial["status"]),
+        *(_score(trial[name], percent) for name in ("accuracy", "macro_f1")),
+        *(_score(trial[name], "{:.4g}".format) for name in ("epoch", "stage1_seconds", "stage2_seconds")),
+    )
+
+
+def _score(value: float | None, text: Callable[[float], str]) -> Text:
+    return Text("–") if value is None else _ranked(text(value), value)
 
 
 def _ranked(text: str, value: Any) -> Text:
-    """A cell that is sorted by its value if that is a number."""
+    """A cell that is sorted by its value if the value is a number."""
     return Text(text, rank=float(value) if is_number(value) else None)
 
 
-# -- set-up ----------------------------------------------------------------------------------------------------------------
+# -- set-up ------------------------------------------------------------------------------------------------------------
 
 
 def data_table(run: RunData) -> Table:
@@ -112,22 +163,23 @@ def data_table(run: RunData) -> Table:
     numbers = ("Samples", "Classes", "Chance (%)")
     names = ("Training subjects", "Validation subjects", "Test subjects", "Fingerprint")
     columns = (Column("Data set"), *(Column(name, True) for name in numbers), *map(Column, names))
-    rows = []
-    for dataset in run.datasets:
-        data = run.study["data"].get(dataset) or {}
-        chance, subjects = run.chance(dataset), data.get("subjects") or {}
-        rows.append((
-            Text(dataset),
-            *(Text("–" if data.get(name) is None else value_text(data[name])) for name in ("n_samples", "n_classes")),
-            Text("–" if chance is None else percent(chance)),
-            *(Text(", ".join(map(value_text, subjects.get(part) or ())) or "–") for part in ("train", "validation", "test")),
-            Text(str(data.get("fingerprint") or "–"), code=True),
-        ))  # fmt: skip
-    return Table("Data sets", "", columns, tuple(rows))
+    return Table("Data sets", "", columns, tuple(_data_cells(run, dataset) for dataset in run.datasets))
+
+
+def _data_cells(run: RunData, dataset: str) -> tuple[Text, ...]:
+    data, chance = run.study["data"].get(dataset) or {}, run.chance(dataset)
+    subjects = data.get("subjects") or {}
+    return (
+        Text(dataset),
+        *(Text("–" if data.get(name) is None else value_text(data[name])) for name in ("n_samples", "n_classes")),
+        Text("–" if chance is None else percent(chance)),
+        *(Text(", ".join(map(value_text, subjects.get(part) or ())) or "–") for part in SPLIT),
+        Text(str(data.get("fingerprint") or "–"), code=True),
+    )
 
 
 def samples_table(run: RunData) -> Table:
-    """The numbers of labelled, unlabelled and test samples at each point of each sweep."""
+    """The numbers of labelled, unlabelled and test samples at each point of the sweeps."""
     rows = []
     for dataset in run.datasets:
         trials = run.trials_by_group(dataset)
@@ -136,7 +188,7 @@ def samples_table(run: RunData) -> Table:
             counts = (_span(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test"))
             rows.append((Text(dataset), Text(point_text(point) or "–"), *map(Text, counts)))
     columns = (Column("Data set"), Column("At"), *(Column(name, True) for name in ("Labelled", "Unlabelled", "Test")))
-    return Table("Samples", "As counted by the trials; a range if seeds or methods differ.", columns, tuple(rows))
+    return Table("Samples", "Counted by the trials; a range if seeds or methods differ.", columns, tuple(rows))
 
 
 def _span(counts: Iterable[Any]) -> str:
@@ -146,7 +198,7 @@ def _span(counts: Iterable[Any]) -> str:
 
 
 def options_table(run: RunData) -> Table:
-    """The options that differ from their defaults: where each was set and, if known, what it holds for."""
+    """The options that differ from their defaults: where each was set and, if known, where it holds."""
     in_force = run.study.get("in_force") or {}
     everything = {f"{method} on {dataset}" for dataset, methods in in_force.items() for method in methods}
     rows = []
@@ -164,7 +216,7 @@ def options_table(run: RunData) -> Table:
 
 
 def _first_few(names: Sequence[str], most: int = 3) -> str:
-    """The first few names; the others are counted, because an option of all methods holds for dozens of pairs."""
+    """The first few names and the number of the others."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
@@ -172,30 +224,33 @@ def _first_few(names: Sequence[str], most: int = 3) -> str:
 
 def search_table(run: RunData) -> Table:
     """What the search of hyper-parameters chose for each method and point, out of how many trials, and its accuracy."""
-    search, rows = run.study["search"], []
-    for tuning in search["tunings"]:
-        candidates = tuning["candidates"]
-        counts = (sum(c["status"] == s for c in candidates) for s in ("done", "stopped", "failed", "pending"))
-        chosen = next((c for c in candidates if c["number"] == tuning["chosen"]), None)
-        values = (
-            ", ".join(f"{option} {value_text(value)}" for option, value in chosen["values"].items()) if chosen else ""
-        )
-        point = Point(tuple(tuning["point"]), tuple(tuning["point"].values()))
-        rows.append((
-            Text(run.title(tuning["method"])),
-            Text(tuning["dataset"]),
-            Text(point_text(point) or "–"),
-            *(Text(str(n)) for n in counts),
-            Text(f"no. {chosen['number']}: {values}", code=True) if chosen else Text("–"),
-            Text(percent(chosen["accuracy"]) if chosen else "–"),
-        ))  # fmt: skip
+    search = run.study["search"]
     counted = (Column(name, True) for name in ("Trained", "Stopped early", "Failed", "Pending"))
     columns = (*map(Column, ("Method", "Data set", "At")), *counted, Column("Chosen"), Column("Validation", True))
     caption = (
         f"Chosen from {search['trials']} configurations each, drawn at random. Validation: accuracy (%) of the chosen "
         "configuration on the validation subjects."
     )
-    return Table("What the search chose", caption, columns, tuple(rows))
+    rows = tuple(_tuning_cells(run, tuning) for tuning in search["tunings"])
+    return Table("What the search chose", caption, columns, rows)
+
+
+def _tuning_cells(run: RunData, tuning: Mapping[str, Any]) -> tuple[Text, ...]:
+    statuses = Counter(candidate["status"] for candidate in tuning["candidates"])
+    chosen = next((one for one in tuning["candidates"] if one["number"] == tuning["chosen"]), None)
+    configuration, accuracy = Text("–"), Text("–")
+    if chosen:
+        values = ", ".join(f"{option} {value_text(value)}" for option, value in chosen["values"].items())
+        configuration = Text(f"no. {chosen['number']}: {values}", code=True)
+        accuracy = Text(percent(chosen["accuracy"]))
+    return (
+        Text(run.title(tuning["method"])),
+        Text(tuning["dataset"]),
+        Text(point_text(Point(tuple(tuning["point"]), tuple(tuning["point"].values()))) or "–"),
+        *(Text(str(statuses[status])) for status in ("done", "stopped", "failed", "pending")),
+        configuration,
+        accuracy,
+    )
 
 
 def versions_table(run: RunData) -> Table:

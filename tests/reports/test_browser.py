@@ -122,7 +122,7 @@ def test_a_table_is_copied(page: Page, form: str, start: str, part: str) -> None
 def test_a_method_is_switched_off_in_all_figures(page: Page) -> None:
     buttons = page.locator("button.toggle", has_text="Cosmo")
     style = buttons.first.get_attribute("data-style")
-    line = page.locator(f".lines .style-{style}")
+    line = page.locator(f".LineChart .style-{style}")
     assert buttons.count() > 2
     assert line.first.is_visible()
     buttons.first.click()
@@ -133,7 +133,7 @@ def test_a_method_is_switched_off_in_all_figures(page: Page) -> None:
 
 
 def test_values_are_shown_under_the_pointer(page: Page) -> None:
-    point = page.locator("figure.lines [data-tip^='Cosmo at 10 %']").first
+    point = page.locator("figure.LineChart [data-tip^='Cosmo at 10 %']").first
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
     assert box is not None
@@ -146,7 +146,7 @@ def test_values_are_shown_under_the_pointer(page: Page) -> None:
 
 
 def test_figures_say_the_same_in_words_and_as_a_table(page: Page) -> None:
-    figure = page.locator("figure.lines").first
+    figure = page.locator("figure.LineChart").first
     assert "Cosmo" in (figure.locator("svg[role=img]").get_attribute("aria-label") or "")
     figure.locator("summary").click()
     assert figure.get_by_role("columnheader", name="Cosmo").is_visible()

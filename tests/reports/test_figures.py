@@ -139,7 +139,7 @@ def test_odd_names_gaps_and_one_seed_are_drawn() -> None:
 def test_two_swept_options_make_a_matrix_for_each_method() -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1], "cosmo.positives": [3, 9, 27]}}, methods=["cmc", "cosmo"])
     drawn = heat_maps(run, "utd-mhad")
-    assert [figure.chart.kind for figure in drawn] == ["heat", "heat"]
+    assert [type(figure.chart) for figure in drawn] == [HeatMap, HeatMap]
     chart = drawn[1].chart
     assert isinstance(chart, HeatMap)
     assert (chart.row_names, chart.column_names) == (("5 %", "10 %"), ("3", "9", "27"))

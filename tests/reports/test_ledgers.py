@@ -14,7 +14,7 @@ from made_up_ledger import CLASSES, MODALITIES, write_ledger
 from harness.errors import InputError
 from harness.provenance import git_state, provenance
 from harness.results.gather import changed_options, formats_of, gather, write_comparison, write_reports
-from reports.charts import ScatterPlot
+from reports.charts import LineChart, ScatterPlot
 from reports.document import Document, Figure, Note, Prose, Table
 from reports.overview import overview_document
 from reports.run_comparison import compare_runs
@@ -168,7 +168,7 @@ def test_several_runs_make_one_page_with_an_overview_first(tmp_path: Path) -> No
     styles = {
         (s.name, s.style)
         for f in made.blocks
-        if isinstance(f, Figure) and f.chart.kind == "lines"
+        if isinstance(f, Figure) and isinstance(f.chart, LineChart)
         for p in f.chart.panels
         for s in p.series
     }
@@ -276,7 +276,7 @@ def test_notes_go_wherever_test_figures_go(tmp_path: Path) -> None:
     shown = [block for block in made.blocks if isinstance(block, Figure) and "stage 1" not in block.title]
     assert shown
     assert all(any("Leakage" in note.text for note in figure.notes) for figure in shown)
-    assert not any(isinstance(block, Prose) and "nothing was chosen by" in block.text for block in made.blocks)
+    assert not any(isinstance(block, Prose) and "not used to select anything" in block.text for block in made.blocks)
     assert isinstance(made.notes[0], Note)
 
 

@@ -16,6 +16,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from reports import statistics
+from reports.charts import RankDiagram
 from reports.document import Figure, Note, Prose, Table, Text
 from reports.method_comparison import best_and_close, compare_all_pairs, compare_groups, compare_with_reference
 from reports.parts.pairwise import ablation_blocks, comparison_blocks
@@ -100,7 +101,7 @@ def test_friedman_says_when_it_cannot_reject() -> None:
 
 
 def test_the_bootstrap_is_refused_where_it_covers_too_little() -> None:
-    with pytest.raises(ValueError, match="needs 10 runs"):
+    with pytest.raises(ValueError, match="needs at least 10 runs"):
         statistics.bootstrap_interval([0.1] * 9)
     values = np.random.default_rng(2).normal(size=30)
     theirs = stats.bootstrap((values,), np.mean, method="percentile", random_state=1).confidence_interval
@@ -121,7 +122,7 @@ def test_effect_sizes() -> None:
     assert np.isnan([statistics.hedges_g([0.1, 0.2], [0.3, 0.1]), statistics.rank_biserial([0.5], [0.5])]).all()
 
 
-# -- on runs ---------------------------------------------------------------------------------------------------------------
+# -- on runs -----------------------------------------------------------------------------------------------------------
 
 
 def run_with(seeds: int, **shift: float) -> RunData:
@@ -139,7 +140,7 @@ def test_a_test_that_cannot_reject_gives_no_p() -> None:
     assert {getattr(row[5], "text", "") for row in table.rows} == {"too few seeds"}
     assert isinstance(table.notes[-1], Note)
     assert (
-        "Too few seeds for a p value: with 5 seeds and 2 comparisons the smallest adjusted p of Wilcoxon's test is 0.125"
+        "Too few seeds for a p value: with 5 seeds and 2 comparisons the smallest possible adjusted p of Wilcoxon's test is 0.125"
         in table.notes[-1].text
     )
     assert "At least 7 seeds are needed." in table.notes[-1].text
@@ -155,7 +156,7 @@ def test_with_enough_seeds_p_is_holms_over_the_family() -> None:
         "cosmo",
     ]
     blocks = list(comparison_blocks(run, "utd-mhad"))
-    assert any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in blocks)
+    assert any(isinstance(block, Figure) and isinstance(block.chart, RankDiagram) for block in blocks)
     assert "at least one method differs significantly" in " ".join(
         block.text for block in blocks if isinstance(block, Prose)
     )
@@ -164,13 +165,13 @@ def test_with_enough_seeds_p_is_holms_over_the_family() -> None:
 def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_given() -> None:
     run = run_with(4, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, h=0.3, cosmo=0.4, z=0.5)
     blocks = list(comparison_blocks(run, "utd-mhad"))
-    assert any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in blocks)
+    assert any(isinstance(block, Figure) and isinstance(block.chart, RankDiagram) for block in blocks)
     few = list(
         comparison_blocks(run_with(2, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, cosmo=0.4), "utd-mhad")
     )
-    assert not any(isinstance(block, Figure) and block.chart.kind == "ranks" for block in few)
+    assert not any(isinstance(block, Figure) and isinstance(block.chart, RankDiagram) for block in few)
     assert any(
-        "cannot become significant" in block.text or "There is no critical-difference diagram" in block.text
+        "cannot reach significance" in block.text or "There is no critical-difference diagram" in block.text
         for block in few
         if isinstance(block, Prose)
     )
@@ -191,7 +192,7 @@ def test_what_is_not_significantly_different_from_the_best_is_close() -> None:
     assert compare_groups([], ACCURACY) == []
 
 
-def test_an_ablation_only_names_methods_that_the_option_does_not_concern() -> None:
+def test_an_ablation_only_names_methods_that_the_option_does_not_affect() -> None:
     def same_job(trial: dict[str, Any]) -> dict[str, Any]:
         """DeepSense knows nothing of Cosmo's reading: its trials are one job at every point."""
         return {"key": f"d{trial['seed']}", "accuracy": 0.3, "macro_f1": 0.3} if trial["method"] == "deepsense" else {}
@@ -204,4 +205,4 @@ def test_an_ablation_only_names_methods_that_the_option_does_not_concern() -> No
     assert isinstance(table, Table)
     assert {row[0].text for row in table.rows if isinstance(row[0], Text)} == {"Cosmo"}
     assert isinstance(prose, Prose)
-    assert prose.text == "The option does not concern DeepSense."
+    assert prose.text == "The option does not affect DeepSense."

@@ -67,9 +67,9 @@ def test_nothing_is_dropped() -> None:
 
 
 def test_wrong_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         paired_difference([0.1, 0.2], [0.1])
     with pytest.raises(ValueError, match="between 0 and 1"):
         t_half_width([0.1, 0.2], confidence=95)
-    with pytest.raises(ValueError, match="not one number"):
+    with pytest.raises(ValueError, match="not a single number"):
         mean(0.5)

@@ -28,14 +28,14 @@ def test_plain_text_copies_well() -> None:
     )
     assert plain_table(main_table(run, "utd-mhad")) == (
         "Accuracy (%) on utd-mhad, by label rate\n"
-        "! Failed: 2 trials on utd-mhad. Means are over the other trials; the cells concerned say so.\n"
+        "! Failed: 2 trials on utd-mhad. Means are over the other trials; the affected cells say so.\n"
         "\n"
         "Method                     5 %          10 %\n"
         "CMC     ≈ 45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
         "Cosmo               56.0 ± 2.5 *  61.0 ± 2.5 *\n"
         "\n"
         "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so). Highest mean at each point marked *. "
-        "≈: not significantly different from the best (the paired 95 % interval of the difference contains 0, or there is none because too few seeds are shared). Chance: 3.7 %.\n"
+        "≈: not significantly worse than the best (the paired 95 % interval of the difference is not entirely above 0, or there is none because fewer than two seeds are shared). Chance: 3.7 %.\n"
     )
 
 

@@ -1,7 +1,7 @@
 """Draws the charts of `reports.charts` with matplotlib and seaborn: as SVG for a page, as SVG or PDF for paper.
 
-There is one module for each kind of chart. The same chart always gives the same bytes. Both libraries are imported when
-the first chart is drawn, because they take about a second.
+There is one module for each class of chart. The same chart always gives the same bytes. Both libraries are imported
+when the first chart is drawn, because importing them takes about a second.
 """
 
 from __future__ import annotations
@@ -9,39 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from reports.charts import Chart, ForestPlot, HeatMap, LineChart, RankDiagram, ScatterPlot
 from reports.document import Figure
 from reports.formats.drawing import forest_plot, heat_map, line_chart, rank_diagram, scatter_plot
 from reports.formats.drawing.canvas import INK, Drawing, save, theme
 from reports.formats.drawing.svg import inline
 
-# Each function takes a chart, and whether to draw a legend where the page around the figure could have one instead.
-DRAW: dict[str, Callable[[Any, bool], Drawing]] = {
-    "lines": line_chart.draw,
-    "heat": heat_map.draw,
-    "dots": forest_plot.draw,
-    "ranks": rank_diagram.draw,
-    "clouds": scatter_plot.draw,
+# Each function takes a chart, and whether to draw a legend that a page could show outside the drawing.
+DRAW: dict[type[Chart], Callable[[Any, bool], Drawing]] = {
+    LineChart: line_chart.draw,
+    HeatMap: heat_map.draw,
+    ForestPlot: forest_plot.draw,
+    RankDiagram: rank_diagram.draw,
+    ScatterPlot: scatter_plot.draw,
 }
 
 
 def page_svg(figure: Figure) -> str:
-    """A figure as an ``<svg>`` element for an HTML page with several figures and with legends of its own.
+    """A figure as an ``<svg>`` element for an HTML page with several figures and its own legends.
 
-    Text and axes have the colour of the text around the figure (``currentColor``), so it suits light and dark pages.
-    Whatever belongs to a method has the class ``style-N``; points and cells have their values in ``data-tip``.
+    Text and axes have the colour of the surrounding text (``currentColor``), so the figure suits light and dark pages.
+    Everything that belongs to a method has the class ``style-N``; points and cells have their values in ``data-tip``.
     """
     with theme():
-        drawing = DRAW[figure.chart.kind](figure.chart, False)
+        drawing = DRAW[type(figure.chart)](figure.chart, False)
         return inline(save(drawing, "svg").decode(), figure.alt, drawing.tips)
 
 
 def paper_svg(figure: Figure) -> bytes:
     """A figure as an SVG file with a legend, in black on a transparent background."""
     with theme():
-        return save(DRAW[figure.chart.kind](figure.chart, True), "svg").replace(INK.encode(), b"#000000")
+        return save(DRAW[type(figure.chart)](figure.chart, True), "svg").replace(INK.encode(), b"#000000")
 
 
 def paper_pdf(figure: Figure) -> bytes:
     """A figure as a PDF file with a legend."""
     with theme():
-        return save(DRAW[figure.chart.kind](figure.chart, True), "pdf")
+        return save(DRAW[type(figure.chart)](figure.chart, True), "pdf")

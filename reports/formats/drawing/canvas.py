@@ -1,4 +1,4 @@
-"""What all drawings share: the theme, the canvas, short names, the legend and the bytes of the file."""
+"""Shared by all drawings: the theme, the canvas, short names, the legend and saving."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.style import colour, marker
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-INK = "#010203"  # stands for the text colour of the page until the SVG is complete
+INK = "#010203"  # a placeholder for the text colour of the page
 DOTTED: dict[str, Any] = {"color": INK, "linestyle": ":", "linewidth": 1.2}
 LONGEST_NAME = 40  # characters
 LETTERS_PER_INCH = 13  # at the size of a legend
@@ -31,7 +31,7 @@ class Drawing:
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """Seaborn's theme with our fonts and colours, for our drawings only. A user's matplotlibrc does not change it."""
+    """Seaborn's theme with our fonts and colours, only within the context. A user's matplotlibrc has no effect."""
     import matplotlib.style
     import seaborn
 
@@ -43,14 +43,14 @@ def theme() -> Iterator[None]:
         "axes.spines.right": False,
         "axes.spines.top": False,
         "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text is as wide on every machine
+        "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so text has the same width on every machine
         "font.size": 10,
         "figure.facecolor": "none",
         "axes.facecolor": "none",
-        "svg.fonttype": "none",  # text stays text: it can be found, read aloud and set in the font of the page
+        "svg.fonttype": "none",  # text can be searched, read aloud and shown in the font of the page
         "svg.hashsalt": "reports",
         "pdf.fonttype": 42,
-        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+        "text.parse_math": False,  # a dollar sign in a name does not start a formula
     }
     with matplotlib.style.context(["default", parameters]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the font does not cover every script
@@ -76,7 +76,7 @@ def marks(style: int, size: float) -> dict[str, Any]:
 
 
 def short(name: str) -> str:
-    """A name that leaves room for the drawing. Tables and tips have the full names."""
+    """A name shortened to leave room for the drawing. Tables and tips have the full names."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
@@ -86,7 +86,7 @@ def add_legend(canvas: Canvas, entries: Sequence[tuple[str, Any]], side: Literal
     longest = max(map(len, names), default=0)
     legend = canvas.legend(
         [artist for _, artist in entries],
-        ["x"] * len(names),  # matplotlib would leave out names with a leading underscore, so they are set afterwards
+        ["x"] * len(names),  # names are set afterwards, because matplotlib leaves out those with a leading underscore
         loc="outside lower left" if side == "left" else "outside lower center",
         ncols=max(1, int(canvas.get_figwidth() * LETTERS_PER_INCH / (longest + 7))),
         frameon=False,
@@ -97,7 +97,7 @@ def add_legend(canvas: Canvas, entries: Sequence[tuple[str, Any]], side: Literal
 
 
 def save(drawing: Drawing, form: Literal["svg", "pdf"]) -> bytes:
-    """The drawing as a file without a date and without the names of programs."""
+    """The drawing as a file, without a date and the names of programs."""
     buffer = io.BytesIO()
     absent = ("Date", "Creator", "Format", "Type") if form == "svg" else ("CreationDate", "Creator", "Producer")
     drawing.canvas.savefig(buffer, format=form, metadata=dict.fromkeys(absent))

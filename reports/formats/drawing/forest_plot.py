@@ -1,7 +1,7 @@
-"""Means with intervals beside a line at 0.
+"""A forest plot: means with intervals, and a vertical line at 0.
 
-Drawn by matplotlib alone: seaborn's ``pointplot`` computes means and intervals from raw values, and a `ForestPlot` holds
-paired differences and intervals that `reports.statistics` has already computed.
+Drawn with matplotlib alone, because seaborn's ``pointplot`` computes means and intervals from raw values. A
+`ForestPlot` holds differences and intervals that `reports.statistics` has already computed.
 """
 
 from __future__ import annotations
@@ -35,6 +35,6 @@ def draw(chart: ForestPlot, legend: bool) -> Drawing:
 
 
 def _tip(one: Estimate) -> str:
-    """The text of a mean: ``CMC: −6.6 (−9.9 to −3.3) (n = 3)``."""
+    """The tip of a mean: ``CMC: −6.6 (−9.9 to −3.3) (n = 3)``."""
     interval = "" if math.isnan(one.low) else f" ({number(one.low)} to {number(one.high)})"
     return f"{one.name}: {number(one.mean)}{interval} (n = {one.count})"

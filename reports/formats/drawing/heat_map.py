@@ -1,4 +1,4 @@
-"""A matrix in colours, drawn by seaborn's ``heatmap``."""
+"""A heat map: a matrix in colours, drawn by seaborn's ``heatmap``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_NUMBERED = 80  # cells; a larger matrix has no room for numbers
-MOST_LEVEL = 5  # columns; the names of more are turned
+MOST_LEVEL = 5  # columns; with more, their names are vertical
 INCHES_PER_LETTER = 0.08
 
 
@@ -51,7 +51,7 @@ def draw(chart: HeatMap, legend: bool) -> Drawing:
 
 
 def _tips(chart: HeatMap, empty: NDArray[np.bool_]) -> list[str]:
-    """The text of each cell, row by row: ``run / walk: 12.5``; nothing for an empty cell."""
+    """The tip of each cell, row by row: ``run / walk: 12.5``; empty for an empty cell."""
     cells = np.ndindex(empty.shape)
     names = [f"{row} / {column}" for row in chart.row_names for column in chart.column_names]
     return [
@@ -61,19 +61,19 @@ def _tips(chart: HeatMap, empty: NDArray[np.bool_]) -> list[str]:
 
 
 def _size(chart: HeatMap) -> tuple[float, float]:
-    """Width and height in inches: room for the numbers if there are few columns, and for names that are turned."""
+    """Width and height in inches, with room for numbers if there are few columns, and for vertical names."""
     n_rows, n_columns = len(chart.row_names), len(chart.column_names)
-    names = INCHES_PER_LETTER * max(len(short(name)) for name in chart.column_names) if _turned(chart) else 0
+    names = INCHES_PER_LETTER * max(len(short(name)) for name in chart.column_names) if _vertical_names(chart) else 0
     cell = 0.76 if n_columns < 10 else 0.26
     return min(9.0, 2.8 + cell * n_columns), min(9.0, 1.6 + 0.24 * n_rows + names)
 
 
-def _turned(chart: HeatMap) -> bool:
+def _vertical_names(chart: HeatMap) -> bool:
     return len(chart.column_names) > MOST_LEVEL or any(len(name) > 15 for name in chart.column_names)
 
 
 def _colours() -> Any:
-    """The colour map cividis without its darkest colours, which cannot be told from a black page."""
+    """The colour map cividis without its darkest colours, which are hard to see on a black page."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
@@ -84,12 +84,12 @@ def _set_axes(axes: Axes, chart: HeatMap) -> None:
     size = 10 if max(len(chart.row_names), len(chart.column_names)) <= 15 else 8
     axes.set(xlabel=short(chart.x_title), ylabel=short(chart.y_title))
     axes.tick_params(length=0, labelsize=size)
-    axes.tick_params(axis="x", labelrotation=90 if _turned(chart) else 0)
+    axes.tick_params(axis="x", labelrotation=90 if _vertical_names(chart) else 0)
     axes.tick_params(axis="y", labelrotation=0)
 
 
 def _set_number_colours(axes: Axes, chart: HeatMap) -> None:
-    """White on the darker half of the colours, black on the lighter: more contrast than seaborn's own choice."""
+    """Set numbers in white on the darker half of the colours and in black on the lighter half, for contrast."""
     low, high = axes.collections[0].get_clim()
     shown = [value for row in chart.values for value in row if not math.isnan(value)]
     for text, value in zip(axes.texts, shown, strict=False):

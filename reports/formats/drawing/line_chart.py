@@ -1,7 +1,7 @@
 """Lines with error bands.
 
-Drawn by matplotlib alone: seaborn's ``lineplot`` computes means and intervals from raw values, and a `LineChart` holds
-means and t-intervals that `reports.statistics` has already computed.
+Drawn with matplotlib alone, because seaborn's ``lineplot`` computes means and intervals from raw values. A `LineChart`
+holds means and t-intervals that `reports.statistics` has already computed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _draw_series(axes: Axes, panel: Panel, series: Series, i: int, drawing: Draw
 
 
 def _draw_intervals(axes: Axes, series: Series, **of_method: Any) -> None:
-    """A band, or separate bars if the points are labelled: then nothing is known between them."""
+    """A band, or bars if the points are labelled, because they are then not points of one curve."""
     if series.labels:
         axes.vlines(series.x, series.low, series.high, alpha=0.4, linewidth=1.6, **of_method)
     else:
@@ -64,13 +64,13 @@ def _draw_intervals(axes: Axes, series: Series, **of_method: Any) -> None:
 
 
 def _marked(points: list[int]) -> list[int]:
-    """The points that get a marker: all, or about `MOST_MARKERS` evenly spaced, including the last."""
+    """The points with a marker: all, or about `MOST_MARKERS` evenly spaced ones, including the last."""
     step = math.ceil(len(points) / MOST_MARKERS)
     return points[::-1][:: max(step, 1)][::-1]
 
 
 def point_tip(panel: Panel, series: Series, i: int) -> str:
-    """The text of a point: ``Cosmo at 5 %: 49.3 ± 3.8 (n = 3)``."""
+    """The tip of a point: ``Cosmo at 5 %: 49.3 ± 3.8 (n = 3)``."""
     x, y, half_width = series.x[i], series.y[i], (series.high[i] - series.low[i]) / 2
     where = dict(panel.ticks).get(x) or value_text(float(f"{x:.4g}"))
     label = f" ({series.labels[i]})" if series.labels else ""

@@ -1,7 +1,7 @@
 """A critical-difference diagram.
 
 Source: Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006, section 3.2.2.
-Drawn by matplotlib alone: seaborn has no such diagram.
+Drawn with matplotlib alone, because seaborn has no such diagram.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BAR_DISTANCE = 0.6  # in lines
 
 
 def draw(chart: RankDiagram, legend: bool) -> Drawing:
-    """Each method is a marker on a line of its own, the best at the top; the bars stand below them."""
+    """Each method is a marker on its own line, the best at the top; the bars are below them."""
     methods = sorted(zip(chart.ranks, chart.names, chart.styles, strict=True), key=lambda method: method[0])
     bars = cliques([rank for rank, _, _ in methods], chart.critical)
     drawing = Drawing(new_canvas(5.6, 1.1 + 0.3 * len(methods) + 0.18 * len(bars)))
@@ -37,7 +37,7 @@ def draw(chart: RankDiagram, legend: bool) -> Drawing:
 def cliques(ranks: Sequence[float], critical: float) -> list[tuple[int, int]]:
     """The longest groups of neighbours, as (first, last), whose ranks differ by less than the critical difference.
 
-    ranks: in rising order. Groups of a single method are left out.
+    ranks: in ascending order. Groups of a single method are left out.
 
     >>> cliques([1.0, 1.5, 3.0, 3.2], 1.6)
     [(0, 1), (1, 2), (2, 3)]

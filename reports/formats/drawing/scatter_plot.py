@@ -1,4 +1,4 @@
-"""Points in planes, drawn by seaborn's ``scatterplot``."""
+"""Scatter plots side by side, drawn by seaborn's ``scatterplot``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _draw_panel(axes: Axes, panel: ScatterPanel) -> None:
 
     for style, points in enumerate(panel.points):
         x, y = [x for x, _ in points], [y for _, y in points]
-        # One call for each marker: matplotlib then stores its shape once instead of once for each point.
+        # One call per marker, so that matplotlib stores its shape once and not for each point.
         seaborn.scatterplot(x=x, y=y, color=colour(style), marker=marker(style), s=16, alpha=0.7, linewidth=0, ax=axes)
     axes.set_title(short(panel.title), fontsize=9)
     axes.set(xticks=[], yticks=[])

@@ -1,4 +1,4 @@
-"""Turns the SVG files that matplotlib writes into elements that can share an HTML page."""
+"""Turns the SVG files that matplotlib writes into elements of an HTML page."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 def inline(svg: str, alt: str, tips: Mapping[str, Sequence[str]]) -> str:
     """An SVG file as an ``<svg>`` element that takes its text colour from the page.
 
-    Its ids are unique in the page. It has no metadata and no style sheet, which would apply to the whole page.
+    Its ids are unique in the page. Metadata is removed, and so are style sheets, which would apply to the whole page.
 
-    alt: the figure in words. tips: id of a set of points or cells → the text of each; an empty text removes the cell.
+    alt: the figure in words. tips: id of a set of points or cells → the tip of each; an empty tip removes the cell.
     """
     root = ElementTree.fromstring(svg)
     prefix = "f" + hashlib.sha256((alt + svg).encode()).hexdigest()[:8]
@@ -29,7 +29,7 @@ def inline(svg: str, alt: str, tips: Mapping[str, Sequence[str]]) -> str:
         _set_class_and_tips(element, tips)
         for name, value in element.attrib.items():
             element.set(name, _adapted(name, value, prefix))
-    for name in ("width", "height"):  # the view box stays, and the page sets the size
+    for name in ("width", "height"):  # the page sets the size; the view box is kept
         root.attrib.pop(name)
     root.attrib.update({"role": "img", "aria-label": alt, "stroke-linejoin": "round", "stroke-linecap": "butt"})
     ElementTree.register_namespace("", SVG)
@@ -38,7 +38,7 @@ def inline(svg: str, alt: str, tips: Mapping[str, Sequence[str]]) -> str:
 
 
 def _set_class_and_tips(element: ElementTree.Element, tips: Mapping[str, Sequence[str]]) -> None:
-    """Give what belongs to a method the class ``style-N``, and points and cells their ``data-tip``."""
+    """Set the class ``style-N`` of elements that belong to a method, and the ``data-tip`` of points and cells."""
     name = element.get("id", "")
     if found := re.match(r"style-\d+", name):
         element.set("class", found[0])
@@ -53,7 +53,7 @@ def _set_class_and_tips(element: ElementTree.Element, tips: Mapping[str, Sequenc
 
 
 def _adapted(name: str, value: str, prefix: str) -> str:
-    """The value of an attribute, with unique ids, without font families, and with the text colour of the page."""
+    """The value of an attribute with unique ids, without font families and with the text colour of the page."""
     if name == "id":
         return f"{prefix}-{value}"
     if name == f"{{{XLINK}}}href" and value.startswith("#"):

@@ -98,7 +98,7 @@ for (const button of all("button.toggle")) {
   button.addEventListener("click", () => {
     const style = button.dataset.style, shown = button.getAttribute("aria-pressed") !== "true";
     for (const other of all(`button.toggle[data-style="${style}"]`)) other.setAttribute("aria-pressed", shown);
-    for (const part of all(`.lines .style-${style}`)) part.classList.toggle("off", !shown);
+    for (const part of all(`.LineChart .style-${style}`)) part.classList.toggle("off", !shown);
   });
 }
 const tip = make("div", "", { class: "tip", hidden: "", "aria-hidden": "true" });
