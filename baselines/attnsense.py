@@ -54,7 +54,7 @@ class TwofoldAttentionHead(nn.Module):
 
 
 class AttnSense(Method):
-    """AttnSense in two forms.
+    """AttnSense: DeepSense with attention over the modalities, in two forms.
 
     comparison: the network of DeepSense, with `JointAttention` before the features are concatenated. Source: the code
     of Cosmo's authors for UTD.

@@ -119,7 +119,7 @@ def flat_widths(encoders: nn.ModuleDict) -> tuple[int, ...]:
 
 
 class CMC(Method):
-    """CMC in two forms, both with the encoders that all methods share.
+    """CMC: contrast between the modalities of a sample, in two forms with the encoders that all methods share.
 
     comparison: Cosmo's loss with the modalities as the only views, so that negatives can also have the same modality,
     and Cosmo's stage 2 with `JointAttention` and without quality guide. Source: the code of Cosmo's authors for UTD.

@@ -246,7 +246,7 @@ class ComparisonClassifier(FusionClassifier):
 
 
 class CPC(Method):
-    """CPC in two forms.
+    """CPC: prediction of the future features of a sample, in two forms.
 
     In both, the context is computed by a GRU of 2 layers with 256 units, one random start is drawn per batch, and the
     loss is InfoNCE over the batch, averaged over k steps.

@@ -91,7 +91,7 @@ def _same(kernel: int) -> tuple[int, int]:
 
 
 class DeepSense(Method):
-    """DeepSense in two forms.
+    """DeepSense: one encoder per modality and a recurrent classifier, in two forms.
 
     comparison: the encoders and the head that all methods share, with concatenated features and no attention. Source:
     the code of Cosmo's authors for UTD.

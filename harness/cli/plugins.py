@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from enum import Enum
 from typing import Annotated, Optional
 
@@ -21,15 +22,24 @@ class Listed(str, Enum):
     settings = "settings"
 
 
+class ListFormat(str, Enum):
+    text = "text"
+    json = "json"
+
+
 def list_plugins(
     kind: Annotated[Listed, typer.Argument(help="What to list; settings are the options that every method has.")],
     name: Annotated[Optional[str], typer.Argument(help="Show this one: what it is, and each of its options.")] = None,
+    format_: Annotated[ListFormat, typer.Option("--format", help="The format of the output.")] = ListFormat.text,
 ) -> None:
     """List methods, data sets, meters and studies, or show one of them with its options."""
+    from harness.show.listing import listing
     from harness.show.options import show_plugin, show_settings
     from harness.show.tables import show_meters, show_plugins, show_studies, show_study
 
-    if kind is Listed.settings:
+    if format_ is ListFormat.json:
+        print(json.dumps(listing(kind.value, name), indent=2, ensure_ascii=False, default=asdict))
+    elif kind is Listed.settings:
         show_settings(name, out)
     elif kind is Listed.studies:
         show_study(name, out) if name else show_studies(out)

@@ -2,86 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness import registry
-from harness.errors import InputError, did_you_mean
 from harness.plan import Plan
 from harness.results.gather import options_in_force
-from harness.study.model import General
+from harness.show.listing import Option, plugin, settings
 from harness.study.settings import flatten
 
-Schema = Mapping[str, Any]
 MOST_ITEMS = 12  # of a list that is shown whole
 COLUMNS = ("option", "value", "default", "meaning")
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option: its dotted name, the values that it may have, its default ("–" for none) and its meaning."""
-
-    name: str
-    values: str
-    default: str
-    meaning: str
-
-
-def options_of(model: type[BaseModel]) -> Iterator[Option]:
-    """The options of a model, those inside a group after it."""
-    schema = model.model_json_schema(by_alias=True)
-    yield from _options(schema, schema.get("$defs", {}), "")
-
-
-def _options(schema: Schema, groups: Mapping[str, Schema], prefix: str) -> Iterator[Option]:
-    for name, option in schema.get("properties", {}).items():
-        inner = [one["$ref"] for one in (option, *option.get("anyOf", ())) if "$ref" in one]
-        if not inner or "anyOf" in option:
-            default = "–" if option.get("default") is None else _yaml(option["default"])
-            yield Option(prefix + name, _values(option), default, option.get("description", ""))
-        for reference in inner:
-            yield from _options(groups[reference.rpartition("/")[2]], groups, f"{prefix}{name}.")
-
-
-def _values(schema: Schema) -> str:
-    """The values that a schema allows, in words: ``integer ≥ 1``, ``number in [0, 1]``, ``sgd | adam``."""
-    if "anyOf" in schema:
-        return " or ".join(_values(one) for one in schema["anyOf"] if one.get("type") != "null")
-    if "$ref" in schema:
-        return "options below"
-    if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
-    if "const" in schema:
-        return str(schema["const"])
-    kind = str(schema.get("type", "any"))
-    if kind == "array":
-        fixed = schema.get("prefixItems", [])
-        items = _values(fixed[0] if fixed else schema.get("items", {}))
-        for one in ("integer", "number"):
-            items = items.replace(one, f"{one}s")
-        return f"{len(fixed)} {items}" if fixed else f"list of {items}"
-    if kind in ("integer", "number"):
-        return kind + _range(schema)
-    return {"boolean": "true | false", "string": "text", "object": "mapping"}.get(kind, kind)
-
-
-def _range(schema: Schema) -> str:
-    low, high = (schema.get(name, schema.get(f"exclusive{name.capitalize()}")) for name in ("minimum", "maximum"))
-    open_low, open_high = "exclusiveMinimum" in schema, "exclusiveMaximum" in schema
-    if low is not None and high is not None:
-        return f" in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
-    if low is not None:
-        return f" {'>' if open_low else '≥'} {low:g}"
-    return "" if high is None else f" {'<' if open_high else '≤'} {high:g}"
 
 
 def _yaml(value: Any) -> str:
@@ -92,35 +29,27 @@ def _yaml(value: Any) -> str:
 
 def show_plugin(kind: str, name: str, console: Console) -> None:
     """A plug-in: what it is, its options, and a method's presets. Raises `UnknownName` with the nearest name."""
-    plugin = registry.get(kind, name)
-    console.print(f"{name}: {plugin.title}", style="bold", markup=False, highlight=False)
-    for paragraph in (inspect.getdoc(plugin) or "").split("\n\n"):
+    about = plugin(kind, name)
+    console.print(f"{name}: {about['title']}", style="bold", markup=False, highlight=False)
+    for paragraph in about["description"].split("\n\n"):
         console.print(" ".join(paragraph.split()), markup=False, highlight=False)
+    for key, title in (("stage1", "Options of stage 1"), ("stage2", "Options of stage 2"), ("options", "Options")):
+        if about.get(key):
+            show_options(title, about[key], console)
+    for option, presets in about.get("presets", {}).items():
+        _show_presets(option, presets, console)
     if kind == "methods":
-        for title, model in (("stage 1", plugin.Stage1), ("stage 2", plugin.Stage2)):
-            if model and model.model_fields:
-                show_options(f"Options of {title}", options_of(model), console)
-        for option, presets in plugin.presets().items():
-            _show_presets(option, presets, console)
         console.print("\nThe settings of both stages can be given for this method alone, below stage1 and stage2.")
         console.print("They are shown by: harness list settings", highlight=False)
-    elif kind == "datasets" and plugin.Options.model_fields:
-        show_options("Options", options_of(plugin.Options), console)
     elif kind == "meters":
-        from harness.edge.power.recorder import probe
-
-        reason = probe(name)
+        reason = about["error"]
         text = "It can be read on this machine." if reason is None else f"It can't be read on this machine: {reason}"
         console.print(text, markup=False, highlight=False)
 
 
 def show_settings(name: str | None, console: Console) -> None:
     """The settings of every trial, or of one group such as stage1. Raises `InputError` for an unknown name."""
-    options = [option for option in options_of(General) if name in (None, option.name, option.name.partition(".")[0])]
-    if not options:
-        known = {option.name.partition(".")[0] for option in options_of(General)}
-        raise InputError(f"there is no setting {name!r}: {did_you_mean(str(name), known)}")
-    show_options("Settings of every trial", options, console)
+    show_options("Settings of every trial", settings(name), console)
 
 
 def show_options(title: str, options: Iterable[Option], console: Console) -> None:
@@ -131,7 +60,8 @@ def show_options(title: str, options: Iterable[Option], console: Console) -> Non
     for column, width in zip(table.columns, (24 if console.width < 100 else None, 16, 10, None), strict=True):
         column.max_width, column.overflow = width, "fold"
     for option in options:
-        table.add_row(*map(Text, (option.name, option.values, option.default, option.meaning)))
+        default = "–" if option.default is None else _yaml(option.default)
+        table.add_row(*map(Text, (option.name, option.values, default, option.meaning)))
     console.print()
     console.print(table)
 

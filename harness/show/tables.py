@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,16 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import registry
 from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
-from harness.errors import InputError, did_you_mean
 from harness.jobs import Job
 from harness.plan import Plan
 from harness.results.profiles import edge_tables
 from harness.results.run import RunResults
-from harness.study import bundled_studies
-from harness.study.yamltext import load
+from harness.show.listing import plugins, studies, study_text
 
 
 def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
@@ -92,45 +88,32 @@ def show_edge(results: RunResults, console: Console) -> None:
 def show_plugins(kind: str, console: Console) -> None:
     """The plug-ins of a kind: name, what it is, whether built in or from which package."""
     table = Table("name", "what it is", "from", box=None, pad_edge=False, header_style="bold")
-    for name, target in registry.paths(kind).items():
-        try:
-            plugin = registry.get(kind, name)
-            what = plugin.title if kind == "datasets" else (inspect.getdoc(plugin) or plugin.title).splitlines()[0]
-        except InputError as error:
-            what = str(error)
-        table.add_row(name, Text(what), "built in" if name in registry.BUILT_IN[kind] else target.partition(":")[0])
+    for one in plugins(kind):
+        table.add_row(
+            one["name"], Text(one["error"] or one["description"]), "built in" if one["built_in"] else one["module"]
+        )
     console.print(table if table.row_count else f"no {kind} yet")
 
 
 def show_meters(console: Console) -> None:
     """The energy meters, and for each whether it can be read on this machine, or why not."""
-    from harness.edge.power.recorder import probe
-
     table = Table("name", "what it reads", "on this machine", box=None, pad_edge=False, header_style="bold")
-    for name in registry.paths("meters"):
-        try:
-            what, reason = registry.get("meters", name).title, probe(name)
-        except InputError as error:
-            what, reason = "", str(error)
-        table.add_row(name, Text(what), Text("can be read" if reason is None else reason))
+    for one in plugins("meters"):
+        table.add_row(one["name"], Text(one["description"]), Text(one["error"] or "can be read"))
     console.print(table)
 
 
 def show_studies(console: Console) -> None:
-    """The studies that come with the package; each can be run by its name."""
+    """The bundled studies; each can be run by its name."""
     table = Table("name", "what it asks", box=None, pad_edge=False, header_style="bold")
-    for path in bundled_studies():
-        content = load(path.read_text(encoding="utf-8"), str(path)).value
-        table.add_row(path.stem, str(content.get("question") or content.get("title", "")))
+    for one in studies():
+        table.add_row(one["name"], one["question"])
     console.print(table)
 
 
 def show_study(name: str, console: Console) -> None:
     """The text of a bundled study. Raises `InputError` with the nearest name if there is no such study."""
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in bundled_studies()}
-    if name not in texts:
-        raise InputError(f"there is no study {name!r}: {did_you_mean(name, texts)}")
-    console.print(texts[name], end="", markup=False, highlight=False, soft_wrap=True)
+    console.print(study_text(name), end="", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> None:

@@ -206,6 +206,7 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("data", "check", "arrays"), "arrays needs a name"),
         (("list", "method"), "Invalid value"),
         (("list", "methods", "cosmoo"), "there is no method 'cosmoo': did you mean 'cosmo'"),
+        (("list", "methods", "cosmoo", "--format", "json"), "there is no method 'cosmoo': did you mean 'cosmo'"),
         (("list", "settings", "stage3"), "did you mean 'stage2'"),
         (("run", "small.yaml", "--options"), "use it with --dry-run"),
     ],
@@ -242,6 +243,9 @@ def test_lists_and_help(folder: Path) -> None:
         done = harness("list", kind, cwd=folder)
         assert done.returncode == 0
         assert name in done.stdout
+        done = harness("list", kind, "--format", "json", cwd=folder)
+        assert done.returncode == 0
+        assert name in [one["name"] for one in json.loads(done.stdout)]
     for command in (
         (),
         ("run",),

@@ -9,7 +9,8 @@ from rich.console import Console
 from harness import registry
 from harness.errors import InputError
 from harness.plan import make_plan
-from harness.show.options import Option, options_of, show_plugin, show_settings, show_values
+from harness.show.listing import options_of
+from harness.show.options import show_plugin, show_settings, show_values
 from harness.study import read_study
 from harness.study.model import General
 
@@ -33,18 +34,18 @@ def console(width: int = 80) -> Console:
 @pytest.mark.parametrize(
     ("name", "values", "default"),
     [
-        ("label_rate", "number in (0, 1]", "0.05"),
+        ("label_rate", "number in (0, 1]", 0.05),
         ("unlabeled", "all | rest or integer ≥ 1 or number in (0, 1]", "all"),
-        ("split.test", "list of integers", "–"),
+        ("split.test", "list of integers", None),
         ("stage1.batch_norm", "local | sync", "local"),
-        ("stage1.betas", "2 numbers in [0, 1)", "[0.9, 0.999]"),
-        ("stage1.lr_milestones", "list of integers ≥ 1", "[]"),
-        ("stage2.encoders_lr", "number > 0", "–"),
+        ("stage1.betas", "2 numbers in [0, 1)", [0.9, 0.999]),
+        ("stage1.lr_milestones", "list of integers ≥ 1", []),
+        ("stage2.encoders_lr", "number > 0", None),
     ],
 )
-def test_an_option_says_what_it_may_be(name: str, values: str, default: str) -> None:
+def test_an_option_says_what_it_may_be(name: str, values: str, default: object) -> None:
     option = {option.name: option for option in options_of(General)}[name]
-    assert option == Option(name, values, default, option.meaning)
+    assert (option.values, option.default) == (values, default)
     assert option.meaning
 
 
