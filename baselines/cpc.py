@@ -15,8 +15,20 @@ from typing_extensions import override
 
 from harness.data.base import Modality
 from harness.errors import InputError
-from harness.method import Batch, Classifier, Features, Method, Phase, Pretrained, Pretrainer, Readings, Task
-from harness.nn.classifier import ENCODERS, HEAD, FusionClassifier, FusionHead, start_encoders, widths
+from harness.method import (
+    ENCODERS,
+    HEAD,
+    Batch,
+    Classifier,
+    Features,
+    Method,
+    Phase,
+    Pretrained,
+    Pretrainer,
+    Readings,
+    Task,
+)
+from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
 from harness.nn.encoders import STEPS, Encoder, build_encoders
 from harness.nn.spectral import require_series, resample
 from harness.options import Options
@@ -220,8 +232,12 @@ class OriginalClassifier(Classifier):
         self.freeze_encoders = freeze_encoders
 
     @override
-    def forward(self, batch: Batch) -> Tensor:
-        return self.head(self.encoders[JOINT](batch))
+    def encode(self, batch: Batch) -> Features:
+        return (self.encoders[JOINT](batch),)
+
+    @override
+    def classify(self, features: Features) -> Tensor:
+        return self.head(features[0])
 
     @override
     def phase(self, epoch: int) -> Phase:

@@ -21,6 +21,9 @@ from harness.options import Options
 Batch = Mapping[str, Tensor]
 """Modality name → tensor of shape (n, *modality.shape), normalised, in the precision of the model."""
 
+ENCODERS, HEAD = "encoders", "head"
+"""The names of a classifier's parts, by convention."""
+
 Features = tuple[Tensor, ...]
 """The output of a pretrainer: tensors whose first axis is the sample, so that workers can gather them."""
 
@@ -88,12 +91,24 @@ class Phase:
     train_mode: frozenset[str] | None = None
 
 
-class Classifier(nn.Module, ABC):
-    """The model of stage 2. Its children are its parts, by convention ``encoders`` and ``head``."""
+class Classifier(nn.Module):
+    """The model of stage 2. Its children are its parts, by convention ``encoders`` and ``head``.
 
-    @abstractmethod
+    A subclass defines `forward`, or `encode` and `classify`. With these two, the features of samples are computed only
+    once while the encoders are frozen.
+    """
+
+    def encode(self, batch: Batch) -> Features:
+        """Features of each sample, each tensor of shape (n, ...). Depends on no part but ``encoders``."""
+        raise NotImplementedError
+
+    def classify(self, features: Features) -> Tensor:
+        """Logits of shape (n, n_classes), from the features of `encode`."""
+        raise NotImplementedError
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, n_classes)."""
+        return self.classify(self.encode(batch))
 
     def phase(self, epoch: int) -> Phase:
         """The parts trained in an epoch, counted from 1; by default all."""

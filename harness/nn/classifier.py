@@ -8,14 +8,14 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from typing_extensions import override
 
-from harness.method import Batch, Classifier, Phase, Task
+from harness.method import ENCODERS, HEAD, Batch, Classifier, Features, Phase, Task
 from harness.nn.distance import modal_distance
 from harness.nn.encoders import Encoder, build_encoders
 from harness.nn.heads import RecurrentClassifier
 from harness.options import Options
 
-ENCODERS, HEAD = "encoders", "head"
 Fusion = Literal["sum", "concat"]
 
 
@@ -95,8 +95,13 @@ class FusionClassifier(Classifier):
         """The features of each modality, (n, 16, width_j), before they are weighted."""
         return {name: encoder(batch[name]) for name, encoder in self.encoders.items()}
 
-    def forward(self, batch: Batch) -> Tensor:
-        return self.head(list(self.modal_features(batch).values()))[0]
+    @override
+    def encode(self, batch: Batch) -> Features:
+        return tuple(self.modal_features(batch).values())
+
+    @override
+    def classify(self, features: Features) -> Tensor:
+        return self.head(features)[0]
 
     def phase(self, epoch: int) -> Phase:
         return super().phase(epoch) if self.iterative is None else self.iterative.phase(epoch)
@@ -107,7 +112,7 @@ class FusionClassifier(Classifier):
         Returns ``attention`` (n, M), ``modal_distance`` (n,) and ``features`` (n, M, 16 · width), as far as they exist.
         The last two are those of the features before they are weighted; see `harness.nn.distance`.
         """
-        features = list(self.modal_features(batch).values())
+        features = self.encode(batch)
         weights = self.head(features)[1]
         found = {} if weights is None else {"attention": weights}
         if "modal_distance" not in self.unexplained():

@@ -144,23 +144,28 @@ class _Run:
     def epoch(self, epoch: int) -> None:
         """Train one epoch."""
         started = perf_counter()
-        total, settings = 0.0, self.settings
+        batches = permuted(self.unlabelled, self.settings.batch_size, self.order, 2 * self.workers.count)
+        total = torch.zeros((), dtype=torch.float64, device=self.data.device)
         with self.randomness():
-            for samples in permuted(self.unlabelled, settings.batch_size, self.order, 2 * self.workers.count):
-                loss = self.loss(samples)
-                value = loss.item()
-                if not np.isfinite(value):
-                    hint = "a smaller lr or a higher temperature may help"
-                    raise RuntimeError(f"the loss of stage 1 is {value} in epoch {epoch}; {hint}")
-                self.optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                self.optimiser.step()
-                total += value * len(samples)
+            for samples in self.data.indices(batches):
+                total += self.step(samples).double() * len(samples)
         self.schedule.step()
-        self.losses.append(total / len(self.unlabelled))
+        mean = total.item() / len(self.unlabelled)
+        if not np.isfinite(mean):
+            hint = "a smaller lr or a higher temperature may help"
+            raise RuntimeError(f"the loss of stage 1 is {mean} in epoch {epoch}; {hint}")
+        self.losses.append(mean)
         self.seconds += perf_counter() - started
 
-    def loss(self, samples: np.ndarray) -> Tensor:
+    def step(self, samples: Tensor) -> Tensor:
+        """Train on one batch. Returns its loss, without waiting for a GPU to compute it."""
+        loss = self.loss(samples)
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimiser.step()
+        return loss.detach()
+
+    def loss(self, samples: Tensor) -> Tensor:
         """The loss of a whole batch, of which this worker encodes a part."""
         views = self.model.views(self.data.batch(samples), self.draws)
         with autocast(self.data.device, self.settings.precision):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from harness.errors import InputError
 from harness.method import Classifier, Method, Phase, Pretrained, Progress
@@ -17,6 +18,7 @@ from harness.nn.distance import modal_plane
 from harness.options import Stage2
 from harness.training.cost import inference_flops
 from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
+from harness.training.features import FrozenFeatures
 from harness.training.training_data import TrainingData, in_order, permuted
 
 
@@ -72,7 +74,7 @@ def train(
     """
     training = Training(method, options, settings, data, label, labelled, pretrained, variant)
     model = training.model
-    evaluations = Evaluations(model, settings, data, evaluated)
+    evaluations = Evaluations(model, training.features, data, evaluated)
     losses: list[float] = []
     seconds = 0.0
     for epoch in range(1, settings.epochs + 1):
@@ -134,18 +136,37 @@ class Training:
             model = method.build_classifier(data.task, options, pretrained, variant).to(data.device)
             torch.manual_seed(data.seed("dropout"))
         self.model = model
-        self._settings, self._data, self._label, self._labelled = settings, data, label, labelled
+        self._settings, self._data, self._labelled = settings, data, labelled
+        self._label = torch.from_numpy(label.astype(np.int64)).to(data.device)
         self._order = data.rng("order")
         self._optimiser, self._schedule = build_optimiser(_parameters(model, settings), settings)
+        self.features = FrozenFeatures(model, settings, data)
 
     def epoch(self, epoch: int) -> float:
         """Train one epoch, counted from 1. Returns the mean loss over the samples."""
-        apply_phase(self.model, self.model.phase(epoch))
-        order = permuted(self._labelled, self._settings.batch_size, self._order)
+        phase = self.model.phase(epoch)
+        apply_phase(self.model, phase)
+        self.features.begin(phase, self._labelled)
+        batches = self._data.indices(permuted(self._labelled, self._settings.batch_size, self._order))
+        total = torch.zeros((), dtype=torch.float64, device=self._data.device)
         with self._randomness():
-            loss = _epoch(self.model, self._optimiser, self._settings, self._data, self._label, order, epoch)
+            for samples in batches:
+                total += self._step(samples).double() * len(samples)
         self._schedule.step()
+        loss = total.item() / len(self._labelled)
+        if not np.isfinite(loss):
+            raise RuntimeError(f"the loss of stage 2 is {loss} in epoch {epoch}; a smaller lr may help")
         return loss
+
+    def _step(self, samples: Tensor) -> Tensor:
+        """Train on one batch. Returns its mean loss, without waiting for a GPU to compute it."""
+        with autocast(self._data.device, self._settings.precision):
+            logits = self.features.training_logits(samples)
+        loss = F.cross_entropy(logits.float(), self._label[samples])
+        self._optimiser.zero_grad()  # sets gradients to None, so that momentum and weight decay skip frozen parts
+        torch.autograd.backward(loss)
+        self._optimiser.step()
+        return loss.detach()
 
 
 def apply_phase(model: Classifier, phase: Phase) -> None:
@@ -162,30 +183,13 @@ def apply_phase(model: Classifier, phase: Phase) -> None:
         part.train(name in in_training)
 
 
-def _epoch(
-    model: Classifier, optimiser: torch.optim.Optimizer, settings: Stage2, data: TrainingData,
-    label: np.ndarray, batches: list[np.ndarray], epoch: int,
-) -> float:  # fmt: skip
-    total = 0.0
-    for samples in batches:
-        with autocast(data.device, settings.precision):
-            logits = model(data.batch(samples))
-        loss = F.cross_entropy(logits.float(), torch.from_numpy(label[samples].astype(np.int64)).to(data.device))
-        value = loss.item()
-        if not np.isfinite(value):
-            raise RuntimeError(f"the loss of stage 2 is {value} in epoch {epoch}; a smaller lr may help")
-        optimiser.zero_grad()  # sets gradients to None, so that momentum and weight decay skip frozen parts
-        torch.autograd.backward(loss)
-        optimiser.step()
-        total += value * len(samples)
-    return total / sum(len(samples) for samples in batches)
-
-
 class Evaluations:
     """The predictions for the evaluated samples, one array per evaluation."""
 
-    def __init__(self, model: Classifier, settings: Stage2, data: TrainingData, evaluated: Mapping[str, np.ndarray]):
-        self.model, self.settings, self.data, self.evaluated = model, settings, data, evaluated
+    def __init__(
+        self, model: Classifier, features: FrozenFeatures, data: TrainingData, evaluated: Mapping[str, np.ndarray]
+    ):
+        self.model, self.features, self.data, self.evaluated = model, features, data, evaluated
         self.epochs: list[int] = []
         self.predictions: dict[str, list[np.ndarray]] = {name: [] for name in evaluated}
         self.seconds = 0.0
@@ -197,12 +201,9 @@ class Evaluations:
         self.model.eval()
         self.epochs.append(epoch)
         for name, samples in self.evaluated.items():
-            parts = [np.empty(0, np.uint16)]
-            for chunk in in_order(samples):
-                with autocast(self.data.device, self.settings.precision):
-                    logits = self.model(self.data.batch(chunk))
-                parts.append(logits.argmax(1).numpy(force=True).astype(np.uint16))
-            self.predictions[name].append(np.concatenate(parts))
+            parts = [logits.argmax(1) for logits in self.features.evaluation_logits(samples)]
+            predicted = torch.cat(parts) if parts else torch.empty(0)
+            self.predictions[name].append(predicted.numpy(force=True).astype(np.uint16))
         self.seconds += perf_counter() - started
 
     def accuracy(self, name: str, label: np.ndarray) -> float | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from harness.method import Task
 Normalise = Callable[[str, np.ndarray], np.ndarray]
 """(name of a modality, array (n, *shape) as recorded) → normalised array of the same shape, float32."""
 
+RESIDENT_SHARE = 0.5  # the share of a GPU's free memory that the data may take
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -24,7 +28,7 @@ class TrainingData:
     Attributes:
         task: The modalities and the number of classes.
         arrays: Modality → (n_samples, *shape), as recorded. They may be read-only or memory-mapped, since only one
-            batch at a time is copied.
+            batch at a time is copied. On a GPU with room for them, all are normalised and copied there once.
         normalise: Normalises the samples of one modality.
         device: Where batches are put: "cpu" or "cuda".
         seeds: The names that come before a draw's own ("weights", "order", "dropout", "method") in its seed.
@@ -44,13 +48,46 @@ class TrainingData:
         """The job's generator for the draw that these names describe."""
         return rng_of(*self.seeds, *names)
 
-    def batch(self, samples: np.ndarray) -> dict[str, Tensor]:
-        """The samples with these indices, normalised and on the device."""
-        return {m.name: self._tensor(m.name, samples) for m in self.task.modalities}
+    @property
+    def n_samples(self) -> int:
+        return len(self.arrays[self.task.modalities[0].name])
 
-    def _tensor(self, name: str, samples: np.ndarray) -> Tensor:
-        normalised = self.normalise(name, self.arrays[name][samples])
-        return torch.from_numpy(np.ascontiguousarray(normalised, dtype=np.float32)).to(self.device)
+    def indices(self, batches: Iterable[np.ndarray]) -> tuple[Tensor, ...]:
+        """The indices of each batch as a tensor on the device, to which all are copied at once."""
+        listed = list(batches)
+        if not listed:
+            return ()
+        together = torch.from_numpy(np.concatenate(listed)).to(self.device)
+        return torch.split(together, [len(batch) for batch in listed])
+
+    def batch(self, samples: np.ndarray | Tensor) -> dict[str, Tensor]:
+        """The samples with these indices, normalised and on the device."""
+        if self._resident is not None:
+            index = torch.as_tensor(samples, device=self.device)
+            return {name: tensor.index_select(0, index) for name, tensor in self._resident.items()}
+        rows = samples.numpy(force=True) if isinstance(samples, Tensor) else samples
+        return {m.name: torch.from_numpy(self._normalised(m.name, rows)).to(self.device) for m in self.task.modalities}
+
+    def _normalised(self, name: str, samples: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self.normalise(name, self.arrays[name][samples]), dtype=np.float32)
+
+    @cached_property
+    def _resident(self) -> dict[str, Tensor] | None:
+        """All samples, normalised, on a GPU with room for them; otherwise None."""
+        if torch.device(self.device).type != "cuda":
+            return None
+        wanted = sum(4 * prod(self.arrays[m.name].shape) for m in self.task.modalities)
+        if wanted > RESIDENT_SHARE * torch.cuda.mem_get_info()[0]:
+            return None
+        return self._normalised_on_device()
+
+    def _normalised_on_device(self) -> dict[str, Tensor]:
+        found = {}
+        for m in self.task.modalities:
+            found[m.name] = torch.empty(self.n_samples, *m.shape, device=self.device)
+            for rows in in_order(np.arange(self.n_samples), size=1024):
+                found[m.name][rows[0] : rows[-1] + 1] = torch.from_numpy(self._normalised(m.name, rows))
+        return found
 
 
 def batches(samples: np.ndarray, size: int, fewest: int = 2) -> list[np.ndarray]:

@@ -1,0 +1,82 @@
+"""The features of a classifier's frozen encoders, which are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.method import ENCODERS, Classifier, Features, Phase
+from harness.options import Stage2
+from harness.training.device import autocast
+from harness.training.training_data import TrainingData, in_order
+
+MOST_BYTES = 2**30  # features that take more memory than this are not kept
+
+
+class FrozenFeatures:
+    """Computes a classifier's logits, from features that are kept as long as the encoders don't change.
+
+    Encoders are frozen in an epoch that neither gives them gradients nor puts them in train() mode. A sample then has
+    the same features in every epoch and evaluation. Nothing is kept for a classifier without such epochs, or without
+    `Classifier.encode`.
+    """
+
+    def __init__(self, model: Classifier, settings: Stage2, data: TrainingData):
+        self._model, self._settings, self._data = model, settings, data
+        encodes = type(model).encode is not Classifier.encode
+        self._useful = encodes and any(_frozen(model.phase(epoch)) for epoch in range(1, settings.epochs + 1))
+        self._from_features = False
+        self._forget()
+
+    def begin(self, phase: Phase, samples: np.ndarray) -> None:
+        """Begin an epoch of this phase, which trains on these samples. The parts are in the modes of the phase."""
+        frozen = _frozen(phase)
+        if not frozen:
+            self._forget()
+        self._from_features = frozen and self._keep(samples)
+
+    def training_logits(self, samples: Tensor) -> Tensor:
+        """The logits (n, n_classes) of samples of the epoch that has begun, with gradient."""
+        return self._classify(samples) if self._from_features else self._model(self._data.batch(samples))
+
+    @torch.no_grad()
+    def evaluation_logits(self, samples: np.ndarray) -> Iterator[Tensor]:
+        """The logits of any samples, a part at a time. The model is in eval() mode."""
+        kept = self._keep(samples)
+        for chunk in self._data.indices(in_order(samples)):
+            with autocast(self._data.device, self._settings.precision):
+                yield self._classify(chunk) if kept else self._model(self._data.batch(chunk))
+
+    def _forget(self) -> None:
+        self._kept: Features = ()
+        self._row = np.full(self._data.n_samples, -1)
+        self._row_on_device = torch.empty(0)
+
+    def _classify(self, samples: Tensor) -> Tensor:
+        rows = self._row_on_device[samples]
+        return self._model.classify(tuple(x.index_select(0, rows) for x in self._kept))
+
+    @torch.no_grad()
+    def _keep(self, samples: np.ndarray) -> bool:
+        """Compute the features that are missing of these samples. Returns whether those of all are kept."""
+        missing = samples[self._row[samples] < 0]
+        if not self._useful or not missing.size:
+            return self._useful
+        parts = [self._kept] if self._kept else []
+        for chunk in self._data.indices(in_order(missing)):
+            with autocast(self._data.device, self._settings.precision):
+                parts.append(self._model.encode(self._data.batch(chunk)))
+            bytes_of_one = sum(x[0].numel() * x.element_size() for x in parts[-1])
+            if bytes_of_one * (self._row.max() + 1 + len(missing)) > MOST_BYTES:
+                return False
+        self._row[missing] = np.arange(len(missing)) + self._row.max() + 1
+        self._row_on_device = torch.from_numpy(self._row).to(self._data.device)
+        self._kept = tuple(torch.cat(of_one_modality) for of_one_modality in zip(*parts, strict=True))
+        return True
+
+
+def _frozen(phase: Phase) -> bool:
+    return ENCODERS not in phase.gradient | (phase.train_mode or frozenset())

@@ -1,0 +1,119 @@
+"""Features of frozen encoders are computed once, and the result is the same as if they were computed each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines.cmc import CMC
+from baselines.cpc import CPC
+from baselines.deepsense import DeepSense
+from harness.cosmo.method import Cosmo
+from harness.method import Batch, Classifier, Method, Phase, Pretrained, Task
+from harness.nn.classifier import FusionClassifier
+from harness.options import Stage2
+from harness.training import features
+from harness.training.features import FrozenFeatures
+from tests.training.training_runs import CLASSES, LABELLED, TASK, TEST, N, finish, second_stage, training_data
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of samples of each call of `FusionClassifier.encode`."""
+    sizes: list[int] = []
+    encode = FusionClassifier.encode
+
+    def counted(self: FusionClassifier, batch: Batch) -> tuple[Tensor, ...]:
+        sizes.append(len(batch["a"]))
+        return encode(self, batch)
+
+    monkeypatch.setattr(FusionClassifier, "encode", counted)
+    return sizes
+
+
+def test_frozen_encoders_run_once_in_the_whole_training(encoded: list[int]) -> None:
+    finish(second_stage(CMC(), {"freeze_encoders": True}, epochs=6, evaluate_every=1))
+    in_training = encoded[:-2]  # then the explanations, and one sample to count operations
+    assert sorted(in_training) == [len(TEST), len(LABELLED)]
+
+
+def test_features_are_kept_for_a_phase_and_its_evaluations(encoded: list[int]) -> None:
+    """The encoders are trained in epochs 1, 2 and 5, 6; what epoch 2's evaluation computes serves until epoch 5."""
+    finish(second_stage(Cosmo(), {"iterative_epochs": 2, "guide": "none"}, epochs=6, evaluate_every=1))
+    batches = [8, 9]
+    training_of_encoders = [*batches, len(TEST), *batches, len(TEST)]
+    assert encoded[:-2] == [*training_of_encoders, len(LABELLED), *training_of_encoders]
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        (Cosmo(), {"iterative_epochs": 2, "guide": "none"}),
+        (CMC(), {"iterative_epochs": 1}),
+        (CMC(), {"freeze_encoders": True}),
+        (CPC(), {"form": "original", "freeze_encoders": True}),
+    ],
+)
+def test_the_result_does_not_depend_on_it(
+    method: Method, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = finish(second_stage(method, options, epochs=5, evaluate_every=1, lr=1e-3))
+    monkeypatch.setattr(features, "MOST_BYTES", 0)
+    computed = finish(second_stage(method, options, epochs=5, evaluate_every=1, lr=1e-3))
+    np.testing.assert_allclose(kept.loss, computed.loss, rtol=1e-4)
+    assert np.mean(kept.predictions["test"] == computed.predictions["test"]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [(DeepSense(), {}), (CMC(), {"iterative": False}), (CMC(), {"freeze": False, "iterative_epochs": 1})],
+)
+def test_nothing_is_kept_of_encoders_that_are_trained(method: Method, options: dict[str, Any]) -> None:
+    model = method.build_classifier(TASK, method.Stage2.from_plain(options), None)
+    frozen = FrozenFeatures(model, Stage2(epochs=4), training_data())
+    frozen.begin(model.phase(2), LABELLED)
+    assert not frozen._keep(LABELLED)
+    assert frozen._kept == ()
+
+
+class OnlyForward(Classifier):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoders = nn.Linear(36, 4)
+        self.head = nn.Linear(4, CLASSES)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.head(self.encoders(batch["a"].flatten(1)))
+
+    def phase(self, epoch: int) -> Phase:
+        return Phase(frozenset({"head"}))
+
+
+class OnlyForwardMethod(Method):
+    name = "only-forward"
+    title = "Only forward"
+
+    def build_classifier(
+        self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
+    ) -> Classifier:
+        return OnlyForward()
+
+
+def test_a_classifier_need_not_have_features() -> None:
+    result = finish(second_stage(OnlyForwardMethod(), epochs=4))
+    assert result.loss[-1] < result.loss[0]
+
+
+def test_data_on_the_device_are_those_of_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU holds all samples; here the CPU plays it."""
+    data, samples = training_data(), np.array([3, 1, N - 1, 3])
+    expected = data.batch(samples)
+    resident = training_data()
+    resident.__dict__["_resident"] = resident._normalised_on_device()
+    for given in (samples, torch.from_numpy(samples)):
+        found = resident.batch(given)
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
