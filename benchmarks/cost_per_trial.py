@@ -23,7 +23,8 @@ from rich.console import Console
 from harness.execute.ray_tune import RayExecutor
 from harness.ledger import Ledger
 from harness.plan import make_plan
-from harness.show.progress import PlainProgress, RunProgress
+from harness.show.progress import PlainProgress
+from harness.show.run_progress import RunProgress
 from harness.study import read_study
 
 STUDY = """\

@@ -13,6 +13,7 @@ from harness.execute.base import EarlyStopping, Executor
 from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
+from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
 from harness.study import Study, find_study, read_study
 
@@ -151,7 +152,8 @@ class Driver:
     def _execute(self, todo: list[Job], execution: Execution) -> None:
         from harness.execute.inline import InlineExecutor
         from harness.show.heartbeat import Heartbeat
-        from harness.show.progress import RunProgress, progress_for
+        from harness.show.progress import progress_for
+        from harness.show.run_progress import RunProgress
 
         first, apart = todo, list[Job]()
         here = InlineExecutor(stop_at_failure=execution.stop_at_failure)
@@ -192,14 +194,10 @@ class Driver:
                 observer.note(f"go on with: {self.command}")
                 raise
 
-    def _seconds_before(self) -> dict[str, list[float]]:
-        """Kind → seconds of each finished job of the plan."""
-        found: dict[str, list[float]] = {}
-        for key in self.plan.jobs:
-            record = self.results.record(key)
-            if record is not None and record.status == "done":
-                found.setdefault(record.kind, []).append(record.seconds)
-        return found
+    def _seconds_before(self) -> list[tuple[Job, float]]:
+        """The finished jobs of the plan, with the seconds that each took."""
+        found = [(job, self.results.record(key)) for key, job in self.plan.jobs.items()]
+        return [(job, _seconds(record)) for job, record in found if record is not None and record.status == "done"]
 
     def _stopping(self) -> EarlyStopping | None:
         """Which jobs compete in a search, if the study stops the losing ones early."""
@@ -208,3 +206,8 @@ class Driver:
             return None
         rivals = tuple(tuple(candidate.key for candidate in tuning.candidates) for tuning in self.plan.tunings)
         return EarlyStopping(rivals, search.grace_period, search.reduction_factor)
+
+
+def _seconds(record: PretrainRecord | TrainRecord | ProfileRecord) -> float:
+    """The time that a finished job took. If it was resumed, its record's own covers only the time since then."""
+    return max(record.seconds, record.result.train_seconds) if isinstance(record, PretrainRecord) else record.seconds

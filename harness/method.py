@@ -198,7 +198,7 @@ class Method(ABC):
 class Progress:
     """The state at the end of an epoch.
 
-    loss_floor: the lower bound of the loss, if it is known and not zero. validation_accuracy: between 0 and 1, if the
+    loss_floor: the lower bound of the loss, if it is known. validation_accuracy: between 0 and 1, if the
     validation samples were evaluated. checkpoint: what another process needs to continue from here, at some epochs
     only.
     """

@@ -20,7 +20,8 @@ import harness
 from harness.errors import InputError, StudyError
 from harness.execute import perform_job
 from harness.show import console as consoles
-from harness.show.progress import PlainProgress, RichProgress, RunProgress, progress_for
+from harness.show.progress import PlainProgress, RichProgress, progress_for
+from harness.show.run_progress import RunProgress
 
 STUDY = """\
 study: tiny

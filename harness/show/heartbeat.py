@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -15,7 +16,7 @@ from harness.execute.preflight import Node
 from harness.jobs import Job
 from harness.ledger import Ledger, Record
 from harness.method import Progress
-from harness.show.progress import Running, RunProgress
+from harness.show.run_progress import Running, RunProgress
 
 WRITE_SECONDS = 2.0
 SILENT_SECONDS = 30.0  # after this time without a write, a run may be dead
@@ -42,7 +43,7 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._run_progress.running.clear()
+        self._run_progress.halted()
         self._write(ended_at=_now())
 
     def started(self, job: Job, where: str) -> None:
@@ -82,6 +83,7 @@ class Heartbeat:
 
     def _content(self) -> dict[str, Any]:
         run_progress = self._run_progress
+        time_left = run_progress.time_left
         return {
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -90,20 +92,26 @@ class Heartbeat:
             "done": run_progress.done,
             "failed": run_progress.failed,
             "elapsed_seconds": run_progress.elapsed,
-            "seconds_left": run_progress.time_left,
+            "seconds_left": time_left.seconds,
+            "untimed": list(time_left.untimed),
             "running": [self._running(one) for one in run_progress.running.values()],
             "nodes": [_node(node) for node in self._nodes],
         }
 
     def _running(self, one: Running) -> dict[str, Any]:
-        progress = {} if one.progress is None else {"epoch": one.progress.epoch, "epochs": one.progress.epochs}
         return {
             "key": one.job.key,
             "title": one.job.title,
             "where": one.where,
             "seconds": self._run_progress.seconds(one),
-            **progress,
+            "seconds_left": self._run_progress.seconds_left(one),
+            "progress": None if one.progress is None else _progress(one.progress),
         }
+
+
+def _progress(progress: Progress) -> dict[str, Any]:
+    loss = progress.loss if math.isfinite(progress.loss) else None
+    return {"epoch": progress.epoch, "epochs": progress.epochs, "loss": loss, "loss_floor": progress.loss_floor}
 
 
 def _node(node: Node) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+import threading
+from collections import Counter
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -18,158 +18,91 @@ from harness.execute.preflight import Node
 from harness.jobs import Job
 from harness.ledger import Record
 from harness.method import Progress
+from harness.show.estimate import left_text, rough_span, span
+from harness.show.run_progress import Running, RunProgress
 
-PROGRESS_SECONDS = 30.0
+TICK_SECONDS = 1.0
+FIRST_UPDATE_SECONDS = 5.0  # after the start, or after an update without epochs, to the first one with epochs
+UPDATE_SECONDS = (30.0, 300.0)  # the shortest and the longest time between two updates
+EVENT_LINES = 50  # at most this many jobs that start, or end, have a line of their own between two updates
+RUNNING_LINES = 20  # at most this many running jobs are in an update
 LINES_BESIDE_JOBS = 5  # lines of the live view for totals, bar, "and N more" and the prompt
 
 
-@dataclass
-class Running:
-    """A job that is running. since: its start, on the clock of `RunProgress`."""
+class PlainProgress:
+    """Prints a line when a job starts or ends and, from time to time, how far each running job is.
 
-    job: Job
-    where: str
-    since: float
-    progress: Progress | None = None
-
-
-class RunProgress:
-    """Counts and times of the jobs of a run.
-
-    jobs: the jobs to run.
-    already_done: how many of the jobs of the plan an earlier run has done.
-    shared: how many jobs are saved because trials share them.
-    before: kind → seconds that each job of an earlier run took.
+    These updates come from a thread of its own, so that a log grows during epochs of many minutes as well.
     """
 
-    def __init__(
-        self, jobs: Sequence[Job], already_done: int = 0, shared: int = 0, clock: Callable[[], float] = time.monotonic,
-        before: Mapping[str, Sequence[float]] | None = None,
-    ):  # fmt: skip
-        self.total, self.already_done, self.shared, self._clock = len(jobs), already_done, shared, clock
-        self.running: dict[str, Running] = {}
-        self.done, self.failed, self.stopped = 0, 0, 0
-        self._begun = clock()
-        self._left: Counter[str] = Counter(job.kind for job in jobs)  # kind → jobs that have not ended
-        self._seconds = defaultdict[str, list[float]](list)  # kind → seconds of each job done
-        for kind, some in (before or {}).items():
-            self._seconds[kind] = list(some)
-        self._most_at_once = 1
-
-    def started(self, job: Job, where: str) -> None:
-        self.running[job.key] = Running(job, where, self._clock())
-        self._most_at_once = max(self._most_at_once, len(self.running))
-
-    def progressed(self, job: Job, progress: Progress) -> None:
-        if job.key in self.running:
-            self.running[job.key].progress = progress
-
-    def finished(self, job: Job, record: Record) -> float | None:
-        """Count a job as ended. Returns the seconds it took, None if it never started."""
-        running = self.running.pop(job.key, None)
-        seconds = None if running is None else self._clock() - running.since
-        self._left[job.kind] -= 1
-        if record["status"] == "done":
-            self.done += 1
-            if seconds is not None:
-                self._seconds[job.kind].append(seconds)
-        elif record["status"] == "stopped":
-            self.stopped += 1
-        else:
-            self.failed += 1
-        return seconds
-
-    def seconds(self, running: Running) -> float:
-        """Seconds since a running job started."""
-        return self._clock() - running.since
-
-    @property
-    def ended(self) -> int:
-        return self.done + self.stopped + self.failed
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the run started."""
-        return self._clock() - self._begun
-
-    @property
-    def time_left(self) -> float | None:
-        """Estimated seconds until the last job ends; None while there is nothing to base an estimate on.
-
-        A job is assumed to take the mean time of the finished jobs of its kind. While none has finished, the estimate
-        is based on the epochs that the running jobs have completed.
-        """
-        left = {kind: n for kind, n in self._left.items() if n > 0}
-        known = {kind: self._seconds[kind] or self._expected(kind) for kind in left}
-        if not all(known.values()):
-            return None
-        means = {kind: sum(some) / len(some) for kind, some in known.items()}
-        spent = sum(min(self._clock() - r.since, means[r.job.kind]) for r in list(self.running.values()))
-        work = sum(n * means[kind] for kind, n in left.items()) - spent
-        waiting = sum(left.values()) > len(self.running)
-        return max(work / self._most_at_once, max(means.values()) if waiting else 0.0)
-
-    def _expected(self, kind: str) -> list[float]:
-        """The estimated total seconds of each running job of a kind, from the epochs it has completed."""
-        some = [
-            running
-            for running in self.running.values()
-            if running.job.kind == kind and running.progress and running.progress.epoch
-        ]
-        return [self.seconds(one) * one.progress.epochs / one.progress.epoch for one in some if one.progress]
-
-    @property
-    def summary(self) -> str:
-        """The state in one line.
-
-        Such as ``12 of 40 jobs done · 1 failed · 2 running · 5 done before · 2 min 10 s · about 4 min 40 s left``.
-        """
-        parts = [f"{self.done} of {self.total} jobs done"]
-        parts += [
-            f"{n} {word}"
-            for n, word in ((self.stopped, "stopped early"), (self.failed, "failed"), (len(self.running), "running"))
-            if n
-        ]
-        parts += [f"{self.already_done} done before"] if self.already_done else []
-        parts += [f"{self.shared} shared"] if self.shared else []
-        parts += [span(self.elapsed)]
-        if self.ended < self.total:
-            parts += [left_text(self.time_left)]
-        return " · ".join(parts)
-
-
-class PlainProgress:
-    """Prints a line when a job starts or ends, and a summary every `PROGRESS_SECONDS`."""
-
     def __init__(self, console: Console, run_progress: RunProgress):
-        self._console, self._run_progress = console, run_progress
-        self._reported_at = run_progress.elapsed
+        # the stream of now: while a job runs in this process, sys.stdout also writes to the log of that job
+        self._console = Console(file=console.file, width=console.width, quiet=console.quiet)
+        self._run_progress = run_progress
+        self._updated_at, self._epochs_shown = run_progress.elapsed, False
+        self._events = Counter[str]()  # started, done and so on → events since the last update
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_updating, name="progress", daemon=True)
 
     def __enter__(self) -> PlainProgress:
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run_progress.running.clear()
+        self._ended.set()
+        self._thread.join()
+        self._run_progress.halted()
+        self._note_collapsed()
         self.note(self._run_progress.summary)
 
     def started(self, job: Job, where: str) -> None:
         self._run_progress.started(job, where)
-        self.note(f"started  {job.title}" + (f" on {where}" if where != "local" else ""))
+        self._event("started", f"started  {job.title}" + (f" on {where}" if where != "local" else ""))
 
     def progressed(self, job: Job, progress: Progress) -> None:
         self._run_progress.progressed(job, progress)
-        if self._run_progress.elapsed - self._reported_at >= PROGRESS_SECONDS:
-            self._reported_at = self._run_progress.elapsed
-            self.note(self._run_progress.summary)
 
     def finished(self, job: Job, record: Record) -> None:
-        self.note(ending(job, record, self._run_progress.finished(job, record)))
+        self._event(record["status"], ending(job, record, self._run_progress.finished(job, record)))
 
     def nodes(self, nodes: Sequence[Node]) -> None:
         pass
 
     def note(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
+
+    def update(self) -> None:
+        """Print how far the run is, if it is time."""
+        with self._lock:
+            elapsed = self._run_progress.elapsed
+            has_epochs = any(one.progress is not None for one in list(self._run_progress.running.values()))
+            pause = FIRST_UPDATE_SECONDS if has_epochs and not self._epochs_shown else update_pause(elapsed)
+            if elapsed - self._updated_at < pause:
+                return
+            self._updated_at, self._epochs_shown = elapsed, self._epochs_shown or has_epochs
+            self._note_collapsed()
+            for line in update_lines(self._run_progress):
+                self.note(line)
+
+    def _keep_updating(self) -> None:
+        while not self._ended.wait(TICK_SECONDS):
+            try:
+                self.update()
+            except OSError:  # the disk is full; the next line of the run itself reports that
+                return
+
+    def _event(self, word: str, line: str) -> None:
+        with self._lock:
+            self._events[word] += 1
+            if self._events[word] <= EVENT_LINES:
+                self.note(line)
+
+    def _note_collapsed(self) -> None:
+        for word, events in self._events.items():
+            if events > EVENT_LINES:
+                self.note(f"{word:<8} {events - EVENT_LINES} more jobs")
+        self._events.clear()
 
 
 class RichProgress:
@@ -187,7 +120,7 @@ class RichProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
-        self._run_progress.running.clear()
+        self._run_progress.halted()
         self.note(self._run_progress.summary)
 
     def started(self, job: Job, where: str) -> None:
@@ -209,28 +142,24 @@ class RichProgress:
 
     def _view(self) -> Group:
         run_progress = self._run_progress
+        summary = Text(run_progress.summary)
         bar = Table.grid(expand=True)  # a bare ProgressBar would not end its line
         bar.add_row(ProgressBar(total=max(run_progress.total, 1), completed=run_progress.ended))
-        return Group(Text(run_progress.summary), bar, self._jobs())
+        wrapped = len(summary.wrap(self._console, self._console.width)) - 1
+        return Group(summary, bar, self._jobs(max(1, self._console.height - LINES_BESIDE_JOBS - wrapped)))
 
-    def _jobs(self) -> Table:
+    def _jobs(self, room: int) -> Table:
+        """The running jobs. room: at most this many lines."""
         running = list(self._run_progress.running.values())
-        room = max(1, self._console.height - LINES_BESIDE_JOBS)
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column(justify="right", no_wrap=True)
         for one in running[:room]:
-            table.add_row(Text(one.job.title), Text(state(one, self._console.width)))
+            left = self._run_progress.seconds_left(one)
+            table.add_row(Text(one.job.title), Text(state(one, left, self._console.width)))
         if len(running) > room:
             table.add_row(Text(f"and {len(running) - room} more"), Text(""))
         return table
-
-
-def left_text(seconds: float | None) -> str:
-    """The time left as text, such as ``about 2 min 05 s left``. seconds: None if it is unknown."""
-    if seconds is None:
-        return "time left not known yet"
-    return f"about {span(seconds)} left" if seconds >= 1 else "done any moment now"
 
 
 def progress_for(console: Console, run_progress: RunProgress) -> RichProgress | PlainProgress:
@@ -239,19 +168,57 @@ def progress_for(console: Console, run_progress: RunProgress) -> RichProgress | 
     return RichProgress(console, run_progress) if live else PlainProgress(console, run_progress)
 
 
-def state(running: Running, width: int = 80) -> str:
-    """The state of a job, such as ``12/300 · loss 2.3121 (floor 2.079) · node7``; shorter on a narrow terminal."""
+def update_pause(elapsed: float) -> float:
+    """Seconds between two updates, which grow with the seconds that the run has taken so far."""
+    shortest, longest = UPDATE_SECONDS
+    return min(max(elapsed / 10, shortest), longest)
+
+
+def update_lines(run_progress: RunProgress) -> list[str]:
+    """A line for each running job, as far as there are not too many, and the summary."""
+    running = list(run_progress.running.values())
+    lines = [
+        f"running  {one.job.title}: "
+        + running_text(one.progress, run_progress.seconds(one), run_progress.seconds_left(one))
+        for one in running[:RUNNING_LINES]
+    ]
+    lines += [f"running  {len(running) - RUNNING_LINES} more jobs"] if len(running) > RUNNING_LINES else []
+    return [*lines, run_progress.summary]
+
+
+def running_text(progress: Progress | None, seconds: float, seconds_left: float | None) -> str:
+    """How far a job is, such as ``epoch 12 of 300 · loss 2.312 (floor 2.079) · 30 s so far · about 12 min left``.
+
+    seconds: since the job started. seconds_left: None if it cannot be estimated yet.
+    """
+    if progress is None:
+        parts = ["no epoch done yet"]
+    elif math.isnan(progress.loss):
+        parts = ["measuring inference"]
+    else:
+        parts = [f"epoch {progress.epoch} of {progress.epochs}", loss_text(progress)]
+    left = "time left not known (no epoch timed yet)" if seconds_left is None else left_text(seconds_left)
+    return " · ".join([*parts, f"{span(seconds)} so far", left])
+
+
+def loss_text(progress: Progress, floor: bool = True) -> str:
+    """Such as ``loss 2.312 (floor 2.079)``. The floor, the least value that the loss can take, is not always known."""
+    text = f"loss {progress.loss:.4g}"
+    return f"{text} (floor {progress.loss_floor:.4g})" if floor and progress.loss_floor is not None else text
+
+
+def state(running: Running, seconds_left: float | None, width: int = 80) -> str:
+    """The state of a job, such as ``12/300 · loss 2.312 (floor 2.079) · 12 min left · node7``; shorter if narrow."""
     progress = running.progress
     if progress is None:
-        return "starting"
-    parts = [f"{progress.epoch}/{progress.epochs}"]
-    parts += [f"loss {progress.loss:.4g}" + _floor(progress, width)] if width >= 60 else []
+        parts = ["starting"]
+    else:
+        parts = [f"{progress.epoch}/{progress.epochs}"]
+        parts += [loss_text(progress, floor=width >= 80)] if width >= 60 else []
+    if width >= 50 and seconds_left is not None and seconds_left >= 1:
+        parts.append(f"{rough_span(seconds_left)} left")
     parts += [running.where] if width >= 100 and running.where != "local" else []
     return " · ".join(parts)
-
-
-def _floor(progress: Progress, width: int) -> str:
-    return f" (floor {progress.loss_floor:.4g})" if progress.loss_floor is not None and width >= 80 else ""
 
 
 def ending(job: Job, record: Record, seconds: float | None) -> str:
@@ -268,15 +235,3 @@ def ending(job: Job, record: Record, seconds: float | None) -> str:
     error = record["error"]
     lines = str(error["message"]).splitlines() or [""]
     return f"failed   {job.title}: {error['type']}: {lines[0]}"
-
-
-def span(seconds: float) -> str:
-    """A duration as text, such as ``0.4 s``, ``12 s``, ``3 min 05 s`` or ``2 h 10 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

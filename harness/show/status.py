@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from rich.live import Live as Screen
 from rich.table import Table
 from rich.text import Text
 
+from harness.method import Progress
 from harness.results.run import RunResults
 from harness.results.table import trial_table
+from harness.show.estimate import TimeLeft, span
 from harness.show.heartbeat import silence, stopped
-from harness.show.progress import left_text, span
+from harness.show.progress import running_text
 from harness.show.tables import show_choices, show_failures
 
 STATES = ("done", "failed", "running", "waiting")
@@ -74,10 +77,10 @@ def _jobs(results: RunResults, running: set[str]) -> Table:
 
 def _pace(live: Mapping[str, Any]) -> str:
     """``process 12 on head for 3 min 05 s · 12.3 jobs a minute · about 2 min left``."""
-    ended, elapsed, left = live["done"] + live["failed"], live["elapsed_seconds"], live["seconds_left"]
+    ended, elapsed = live["done"] + live["failed"], live["elapsed_seconds"]
     parts = [f"process {live['pid']} on {live['host']} for {span(elapsed + silence(live))}"]
     parts += [f"{60 * ended / elapsed:.1f} jobs a minute"] if ended else []
-    parts += [left_text(None if left is None else left - silence(live))]
+    parts += [str(TimeLeft(live["seconds_left"], tuple(live.get("untimed", ()))).after(silence(live)))]
     return " · ".join(parts)
 
 
@@ -87,13 +90,17 @@ def _nodes(live: Mapping[str, Any], running: list[dict[str, Any]]) -> Table:
     nodes |= {one["where"]: ("", "") for one in running if one["where"] not in nodes}
     table = Table("node", "CPUs", "GPUs", "running", box=None, pad_edge=False, header_style="bold")
     for name, amounts in nodes.items():
-        here = [_doing(one) for one in running if one["where"] == name] or ["nothing"]
+        here = [_doing(one, silence(live)) for one in running if one["where"] == name] or ["nothing"]
         table.add_row(name, *amounts, here[0])
         for line in here[1:]:
             table.add_row("", "", "", line)
     return table
 
 
-def _doing(one: Mapping[str, Any]) -> str:
-    epochs = f" {one['epoch']}/{one['epochs']}" if "epoch" in one else ""
-    return f"{one['title']}{epochs}, {span(one['seconds'])}"
+def _doing(one: Mapping[str, Any], silence: float) -> str:
+    """A running job and how far it is. silence: seconds since that was written."""
+    progress, left = one.get("progress"), one.get("seconds_left")
+    if progress is not None:
+        progress = Progress(**{**progress, "loss": math.nan if progress["loss"] is None else progress["loss"]})
+    left = None if left is None else max(0.0, left - silence)
+    return f"{one['title']}: {running_text(progress, one['seconds'] + silence, left)}"

@@ -90,7 +90,7 @@ def pretrain(
             epoch,
             settings.epochs,
             run.losses[-1],
-            run.model.loss_floor or None,
+            run.model.loss_floor,
             checkpoint=run.checkpoint() if due else None,
         )
     distance, plane, variance = _between_modalities(run.model, data, unlabelled)

@@ -17,6 +17,7 @@ import torch
 
 from harness import keys
 from harness.data.base import Modality, Recordings
+from harness.execute.perform_job import perform
 from harness.execute.preflight import Node
 from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
 from harness.keys import content_key
@@ -184,3 +185,15 @@ def together(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
             raise ValueError("the last one doesn't like it")
         yield Progress(epoch, 5, ranks.item(), checkpoint=str(epoch).encode() if epoch == 2 else None)
     return outcome({"ranks": ranks.item(), "count": count, "began_at": start}, b"together")
+
+
+def slowly(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
+    """The real job, with epochs of at least 0.3 s."""
+    generator = perform(job, recordings, inputs)
+    while True:
+        try:
+            progress = next(generator)
+        except StopIteration as stop:
+            return stop.value
+        time.sleep(0.3)
+        yield progress

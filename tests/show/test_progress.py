@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+from contextlib import redirect_stdout
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +11,18 @@ from rich.console import Console
 
 from harness.jobs import Job
 from harness.method import Progress
-from harness.show.progress import PlainProgress, RichProgress, Running, RunProgress, progress_for, span, state
+from harness.show.estimate import TimeLeft
+from harness.show.progress import (
+    EVENT_LINES,
+    PlainProgress,
+    RichProgress,
+    progress_for,
+    running_text,
+    state,
+    update_lines,
+    update_pause,
+)
+from harness.show.run_progress import Running, RunProgress
 
 DONE = {"status": "done"}
 FAILED = {"status": "failed", "error": {"type": "ValueError", "message": "no [bold]such[/] luck\nsecond line"}}
@@ -21,14 +35,15 @@ class Clock:
         return self.now
 
 
-def make_job(name: str, kind: str = "train") -> Job:
-    about = {"method": name, "dataset": "made", "seed": 0, "point": {"label_rate": 0.05}}
-    return Job(
-        key=f"{name:0<20}", kind=kind, content={"threads": 1}, about=about, data="", indices={"train": np.arange(2)}
-    )
+def make_job(name: str, kind: str = "train", method: str = "m", epochs: int = 20, **content: Any) -> Job:
+    about = {"method": method, "dataset": "made", "seed": 0, "point": {"label_rate": 0.05}}
+    about |= {"device": {"name": "jetson", "way": "here"}} if kind == "profile" else {}
+    content = {"threads": 1, "settings": {"epochs": epochs}, **content}
+    return Job(key=f"{name:0<20}", kind=kind, content=content, about=about, data="", indices={"train": np.arange(2)})
 
 
-A, B, C, D = make_job("a"), make_job("b"), make_job("c"), make_job("d", "pretrain")
+A, B, C, D = make_job("a"), make_job("b"), make_job("c"), make_job("d", "pretrain", epochs=60)
+UNTIMED = "time left not known (not timed yet: "
 
 
 def console(width: int = 80, height: int = 24, terminal: bool = False) -> tuple[Console, io.StringIO]:
@@ -41,44 +56,87 @@ def test_the_watch_fits_the_console():
     assert isinstance(progress_for(console()[0], RunProgress([A])), PlainProgress)
 
 
-def test_time_left_is_told_only_from_jobs_of_the_same_kind():
+def test_the_time_left_needs_a_timed_job_of_each_kind():
     clock = Clock()
     run_progress = RunProgress([A, B, C, D], clock=clock)
-    assert run_progress.time_left is None
+    assert run_progress.time_left == TimeLeft(None, ("stage 2 of m", "stage 1 of m"))
     run_progress.started(D, "local")
     clock.now += 60
     run_progress.finished(D, DONE)
-    assert run_progress.time_left is None  # how long a train job takes is not known
+    assert run_progress.time_left.untimed == ("stage 2 of m",)
+    assert run_progress.summary.endswith(f"1 min 00 s so far · {UNTIMED}stage 2 of m)")
     run_progress.started(A, "local")
     clock.now += 10
     run_progress.finished(A, FAILED)
-    assert run_progress.time_left is None  # a failed one does not say it
+    assert run_progress.time_left.untimed == ("stage 2 of m",)  # a failed job does not count
     run_progress.started(B, "local")
     clock.now += 20
     run_progress.finished(B, DONE)
-    assert run_progress.time_left == 20
+    assert run_progress.time_left == TimeLeft(20.0)
     run_progress.started(C, "local")
-    clock.now += 15
-    assert run_progress.time_left == 5
-    clock.now += 15
-    assert run_progress.time_left == 0
-    assert "2 of 4 jobs done · 1 failed · 1 running · 2 min 00 s · done any moment now" in run_progress.summary
+    run_progress.progressed(C, Progress(14, 20, 1.0))
+    clock.now += 0.5
+    assert run_progress.time_left.seconds == 0.0  # its own epochs count, and they took no time
+    run_progress.halted()
+    assert run_progress.time_left == TimeLeft(20.0)
+    assert run_progress.summary == "2 of 4 jobs done · 1 failed · 1 min 30 s so far · about 20 s left"
     run_progress.finished(C, DONE)
     assert "left" not in run_progress.summary
 
 
-def test_time_left_is_estimated_from_an_earlier_run_and_from_the_epochs_of_the_first_job():
+def test_the_first_epoch_of_each_kind_of_job_is_enough():
     clock = Clock()
-    assert RunProgress([A, B], clock=clock, before={A.kind: [10, 30]}).time_left == 40
-    run_progress = RunProgress([A, B], clock=clock)
+    profile = make_job("p", "profile", measuring={"epochs": 4, "repeats": 3})
+    run_progress = RunProgress([D, A, B, profile], clock=clock)
+    run_progress.started(D, "local")
+    clock.now += 5
+    run_progress.progressed(D, Progress(1, 60, 3.0, 2.0))
+    assert run_progress.time_left == TimeLeft(59 * 5.0, ("stage 2 of m", "the profile of m on jetson"))
+    clock.now += 59 * 5
+    run_progress.finished(D, DONE)
     run_progress.started(A, "local")
+    clock.now += 2
+    run_progress.progressed(A, Progress(1, 20, 1.0))
+    assert run_progress.time_left == TimeLeft((19 + 20) * 2.0, ("the profile of m on jetson",))
+    for job in (A, B):
+        run_progress.finished(job, FAILED)
+    run_progress.started(profile, "local")
+    clock.now += 3
+    run_progress.progressed(profile, Progress(1, 4, 1.0))
+    assert run_progress.time_left == TimeLeft(11 * 3.0)  # three times four epochs
+    for epoch in (2, 3, 4, 1, 2):
+        clock.now += 3
+        run_progress.progressed(profile, Progress(epoch, 4, 1.0))
+    assert run_progress.time_left == TimeLeft(6 * 3.0)
+
+
+def test_methods_and_points_of_the_sweep_have_their_own_times():
+    clock = Clock()
+    other = make_job("other", method="n")
+    denser = replace(make_job("denser"), about={**A.about, "point": {"label_rate": 0.5}})
+    run_progress = RunProgress([A, B, other, denser], clock=clock, before=[(A, 40.0)])
+    assert run_progress.time_left == TimeLeft(3 * 40.0, ("stage 2 of n",))  # all points of a method count as one
+    run_progress.started(denser, "local")
+    clock.now += 400
+    run_progress.finished(denser, DONE)
+    assert run_progress.time_left == TimeLeft(2 * 40.0, ("stage 2 of n",))
+
+
+def test_a_resumed_job_is_timed_from_its_second_report():
+    clock = Clock()
+    run_progress = RunProgress([D], clock=clock)
+    run_progress.started(D, "node7")
     clock.now += 10
-    assert run_progress.time_left is None
-    run_progress.progressed(A, Progress(5, 20, 1.0))
-    assert run_progress.time_left == 70  # forty seconds for each of two, ten of them spent
+    run_progress.progressed(D, Progress(51, 60, 3.0))
+    assert run_progress.time_left.seconds is None
+    clock.now += 10
+    run_progress.progressed(D, Progress(52, 60, 3.0))
+    assert run_progress.time_left == TimeLeft(80.0)
+    run_progress.started(D, "node8")  # its worker died
+    assert run_progress.time_left.seconds is None
 
 
-def test_time_left_with_jobs_side_by_side():
+def test_the_time_left_with_jobs_side_by_side():
     clock = Clock()
     run_progress = RunProgress([A, B, C, D], clock=clock)
     for job in (A, D):
@@ -86,32 +144,104 @@ def test_time_left_with_jobs_side_by_side():
     clock.now += 10
     for job in (A, D):
         run_progress.finished(job, DONE)
-    assert run_progress.time_left == 10  # two jobs of ten seconds, two at a time
+    assert run_progress.time_left == TimeLeft(10.0)  # two jobs of ten seconds, two at a time
 
 
 def test_plain_lines():
     out_console, out = console(width=40)
     clock = Clock()
-    with PlainProgress(out_console, RunProgress([A, B, C], already_done=4, shared=7, clock=clock)) as observer:
-        observer.started(A, "local")
+    jobs = a, b, c = [make_job(name, epochs=3) for name in "abc"]
+    with PlainProgress(out_console, RunProgress(jobs, already_done=4, shared=7, clock=clock)) as observer:
+        observer.started(a, "local")
         clock.now += 12
-        observer.progressed(A, Progress(1, 3, 0.5))
-        observer.finished(A, DONE)
-        observer.started(B, "node7")
+        observer.progressed(a, Progress(1, 3, 0.5))
+        observer.finished(a, DONE)
+        observer.started(b, "node7")
         clock.now += 18
-        observer.progressed(B, Progress(1, 3, 0.5))
-        observer.progressed(B, Progress(2, 3, 0.5))
-        observer.finished(B, FAILED)
-        observer.finished(C, FAILED)  # never started
+        observer.progressed(b, Progress(1, 3, 0.5))
+        observer.update()
+        observer.progressed(b, Progress(2, 3, 0.5))
+        observer.update()
+        observer.finished(b, FAILED)
+        observer.finished(c, FAILED)  # never started
     assert out.getvalue().splitlines() == [
-        "started  train a · made · seed 0 · label_rate 0.05",
-        "done     train a · made · seed 0 · label_rate 0.05 in 12 s",
-        "started  train b · made · seed 0 · label_rate 0.05 on node7",
-        "1 of 3 jobs done · 1 running · 4 done before · 7 shared · 30 s · about 12 s left",
-        "failed   train b · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
-        "failed   train c · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
-        "1 of 3 jobs done · 2 failed · 4 done before · 7 shared · 30 s",
+        "started  train m · made · seed 0 · label_rate 0.05",
+        "done     train m · made · seed 0 · label_rate 0.05 in 12 s",
+        "started  train m · made · seed 0 · label_rate 0.05 on node7",
+        "running  train m · made · seed 0 · label_rate 0.05: epoch 1 of 3 · loss 0.5 · 18 s so far · about 36 s left",
+        "1 of 3 jobs done · 1 running · 4 done before · 7 shared · 30 s so far · about 1 min 10 s left",
+        "failed   train m · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
+        "failed   train m · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
+        "1 of 3 jobs done · 2 failed · 4 done before · 7 shared · 30 s so far",
     ]
+
+
+def test_a_log_grows_during_a_long_epoch_and_soon_tells_the_first_one():
+    out_console, out = console()
+    clock = Clock()
+    observer = PlainProgress(out_console, RunProgress([D], clock=clock))
+    observer.started(D, "local")
+
+    def printed_after(seconds: int) -> list[str]:
+        before = len(out.getvalue())
+        for _ in range(seconds):
+            clock.now += 1
+            observer.update()
+        return out.getvalue()[before:].splitlines()
+
+    title = "running  pretrain m · made · seed 0 · label_rate 0.05: "
+    assert printed_after(29) == []
+    waiting = f"{title}no epoch done yet · 30 s so far · time left not known (no epoch timed yet)"
+    assert printed_after(1) == [waiting, f"0 of 1 jobs done · 1 running · 30 s so far · {UNTIMED}stage 1 of m)"]
+    assert printed_after(2) == []
+    observer.progressed(D, Progress(1, 60, 3.5, 2.0794))
+    lines = printed_after(3)
+    assert lines[0] == f"{title}epoch 1 of 60 · loss 3.5 (floor 2.079) · 35 s so far · about 31 min left"
+    assert lines[1] == "0 of 1 jobs done · 1 running · 35 s so far · about 31 min left"
+    assert printed_after(29) == []
+    assert len(printed_after(1)) == 2
+    assert len(printed_after(3600)) in range(2 * 25, 2 * 40)
+
+
+def test_the_time_between_updates():
+    assert [update_pause(seconds) for seconds in (0, 300, 600, 3000, 10**6)] == [30, 30, 60, 300, 300]
+
+
+def test_jobs_that_end_by_the_hundred_are_counted():
+    out_console, out = console()
+    jobs = [make_job(f"job-{number}-") for number in range(EVENT_LINES + 7)]
+    clock = Clock()
+    observer = PlainProgress(out_console, RunProgress(jobs, clock=clock))
+    for job in jobs:
+        observer.started(job, "local")
+        observer.finished(job, DONE if job is not jobs[-1] else FAILED)
+    clock.now += 30
+    observer.update()
+    lines = out.getvalue().splitlines()
+    assert [sum(line.startswith(word) for line in lines) for word in ("started", "done", "failed")] == [51, 51, 1]
+    assert lines[-3:-1] == ["started  7 more jobs", "done     6 more jobs"]
+    assert lines[-1].startswith("56 of 57 jobs done · 1 failed · 30 s so far")
+    observer.finished(jobs[0], DONE)
+    assert out.getvalue().splitlines()[-1].startswith("done     train m")  # a line for each again
+
+
+def test_many_running_jobs_are_counted():
+    run_progress = RunProgress(jobs := [make_job(f"job-{number}-") for number in range(30)])
+    for job in jobs:
+        run_progress.started(job, "local")
+    lines = update_lines(run_progress)
+    assert len(lines) == 22
+    assert lines[-2] == "running  10 more jobs"
+
+
+def test_the_lines_do_not_reach_the_log_of_a_job(capsys: pytest.CaptureFixture[str]):
+    observer = PlainProgress(Console(), RunProgress([A], clock=(clock := Clock())))
+    observer.started(A, "local")
+    clock.now += 30
+    with redirect_stdout(io.StringIO()) as log:
+        observer.update()
+    assert log.getvalue() == ""
+    assert "running  train" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("width", "height"), [(20, 4), (40, 24), (120, 24), (1, 1)])
@@ -138,14 +268,10 @@ def test_the_live_view_fits_its_terminal(width: int, height: int):
 
 
 def test_small_words():
-    assert state(Running(A, "node7", 0.0)) == "starting"
-    assert state(Running(A, "node7", 0.0, Progress(3, 300, 0.5)), width=59) == "3/300"
-    assert state(Running(A, "local", 0.0, Progress(3, 300, 2.5, 2.0794)), width=80) == "3/300 · loss 2.5 (floor 2.079)"
-    assert [span(s) for s in (0.42, 9.96, 59.4, 59.6, 185, 7800)] == [
-        "0.4 s",
-        "10 s",
-        "59 s",
-        "1 min 00 s",
-        "3 min 05 s",
-        "2 h 10 min",
-    ]
+    assert state(Running(A, "node7", 0.0), None) == "starting"
+    assert state(Running(A, "node7", 0.0), 90.0) == "starting · 1 min 30 s left"
+    running = Running(A, "local", 0.0, Progress(3, 300, 2.5, 2.0794))
+    assert state(running, 725.0, width=49) == "3/300"
+    assert state(running, 725.0, width=59) == "3/300 · 12 min left"
+    assert state(running, 725.0, width=80) == "3/300 · loss 2.5 (floor 2.079) · 12 min left"
+    assert running_text(Progress(20, 20, float("nan")), 65, None).startswith("measuring inference · 1 min 05 s so far")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from harness.method import Progress
 from harness.plan import make_plan
 from harness.results.run import RunResults
 from harness.show.heartbeat import SILENT_SECONDS, Heartbeat, stopped
-from harness.show.progress import RunProgress
+from harness.show.run_progress import RunProgress
 from harness.show.status import show_status, watch_status
 from harness.study import read_study
 
@@ -69,8 +70,9 @@ def test_before_during_and_after(ledger: Ledger, planned) -> None:
     live.nodes([Node("head", {"CPU": 4.0}), Node("edge", {"CPU": 8.0, "GPU": 1.0})])
     live.started(jobs[0], "edge")
     live.started(jobs[1], "edge")
-    live.progressed(jobs[0], Progress(12, 30, 0.5))
-    now[0] += 30
+    now[0] += 12
+    live.progressed(jobs[0], Progress(12, 30, 0.5, 0.25))
+    now[0] += 18
     live.finished(jobs[1], RECORD)
     live._write()
     text = said(ledger)
@@ -80,7 +82,9 @@ def test_before_during_and_after(ledger: Ledger, planned) -> None:
     assert rows["train"][1:] == ["0", "0", "1", "3"]  # no record was written; one runs
     assert rows["head"] == ["4", "0", "nothing"]
     assert rows["edge"][:2] == ["8", "1"]
-    assert f"{jobs[0].title} 12/30, 30 s" in text
+    state = r": epoch 12 of 30 · loss 0\.5 \(floor 0\.25\) · 3\d s so far · about 1\d s left"
+    assert re.search(re.escape(jobs[0].title) + state, text)
+    assert re.search(r"2\.0 jobs a minute · about 1 min \d0 s left", text)
     assert watch.started.call_count == 2
     with live:
         pass
