@@ -135,7 +135,7 @@ class RunData:
         return str(self.study["titles"].get(method, method))
 
     def chance(self, dataset: str) -> float | None:
-        """The accuracy of guessing, as a share; None if unknown."""
+        """The accuracy of guessing, from 0 to 1; None if unknown."""
         chance = self.study["chance"].get(dataset)
         return None if chance is None else float(chance)
 

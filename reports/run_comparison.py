@@ -266,7 +266,7 @@ def _code_state(run: RunData) -> dict[str, str]:
 
 
 def _difference_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], same: str) -> Block:
-    """A table without a caption; the text ``same`` if it has no rows."""
+    """A table without a caption, or the text ``same`` if there are no rows."""
     if not rows:
         return Prose(same)
     return Table(title, "", tuple(map(Column, columns)), tuple(tuple(map(Text, row)) for row in rows))

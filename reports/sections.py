@@ -65,10 +65,8 @@ def answer_section(run: RunData) -> Iterator[Section]:
     blocks: list[Block] = [Prose(run.study["question"])] if run.study["question"] else []
     blocks += [Prose(" ".join(answer(run, dataset))) for dataset in run.datasets]
     drawable = [dataset for dataset in run.datasets if numeric_option(run, dataset)]
-    overview = (
-        curves(run, drawable) if len(drawable) > 1 else None
-    )  # a single data set has the figure in its own section
-    blocks += [overview] if overview else []
+    if len(drawable) > 1 and (overview := curves(run, drawable)):  # a single data set has the figure in its own section
+        blocks.append(overview)
     yield Section("Question and answer", "answer", (*blocks, Note(READING)))
 
 

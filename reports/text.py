@@ -8,7 +8,7 @@ from typing import Any
 from reports.document import MetricCell, Note
 from reports.run import Group, Metric, Point, RunData, is_number, plain_value
 
-SHARES = frozenset({"label_rate"})  # options whose values are shown in per cent
+IN_PER_CENT = frozenset({"label_rate"})  # options whose values are shown in per cent
 
 
 def number(value: float, digits: int = 1) -> str:
@@ -47,7 +47,7 @@ def value_text(value: Any, option: str = "") -> str:
     """
     value = plain_value(value)
     if is_number(value):
-        return f"{100 * value:.6g} %" if option in SHARES else f"{value:.6g}"
+        return f"{100 * value:.6g} %" if option in IN_PER_CENT else f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -103,7 +103,7 @@ def metric_text(cell: MetricCell) -> tuple[str, str, str]:
 
 
 def seeds_text(groups: list[Group], metric: Metric) -> str:
-    """Explains the cells of some groups: mean and interval, and over how many seeds."""
+    """Explains the means and intervals of some groups, with the number of seeds."""
     counts = {len(group.values(metric)) for group in groups}
     planned = max((group.planned for group in groups), default=0)
     if planned <= 1:

@@ -78,7 +78,7 @@ def _escaped(letter: str) -> str:
 
 
 def verbatim(text: str) -> Raw:
-    """Lines of typewriter type, wrapped to the width of the page."""
+    """Lines in a monospaced font, wrapped to the width of the page."""
     lines = [line[i : i + LONGEST_LINE] for line in text.split("\n") for i in range(0, max(len(line), 1), LONGEST_LINE)]
     return Raw("\\\\\n".join(r"\mbox{}" + escape(line).replace(" ", r"\ ") for line in lines))
 

@@ -209,7 +209,7 @@ def _curves(
 
 
 def _top(lines: Sequence[Series]) -> float:
-    """The upper limit of the y axis in per cent: the next multiple of 10 above all means and intervals, at most 100."""
+    """The upper limit of the y axis in per cent: the lowest multiple of 10 above all intervals, at most 100."""
     highest = max(end for one in lines for end in (*one.y, *one.high) if end == end)
     return min(100.0, 10 * (int(highest / 10) + 1))
 

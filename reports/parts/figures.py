@@ -95,14 +95,14 @@ def _has_values(run: RunData, dataset: str, metric: Metric) -> bool:
 
 
 def _top(run: RunData, dataset: str) -> float:
-    """The upper limit of the y axis in per cent: the multiple of 10 above the intervals of all metrics, up to 100."""
+    """The upper limit of the y axis in per cent: the lowest multiple of 10 above all intervals, at most 100."""
     cells = [metric_cell(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
     highest = max(cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None)
     return min(100.0, 10 * (int(10 * highest) + 1))
 
 
 def _lines_text(run: RunData, datasets: Sequence[str], metric: Metric) -> str:
-    """Explains lines and bands, and over how many seeds they are."""
+    """Explains the lines and bands, with the number of seeds."""
     seeds = [len(group.values(metric)) for dataset in datasets for group in run.groups(dataset).values()]
     if max(seeds) <= 1:
         return "a single seed, so there is no interval"
@@ -130,7 +130,7 @@ def _alt(run: RunData, dataset: str, metric: Metric) -> str:
 
 
 def heat_maps(run: RunData, dataset: str, metric: Metric = ACCURACY) -> tuple[Figure, ...]:
-    """Two swept options against each other: a matrix of means per method. Empty unless two options are swept."""
+    """Two swept options against each other: a matrix of means per method. Empty if not exactly two are swept."""
     if len(run.swept(dataset)) != 2:
         return ()
     figures = (_heat_map(run, dataset, method, metric) for method in run.methods)

@@ -117,7 +117,7 @@ def _too_few_seeds(n: int, family: int) -> Note:
 
 
 def p_text(p: float) -> str:
-    """A p value; never 0.000.
+    """A p value with three decimals, or as less than 0.001.
 
     >>> p_text(0.03125), p_text(0.00001)
     ('0.031', '< 0.001')
@@ -231,7 +231,7 @@ def _friedman_blocks(run: RunData, dataset: str, point: Point, metric: Metric) -
 
 
 def _friedman_text(scores: np.ndarray) -> str:
-    """The result of Friedman's test, as the end of a sentence. scores: shape (n_seeds, n_methods)."""
+    """The result of Friedman's test in words. scores: shape (n_seeds, n_methods)."""
     statistic, p = statistics.friedman(scores)
     p_value = p_text(p) if p_text(p).startswith("<") else f"= {p_text(p)}"
     differ = "at least one method differs significantly"

@@ -21,5 +21,5 @@ def run() -> RunData:
 
 @pytest.fixture(scope="session")
 def report(run: RunData) -> Document:
-    """The report of `run`, drawn once for all tests."""
+    """The report of `run`, made once for all tests."""
     return document(run)

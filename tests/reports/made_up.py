@@ -1,4 +1,4 @@
-"""Made-up runs: of realistic size, and of every awkward kind."""
+"""Made-up runs, of realistic size or with all kinds of difficulties."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make(
     spoil: Spoil = lambda trial: {},
     **study: Any,
 ) -> RunData:
-    """A run with a trial for each method, point and seed; ``spoil`` gives the fields to change in a trial."""
+    """A run with a trial for each method, point and seed. spoil: returns the fields of a trial to change."""
     random = np.random.default_rng(7)
     rows = []
     for dataset, options in sweep.items():
@@ -39,8 +39,10 @@ def make(
             accuracy = float(np.clip(height + random.normal(0, 0.015), 0, 1))
             row = {
                 "key": f"{len(rows):08x}", "status": "done", "dataset": dataset, "method": method, "seed": seed,
-                **dict(zip(options, values, strict=True)), "accuracy": accuracy, "macro_f1": 0.92 * accuracy, "epoch": 100,
-                "n_labelled": 27, "n_unlabelled": 540, "n_test": 215, "stage1_key": f"s{seed}" if method == "cosmo" else None,
+                **dict(zip(options, values, strict=True)), "accuracy": accuracy, "macro_f1": 0.92 * accuracy,
+                "epoch": 100,
+                "n_labelled": 27, "n_unlabelled": 540, "n_test": 215,
+                "stage1_key": f"s{seed}" if method == "cosmo" else None,
                 "stage1_seconds": 120.0 if method == "cosmo" else np.nan, "stage2_seconds": 30.0, "error": None,
             }  # fmt: skip
             rows.append(row | spoil(row))

@@ -1,4 +1,4 @@
-"""A ledger of made-up records, of any size, as a run would leave it."""
+"""Ledgers with made-up records, as a run would write them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write_ledger(
     titles: Mapping[str, str] = TITLES,
     **study: Any,
 ) -> RunResults:
-    """Write a run; ``fate`` says of each trial (its row) whether it is done, failed or pending."""
+    """Write a run. fate: whether a trial (given by its row) is done, failed or pending."""
     ledger, random = Ledger(folder), np.random.default_rng(3)
     n = len(classes)
     truth = np.repeat(np.arange(n, dtype=np.uint16), 8)
@@ -109,8 +109,10 @@ def _stage1(
             for i, name in enumerate(MODALITIES)
         }
         result = {
-            "loss": [3.0 - 0.1 * i for i in range(10)], "loss_floor": 2.0, "findings": {"quality": quality} if method == "cosmo" else {},
-            "train_seconds": 20.0 + seed, "findings_seconds": 1.0, "n_parameters": 1000, "modal_distance": float(random.uniform(0.2, 0.4)),
+            "loss": [3.0 - 0.1 * i for i in range(10)], "loss_floor": 2.0,
+            "findings": {"quality": quality} if method == "cosmo" else {},
+            "train_seconds": 20.0 + seed, "findings_seconds": 1.0, "n_parameters": 1000,
+            "modal_distance": float(random.uniform(0.2, 0.4)),
             "absent": {}, "modal_plane_variance": 0.7,
         }  # fmt: skip
         artefacts = {
@@ -132,8 +134,10 @@ def _outcome(
     result = {
         "loss": [2.0 / (1 + i) for i in range(epochs[-1])], "epochs_evaluated": list(epochs),
         "curves": {"test": {"accuracy": accuracy, "macro_f1": [0.95 * value for value in accuracy]}},
-        "train_seconds": 5.0 + seed, "evaluation_seconds": 1.0, "n_parameters": 2000, "n_labelled": n, "flops": 1_000_000,
-        "attention": dict(zip(MODALITIES, (0.6, 0.4), strict=True)) if guided else None, "modal_distance": 0.5 if guided else None,
+        "train_seconds": 5.0 + seed, "evaluation_seconds": 1.0, "n_parameters": 2000, "n_labelled": n,
+        "flops": 1_000_000,
+        "attention": dict(zip(MODALITIES, (0.6, 0.4), strict=True)) if guided else None,
+        "modal_distance": 0.5 if guided else None,
         "absent": {} if guided else {"attention": "the method's classifier has no attention"},
         "modal_plane_variance": 0.6 if guided else None,
     }  # fmt: skip
@@ -145,24 +149,34 @@ def _outcome(
 
 
 def _write_plan(
-    ledger: Ledger, trials: list[dict[str, Any]], jobs: Mapping[str, Job], sweep: Mapping[str, Sequence[Any]], methods: Sequence[str],
+    ledger: Ledger, trials: list[dict[str, Any]], jobs: Mapping[str, Job], sweep: Mapping[str, Sequence[Any]],
+    methods: Sequence[str],
     seeds: int, dataset: str, classes: Sequence[str], titles: Mapping[str, str], study: Mapping[str, Any],
 ) -> None:  # fmt: skip
     about = {
-        "title": "Made up", "fingerprint": "f" * 20, "n_samples": 90, "n_classes": len(classes), "classes": list(classes), "notes": {},
+        "title": "Made up", "fingerprint": "f" * 20, "n_samples": 90, "n_classes": len(classes),
+        "classes": list(classes), "notes": {},
         "modalities": [{"name": name, "kind": "series", "shape": [20, 3]} for name in MODALITIES],
         "subjects": {"train": [1, 2, 3], "validation": [], "test": [4]},
     }  # fmt: skip
     plan = {
-        "study": "made_up", "select": "last", "sweep": {dataset: {name: list(values) for name, values in sweep.items()}},
-        "methods": list(methods), "titles": {m: titles.get(m, m) for m in methods}, "seeds": list(range(seeds)), "data": {dataset: about},
-        "trials": trials, "jobs": {key: {"kind": job.kind, "title": job.title, "needs": list(job.needs)} for key, job in jobs.items()},
+        "study": "made_up", "select": "last",
+        "sweep": {dataset: {name: list(values) for name, values in sweep.items()}},
+        "methods": list(methods), "titles": {m: titles.get(m, m) for m in methods}, "seeds": list(range(seeds)),
+        "data": {dataset: about},
+        "trials": trials,
+        "jobs": {key: {"kind": job.kind, "title": job.title, "needs": list(job.needs)} for key, job in jobs.items()},
     }  # fmt: skip
     default = {"lr": {"value": 0.01, "source": "default"}, "method.lambda": {"value": 0.8, "source": "made_up.yaml:4"}}
     asked = {
-        "study": "made_up", "title": "A made-up run", "question": "Does the report hold?", "file": "made_up.yaml", "text": "study: made_up\n",
-        "overrides": [], "in_force": {dataset: {method.partition(":")[0]: default for method in methods}}, "command": "harness run made_up.yaml",
-        "provenance": {"git": {"commit": "0123456789abcdef", "dirty": True}, "packages": {"torch": "2.9.0"}, "python": "3.11.7", "cpus": 2},
+        "study": "made_up", "title": "A made-up run", "question": "Does the report hold?", "file": "made_up.yaml",
+        "text": "study: made_up\n",
+        "overrides": [], "in_force": {dataset: {method.partition(":")[0]: default for method in methods}},
+        "command": "harness run made_up.yaml",
+        "provenance": {
+            "git": {"commit": "0123456789abcdef", "dirty": True}, "packages": {"torch": "2.9.0"}, "python": "3.11.7",
+            "cpus": 2,
+        },
     }  # fmt: skip
     ledger.write_plan(
         {**asked, **{k: v for k, v in study.items() if k in asked}},

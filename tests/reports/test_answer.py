@@ -11,30 +11,30 @@ from reports.run import RunData
 
 
 def answer_text(
-    figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any
+    accuracies: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any
 ) -> str:
     """The answer for methods with these accuracies by seed, the same at each point."""
-    return " ".join(answer(of(figures, sweep, **study), "utd-mhad"))
+    return " ".join(answer(of(accuracies, sweep, **study), "utd-mhad"))
 
 
 def of(
-    figures: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any
+    accuracies: Mapping[str, Sequence[float]], sweep: Mapping[str, Sequence[Any]] | None = None, **study: Any
 ) -> RunData:
-    seeds = max(map(len, figures.values()))
+    seeds = max(map(len, accuracies.values()))
     return make(
         {"utd-mhad": sweep or {}},
-        methods=list(figures),
+        methods=list(accuracies),
         seeds=seeds,
-        spoil=lambda t: {"accuracy": figures[t["method"]][t["seed"]]},
+        spoil=lambda t: {"accuracy": accuracies[t["method"]][t["seed"]]},
         **study,
     )
 
 
 def test_a_clear_best_is_called_best_with_its_paired_lead() -> None:
     text = answer_text({"deepsense": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}, {"label_rate": [0.05]})
-    assert (
-        text
-        == "At label rate 5 % on utd-mhad, Cosmo is best: 49.3 % ± 3.8 (3 seeds), 18.3 points above DeepSense (95 % interval of the paired difference: 16.9 to 19.8)."
+    assert text == (
+        "At label rate 5 % on utd-mhad, Cosmo is best: 49.3 % ± 3.8 (3 seeds), 18.3 points above DeepSense (95 % "
+        "interval of the paired difference: 16.9 to 19.8)."
     )
 
 
@@ -45,8 +45,8 @@ def test_pairing_finds_a_difference_that_overlapping_intervals_would_hide() -> N
 def test_a_lead_that_is_not_significant_is_not_called_best() -> None:
     text = answer_text({"deepsense": [0.2, 0.21, 0.22], "cmc": [0.48, 0.52, 0.47], "cosmo": [0.48, 0.50, 0.52]})
     assert (
-        "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it is not significantly better than CMC (paired 95 % t-interval)."
-        in text
+        "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it is not significantly "
+        "better than CMC (paired 95 % t-interval)." in text
     )
     assert "best" not in text
 
@@ -62,7 +62,7 @@ def test_one_seed_claims_nothing() -> None:
     assert text.endswith("30.0 points above CMC; a single seed cannot show how much of this is due to chance.")
 
 
-def test_a_score_near_chance_is_named() -> None:
+def test_a_score_near_chance_has_a_caveat() -> None:
     assert "not clearly above chance (50.0 %)" in answer_text(
         {"cmc": [0.5, 0.4], "cosmo": [0.6, 0.5]}, chance={"utd-mhad": 0.5}
     )
@@ -97,7 +97,7 @@ def test_one_method_is_compared_with_itself() -> None:
     )
 
 
-def test_failed_and_missing_trials_are_named(run: RunData) -> None:
+def test_failed_and_missing_trials_are_counted(run: RunData) -> None:
     assert "Of the 21 trials behind this, 1 failed." in answer(run, "utd-mhad")[0]
     lost = make(
         {"utd-mhad": {}},
@@ -108,13 +108,13 @@ def test_failed_and_missing_trials_are_named(run: RunData) -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "pending"])
-def test_without_figures_there_is_no_answer(status: str) -> None:
+def test_without_scores_there_is_no_answer(status: str) -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, spoil=lambda t: {"status": status})
     assert answer(run, "utd-mhad") == ["No trial on utd-mhad has produced results yet, so there is no answer."]
 
 
-def test_seeds_in_common_are_all_that_is_compared() -> None:
-    """Cosmo did seed 0, CMC seed 1: there is no pair."""
+def test_only_common_seeds_are_compared() -> None:
+    """Cosmo has seed 0 and CMC seed 1, so there is no pair."""
     run = make(
         {"utd-mhad": {}},
         methods=["cmc", "cosmo"],
@@ -126,14 +126,14 @@ def test_seeds_in_common_are_all_that_is_compared() -> None:
     assert "best" not in text
 
 
-def test_a_higher_mean_that_is_behind_where_both_have_figures_says_so() -> None:
-    """CMC lost its best seed: Cosmo's mean is higher, yet it is below CMC on both seeds that CMC has."""
-    figures = {"cmc": [0.42, 0.43, 0.99], "cosmo": [0.40, 0.41, 0.90]}
+def test_a_higher_mean_that_is_lower_on_common_seeds_has_a_caveat() -> None:
+    """CMC's best seed failed: Cosmo's mean is higher, but it is below CMC on both seeds that CMC has."""
+    accuracies = {"cmc": [0.42, 0.43, 0.99], "cosmo": [0.40, 0.41, 0.90]}
     run = make(
         {"utd-mhad": {}},
-        methods=list(figures),
+        methods=list(accuracies),
         spoil=lambda t: (
-            {"accuracy": figures[t["method"]][t["seed"]]}
+            {"accuracy": accuracies[t["method"]][t["seed"]]}
             | ({"status": "failed"} if t["method"] == "cmc" and t["seed"] == 2 else {})
         ),
     )
@@ -150,8 +150,8 @@ def test_a_tie_is_called_level() -> None:
 
 
 def test_a_sweep_over_names_is_reported_at_every_point() -> None:
-    figures = {"cmc": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}
-    text = answer_text(figures, {"cosmo.reading": ["paper", "recommended"]})
+    accuracies = {"cmc": [0.30, 0.31, 0.32], "cosmo": [0.48, 0.49, 0.51]}
+    text = answer_text(accuracies, {"cosmo.reading": ["paper", "recommended"]})
     assert text.count("Cosmo is best") == 2
-    assert answer_text(figures, {"cosmo.lambda": [0.2, 0.8]}).count("Cosmo is best") == 1
-    assert answer_text(figures, {"cosmo.without": list("abcde")}).count("Cosmo is best") == 1
+    assert answer_text(accuracies, {"cosmo.lambda": [0.2, 0.8]}).count("Cosmo is best") == 1
+    assert answer_text(accuracies, {"cosmo.without": list("abcde")}).count("Cosmo is best") == 1

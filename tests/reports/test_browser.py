@@ -1,4 +1,4 @@
-"""The page as people use it, in Debian's Chromium."""
+"""The HTML page in a browser, Debian's Chromium."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The page, opened; at the end nothing may have been asked of anyone, and nothing said on the console."""
+    """The opened page. Fails if it requests anything else or writes to the console."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    requests: list[str] = []
+    messages: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(address)
     yield page
-    assert asked == [address]
-    assert said == []
+    assert requests == [address]
+    assert messages == []
     context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_there_is_no_serious_finding_of_axe(page: Page, scheme: str) -> None:
+def test_axe_finds_no_serious_violation(page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     found = Axe().run(page).response["violations"]
@@ -87,7 +87,7 @@ def test_a_table_is_sorted_by_a_click_and_by_the_keyboard(page: Page) -> None:
     head.click()
     assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
     values = page.evaluate(column)
-    assert values[-1] == "–"  # what is missing comes last, either way
+    assert values[-1] == "–"  # missing values are last in either order
     numbers = [float(value) for value in values[:-1]]
     assert numbers == sorted(numbers)
     head.focus()
@@ -119,7 +119,7 @@ def test_a_table_is_copied(page: Page, form: str, start: str, part: str) -> None
     assert part in copied
 
 
-def test_a_method_is_switched_off_in_all_figures(page: Page) -> None:
+def test_a_method_is_hidden_in_all_figures(page: Page) -> None:
     buttons = page.locator("button.toggle", has_text="Cosmo")
     style = buttons.first.get_attribute("data-style")
     line = page.locator(f".LineChart .style-{style}")
@@ -145,20 +145,20 @@ def test_values_are_shown_under_the_pointer(page: Page) -> None:
     tip.wait_for(state="hidden")
 
 
-def test_figures_say_the_same_in_words_and_as_a_table(page: Page) -> None:
+def test_figures_have_a_description_and_a_table(page: Page) -> None:
     figure = page.locator("figure.LineChart").first
     assert "Cosmo" in (figure.locator("svg[role=img]").get_attribute("aria-label") or "")
     figure.locator("summary").click()
     assert figure.get_by_role("columnheader", name="Cosmo").is_visible()
 
 
-def test_every_link_of_the_contents_leads_to_its_section(page: Page) -> None:
+def test_every_link_of_the_contents_points_to_its_section(page: Page) -> None:
     for link in page.locator("nav a").all():
         target = link.get_attribute("href") or ""
         assert page.locator(f"h2{target}").count() == 1
 
 
-def test_the_page_reads_without_script(browser: Browser, address: str) -> None:
+def test_the_page_works_without_script(browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
@@ -167,7 +167,7 @@ def test_the_page_reads_without_script(browser: Browser, address: str) -> None:
     context.close()
 
 
-def test_two_thousand_trials_stay_small(tmp_path: Path) -> None:
+def test_the_page_of_two_thousand_trials_is_small(tmp_path: Path) -> None:
     ledger = write_ledger(
         tmp_path, {"label_rate": [0.01 * i for i in range(1, 11)]}, seeds=67, methods=("deepsense", "cmc", "cosmo")
     )

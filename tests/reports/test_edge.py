@@ -1,4 +1,4 @@
-"""The report's section on what was measured on devices."""
+"""The report's section on measurements on devices."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ points = st.dictionaries(st.text(min_size=1, max_size=4), st.tuples(costs, st.fl
 
 
 @given(points)
-def test_the_front_is_what_nothing_beats(places: dict[str, tuple[float, float]]) -> None:
-    on_it = set(pareto_front(places))
+def test_no_point_of_the_front_is_dominated(places: dict[str, tuple[float, float]]) -> None:
+    on_front = set(pareto_front(places))
     for name, (cost, gain) in places.items():
-        beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in places.values())
-        same_as_one_on_it = any(places[other] == (cost, gain) for other in on_it)
-        assert (name in on_it or same_as_one_on_it) != beaten
+        dominated = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in places.values())
+        same_as_one_on_front = any(places[other] == (cost, gain) for other in on_front)
+        assert (name in on_front or same_as_one_on_front) != dominated
 
 
 def run(measured: bool, dataset: str = "d", methods: tuple[str, str] = ("deepsense", "cosmo")) -> RunData:
@@ -53,7 +53,8 @@ def run(measured: bool, dataset: str = "d", methods: tuple[str, str] = ("deepsen
         "notes": ["why"],
     }
     study = dict.fromkeys(("study", "title", "question", "command", "text", "select"), "") | {
-        "select": "last", "sweep": {dataset: {}}, "methods": list(methods), "titles": {}, "seeds": [0, 1, 2], "chance": {dataset: 0.1},
+        "select": "last", "sweep": {dataset: {}}, "methods": list(methods), "titles": {}, "seeds": [0, 1, 2],
+        "chance": {dataset: 0.1},
         "data": {}, "options": [], "versions": {}, "edge": [table] if measured else [],
     }  # fmt: skip
     return RunData(pd.DataFrame(rows), study)
@@ -70,7 +71,7 @@ def test_costs_are_tabulated_and_drawn_against_accuracy() -> None:
     assert tables == ["Training cost on <d>"]
     (figure,) = drawn(run(measured=True))
     assert "deepsense: 31.0 % at 5" in figure.alt
-    assert "deepsense and cosmo" in figure.caption  # the dearer one is the more accurate
+    assert "deepsense and cosmo" in figure.caption  # the more expensive one is more accurate
     page = render(document(run(measured=True)))
     assert "On the edge" in page
     assert "Training cost on <d>" not in page
@@ -85,7 +86,7 @@ def test_costs_are_tabulated_and_drawn_against_accuracy() -> None:
         ("utd-mhad", ("deepsense", "cosmo"), None),
     ],
 )
-def test_the_papers_costs_stand_only_where_they_apply(
+def test_the_papers_costs_are_shown_only_where_they_apply(
     dataset: str, methods: tuple[str, str], rows: list[str] | None
 ) -> None:
     blocks = edge_blocks(run(True, dataset, methods))
@@ -100,7 +101,7 @@ def test_the_papers_costs_stand_only_where_they_apply(
     assert bool(table.notes) == ("cosmo" in methods)  # on the energy of stage 1
 
 
-def test_latencies_are_drawn_as_far_as_their_number_supports() -> None:
+def test_latencies_are_drawn_up_to_the_highest_supported_percentile() -> None:
     made = run(measured=True)
     curve = {"dataset": "d", "device": "orin", "runtime": "eager", "precision": "fp32", "batch_size": 1, "n": 12}
     curves = [

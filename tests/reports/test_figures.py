@@ -38,8 +38,8 @@ def test_a_page_has_an_overview_and_a_figure_for_each_data_set_and_metric(report
     assert [len(figure.chart.panels) for figure in figures(report)[:5]] == [2, 1, 1, 1, 1]  # type: ignore[union-attr]
 
 
-def test_figures_can_stand_in_one_page(report: Document) -> None:
-    """Ids are unique over all figures, references point to their own figure, no rule or metadata reaches the page."""
+def test_figures_can_share_a_page(report: Document) -> None:
+    """Ids are unique over all figures, references stay within a figure, and there are no style sheets or metadata."""
     drawn = figures(report)
     svgs = [page_svg(figure) for figure in drawn]
     all_ids = [name for svg in svgs for name in ids(svg)]
@@ -54,14 +54,14 @@ def test_figures_can_stand_in_one_page(report: Document) -> None:
         assert not any(word in svg for word in ("<style", "<metadata", "<!DOCTYPE", "#010203", "dc:date"))
 
 
-def test_words_are_words_and_take_the_pages_colour(report: Document, run: RunData) -> None:
+def test_text_is_kept_as_text_in_the_colour_of_the_page(report: Document, run: RunData) -> None:
     svg = page_svg(figures(report)[0])
     for word in ("utd-mhad", "usc-had", "Accuracy (%)", "label rate", "20 %"):
         assert word in words(svg)
     assert "currentColor" in svg
 
 
-def test_a_method_looks_the_same_everywhere(report: Document) -> None:
+def test_a_method_has_the_same_style_everywhere(report: Document) -> None:
     style = styles(list(METHODS))
     assert style == styles(sorted(METHODS, reverse=True))
     for figure in figures(report)[:5]:
@@ -72,7 +72,7 @@ def test_a_method_looks_the_same_everywhere(report: Document) -> None:
     assert all(marker(place) in PATHS for place in many.values())
 
 
-def test_points_say_what_they_are(report: Document) -> None:
+def test_points_have_tips(report: Document) -> None:
     tips = [
         e.attrib["data-tip"]
         for e in ElementTree.fromstring(page_svg(figures(report)[1])).iter()
@@ -82,7 +82,7 @@ def test_points_say_what_they_are(report: Document) -> None:
     assert any(re.fullmatch(r"Cosmo at 5 %: 48\.3 ± \d\.\d \(n = 3\)", tip) for tip in tips)
 
 
-def test_the_alternative_text_tells_the_numbers(report: Document) -> None:
+def test_the_alternative_text_has_the_numbers(report: Document) -> None:
     alt = figures(report)[1].alt
     assert "Mean Accuracy on utd-mhad against label rate" in alt
     assert "Cosmo 48.3 % at 5 % to 72.0 % at 20 %" in alt
@@ -91,7 +91,11 @@ def test_the_alternative_text_tells_the_numbers(report: Document) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes_in_any_process() -> None:
-    code = "import made_up, reports.parts.figures as f, reports.formats.drawing as d; print(d.page_svg(f.curves(made_up.make({'utd-mhad': {'label_rate': [.05, .1]}}), ['utd-mhad'])))"
+    code = (
+        "import made_up, reports.parts.figures as f, reports.formats.drawing as d; "
+        "run = made_up.make({'utd-mhad': {'label_rate': [.05, .1]}}); "
+        "print(d.page_svg(f.curves(run, ['utd-mhad'])))"
+    )
     made = set()
     for seed in ("1", "2"):
         path = os.pathsep.join([str(HERE), str(HERE.parent.parent)])
@@ -101,13 +105,13 @@ def test_the_same_run_gives_the_same_bytes_in_any_process() -> None:
 
 
 @pytest.mark.parametrize("values", [["a", "b"], [True, False], [None, 100], [0.5]])
-def test_what_is_no_number_or_one_point_is_not_drawn(values: list[Any]) -> None:
+def test_names_and_single_points_are_not_drawn(values: list[Any]) -> None:
     run = make({"utd-mhad": {"some.option": values}}, methods=["cosmo"])
     assert numeric_option(run, "utd-mhad") is None
     assert curves(run, ["utd-mhad"]) is None
 
 
-def test_nothing_swept_or_nothing_done_draws_nothing() -> None:
+def test_without_a_sweep_or_results_there_is_no_figure() -> None:
     assert curves(make({"utd-mhad": {}}), ["utd-mhad"]) is None
     assert (
         curves(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, spoil=lambda t: {"status": "pending"}), ["utd-mhad"])
@@ -116,7 +120,7 @@ def test_nothing_swept_or_nothing_done_draws_nothing() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_odd_names_gaps_and_one_seed_are_drawn() -> None:
+def test_unusual_names_gaps_and_one_seed_are_drawn() -> None:
     hostile = {"cosmo": "<script>$x_", "cmc": "_hidden & \x1b[31mred"}
     run = make(
         {"utd-mhad": {"unlabeled": [1, 10, 100]}},
@@ -136,7 +140,7 @@ def test_odd_names_gaps_and_one_seed_are_drawn() -> None:
     assert {"<script>$x_", "_hidden & red", "Chance"} <= legend
 
 
-def test_two_swept_options_make_a_matrix_for_each_method() -> None:
+def test_two_swept_options_give_a_matrix_for_each_method() -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1], "cosmo.positives": [3, 9, 27]}}, methods=["cmc", "cosmo"])
     drawn = heat_maps(run, "utd-mhad")
     assert [type(figure.chart) for figure in drawn] == [HeatMap, HeatMap]

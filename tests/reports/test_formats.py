@@ -1,4 +1,4 @@
-"""Every format of a report: the same bytes for the same run, no text read as markup, nothing that stops it being set."""
+"""All formats of a report: reproducible bytes, no text interpreted as markup, and any text can be typeset."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from reports.parts.figures import curves
 from reports.run import RunData
 from reports.sections import document
 
-NASTY = r"""<script>alert(1)</script> #set page(width: 1pt) #{1/0} $x_1^2$ \input{/etc/passwd} \end{document} %~&{}[]*_-- ,, `a` "b" 'c' @d <e> 中文 हिन्दी עברית λ̄ 🙂 ≈±−"""
+NASTY = (
+    r"<script>alert(1)</script> #set page(width: 1pt) #{1/0} $x_1^2$ \input{/etc/passwd} \end{document} "
+    r"""%~&{}[]*_-- ,, `a` "b" 'c' @d <e> 中文 हिन्दी עברית λ̄ 🙂 ≈±−"""
+)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
@@ -36,7 +39,7 @@ def small() -> RunData:
 
 
 def one_of_each(word: str) -> Document:
-    """A document with every kind of block, and a text wherever one may stand."""
+    """A document with every kind of block, and the same text in every place."""
     word = clean(word)
     table = Table(
         word,
@@ -62,7 +65,7 @@ def test_the_same_run_gives_the_same_bytes(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", list(formats.FORMATS))
-def test_names_of_files_are_safe_whatever_a_study_is_called(form: str) -> None:
+def test_file_names_are_safe_for_any_study_name(form: str) -> None:
     run = make(
         {"../../etc": {NASTY: [1, 2]}},
         methods=["cosmo", NASTY],
@@ -75,7 +78,7 @@ def test_names_of_files_are_safe_whatever_a_study_is_called(form: str) -> None:
         assert re.fullmatch(r"[a-z0-9-]+(/[a-z0-9-]+)?\.[a-z]+", path)
 
 
-def test_a_pdf_has_title_contents_page_numbers_and_its_words_can_be_found() -> None:
+def test_a_pdf_has_a_title_contents_page_numbers_and_searchable_text() -> None:
     content = formats.files(document(small()), "pdf")["report.pdf"]
     file, words = pypdfium2.PdfDocument(content), words_of(content)
     for word in (
@@ -90,24 +93,24 @@ def test_a_pdf_has_title_contents_page_numbers_and_its_words_can_be_found() -> N
     assert b"/CreationDate" not in content
     assert not any(
         obj.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE for page in file for obj in page.get_objects()
-    )  # all is vectors
+    )  # all figures are vectors
 
 
-def test_tables_go_on_over_pages_with_their_heads() -> None:
+def test_tables_over_several_pages_repeat_their_header() -> None:
     rows = tuple((Text(f"row {i}"), Text(str(i))) for i in range(150))
     made = Document(
         "t",
         "s",
         (),
-        (Section("a", "a", (Table("Long", "", (Column("Name"), Column("Head of numbers", True)), rows),)),),
+        (Section("a", "a", (Table("Long", "", (Column("Name"), Column("Column of numbers", True)), rows),)),),
     )
     file = pypdfium2.PdfDocument(pdf.render(made))
     pages = [page.get_textpage().get_text_range() for page in file]
     assert sum("row" in page for page in pages) >= 3
-    assert all("Head of numbers" in page for page in pages if "row" in page)
+    assert all("Column of numbers" in page for page in pages if "row" in page)
 
 
-def test_nothing_that_is_text_is_run_by_typst() -> None:
+def test_typst_does_not_run_text() -> None:
     words = words_of(pdf.render(one_of_each(NASTY)))
     assert "#set page(width: 1pt)" in words
     assert "<script>" in words
@@ -121,8 +124,8 @@ def test_any_text_makes_a_pdf(word: str) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(text)
-def test_escaped_text_is_whole_latex(word: str) -> None:
-    """Groups balance, and nothing but our own commands is there."""
+def test_escaped_text_is_valid_latex(word: str) -> None:
+    """Groups are balanced, and there are only our own commands."""
     written = latex.escape(word)
     nodes, _, _ = LatexWalker(written, tolerant_parsing=False).get_latex_nodes()
     assert nodes is not None
@@ -150,7 +153,7 @@ def test_escaped_text_is_whole_latex(word: str) -> None:
 
 
 def compiles(tex: dict[str, bytes], folder: Path) -> str:
-    """Compile with pdfLaTeX; the words of the PDF. Skips without TeX, but not where CI is set."""
+    """Compile with pdfLaTeX and return the text of the PDF. Skips the test without TeX, except in CI."""
     if not shutil.which("pdflatex"):
         assert not os.environ.get("CI"), "CI must have pdflatex: see .ci/run"
         pytest.skip("no pdflatex")
@@ -165,7 +168,7 @@ def compiles(tex: dict[str, bytes], folder: Path) -> str:
     return words_of((folder / latex.FOLDER / "report.pdf").read_bytes())
 
 
-def test_latex_compiles_as_it_is_with_its_figures(tmp_path: Path) -> None:
+def test_latex_compiles_with_its_figures(tmp_path: Path) -> None:
     made = formats.files(document(small()), "latex")
     assert (
         sum(path.endswith(".pdf") for path in made)
@@ -177,8 +180,8 @@ def test_latex_compiles_as_it_is_with_its_figures(tmp_path: Path) -> None:
     assert r"\toprule" in made["report-latex/report.tex"].decode()
 
 
-def test_any_names_make_latex_that_compiles(tmp_path: Path) -> None:
-    """Every printable ASCII letter, every Latin and Greek one, and samples of other scripts, in every kind of block at once."""
+def test_latex_compiles_with_any_names(tmp_path: Path) -> None:
+    """All printable ASCII, Latin and Greek characters and samples of other scripts, in every kind of block."""
     letters = "".join(
         map(
             chr,
@@ -193,14 +196,14 @@ def test_any_names_make_latex_that_compiles(tmp_path: Path) -> None:
     assert "U+4E2D" in read
 
 
-def test_csv_has_the_tidy_table_and_a_file_each_table_and_figure() -> None:
+def test_csv_has_the_tidy_table_and_a_file_for_each_table_and_figure() -> None:
     run = small()
     made = formats.files(document(run), "csv")
     assert next(iter(made)) == "report-csv/trials.csv"
     table = pd.read_csv(io.BytesIO(made["report-csv/trials.csv"]))
     assert len(table) == len(run.trials)
-    assert_same = pd.read_parquet(io.BytesIO(made["report-csv/trials.parquet"]))
-    assert list(assert_same.columns) == list(table.columns)
+    same = pd.read_parquet(io.BytesIO(made["report-csv/trials.parquet"]))
+    assert list(same.columns) == list(table.columns)
     main = pd.read_csv(io.BytesIO(made["report-csv/accuracy-on-utd-mhad-by-label-rate.csv"]))
     mean = run.trials.query("method == 'cosmo' and label_rate == 0.1")["accuracy"].mean()
     assert main.set_index("Method").loc["Cosmo", "10 % mean"] == pytest.approx(mean)
@@ -215,7 +218,7 @@ def test_no_cell_is_a_formula(start: str) -> None:
     assert table_csv(table).decode().splitlines()[1].strip('"').startswith("'")
 
 
-def test_figures_of_any_name_are_drawn_for_paper(tmp_path: Path) -> None:
+def test_figures_with_any_names_are_drawn_for_paper(tmp_path: Path) -> None:
     run = make({"utd-mhad": {NASTY: [1, 2]}}, methods=["cosmo", "cmc"], seeds=2, titles={"cosmo": NASTY, "cmc": "_$"})
     figure = curves(run, ["utd-mhad"])
     assert figure is not None

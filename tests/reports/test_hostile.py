@@ -1,4 +1,4 @@
-"""Text that would act on a terminal, a browser, a spreadsheet or a typesetter is text in every format."""
+"""Text that attacks a terminal, a browser, a spreadsheet or a typesetter is harmless in every format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from reports.formats.terminal import plain, plain_table, show_document
 from reports.run import RunData
 from reports.sections import document
 
-UNSEEN = (
+INVISIBLE = (
     *"\x00\x07\x08\x0b\x0c\r\x1b\x7f\x85\x9b",
     *"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
     *"\u00ad\u180e\u200b\u2060\ufeff\uffff\U000e0041",
@@ -38,13 +38,13 @@ MARKUP = r"""<img src=x onerror=alert(1)>$x_1$\input{/etc/passwd}#panic("typst")
 
 
 def hostile(name: str) -> str:
-    """A name with every kind of attack around it."""
-    return f"=1+{SEQUENCES}{name}{''.join(UNSEEN)}{MARKUP}"
+    """A name surrounded by every kind of attack."""
+    return f"=1+{SEQUENCES}{name}{''.join(INVISIBLE)}{MARKUP}"
 
 
 @pytest.fixture(scope="module")
 def run() -> RunData:
-    """A run whose title, question, data set, methods, option, classes, modalities, errors and versions are all hostile."""
+    """A run whose title, question, data set, methods, option, classes, modalities, errors and versions are hostile."""
     dataset, option, methods = hostile("data"), hostile("option"), [hostile("method"), "cosmo"]
     made = make(
         {dataset: {option: [1, 2]}, hostile("matrix"): {option: [1, 2], "cosmo.positives": [hostile("value"), "b"]}},
@@ -73,12 +73,12 @@ def report(run: RunData) -> Document:
     return document(run)
 
 
-def unseen_in(text: str) -> set[str]:
-    return {character for character in UNSEEN if character in text} | set(re.findall(r"owned|\[31m|\[\?25l", text))
+def invisible_in(text: str) -> set[str]:
+    return {character for character in INVISIBLE if character in text} | set(re.findall(r"owned|\[31m|\[\?25l", text))
 
 
 def texts_in(part: Any) -> Iterator[str]:
-    """Every text in a document, wherever it is."""
+    """All texts in a part of a document."""
     if isinstance(part, str):
         yield part
     elif isinstance(part, tuple):
@@ -89,7 +89,7 @@ def texts_in(part: Any) -> Iterator[str]:
             yield from texts_in(getattr(part, field.name))
 
 
-def test_every_part_of_a_document_is_cleaned_when_it_is_made() -> None:
+def test_every_part_of_a_document_cleans_its_texts() -> None:
     classes = [
         value for value in (vars(parts) | vars(charts)).values() if isinstance(value, type) and is_dataclass(value)
     ]
@@ -99,9 +99,9 @@ def test_every_part_of_a_document_is_cleaned_when_it_is_made() -> None:
     assert Column(hostile("x")).title == clean(hostile("x"))
 
 
-def test_a_document_holds_no_unseen_character(report: Document) -> None:
+def test_a_document_holds_no_invisible_character(report: Document) -> None:
     texts = list(texts_in(report))
-    assert not unseen_in("".join(texts))
+    assert not invisible_in("".join(texts))
     words = (
         "title",
         "question",
@@ -122,23 +122,23 @@ def test_a_document_holds_no_unseen_character(report: Document) -> None:
 @pytest.mark.parametrize(
     "kept", ["हिन्दी क्\u200dष", "می\u200cخواهم", "👩\u200d🔬", "a\tb\nc", "D̄ ≈ −1 ± 2", "naïve 中文 עברית"]
 )
-def test_letters_of_any_script_stay(kept: str) -> None:
+def test_letters_of_any_script_are_kept(kept: str) -> None:
     assert clean(kept) == kept
 
 
-def test_html_has_no_element_or_attribute_of_a_name(report: Document) -> None:
+def test_names_add_no_element_or_attribute_to_html(report: Document) -> None:
     text = formats.files(report, "html")["report.html"].decode()
     page = Reader(text)
-    assert not unseen_in(text)
+    assert not invisible_in(text)
     assert (page.tags["img"], page.tags["script"]) == (0, 1)
     assert not any(name.startswith("on") for name, _ in page.attributes)
     assert MARKUP in page.text
 
 
-def test_pdf_sets_markup_as_text(report: Document) -> None:
+def test_markup_is_text_in_a_pdf(report: Document) -> None:
     file = pypdfium2.PdfDocument(formats.files(report, "pdf")["report.pdf"])
     text = "".join(page.get_textpage().get_text_range() for page in file)
-    assert unseen_in(text) <= {"\r", "\ufffe"}  # the reader's own line ends
+    assert invisible_in(text) <= {"\r", "\ufffe"}  # line ends of the PDF reader
     assert '#panic("typst")' in text.replace("\r\n", "")
     assert "<img" in text
 
@@ -146,12 +146,12 @@ def test_pdf_sets_markup_as_text(report: Document) -> None:
 def test_latex_compiles_and_reads_no_file(report: Document, tmp_path: Path) -> None:
     made = formats.files(report, "latex")
     source = made["report-latex/report.tex"].decode()
-    assert not unseen_in(source)
+    assert not invisible_in(source)
     assert "\\input" not in source
     assert "root:" not in compiles(made, tmp_path)
 
 
-def test_csv_and_parquet_hold_no_formula_and_no_unseen_character(report: Document) -> None:
+def test_csv_and_parquet_hold_no_formula_and_no_invisible_character(report: Document) -> None:
     for path, content in formats.files(report, "csv").items():
         if path.endswith(".parquet"):
             table = pd.read_parquet(io.BytesIO(content))
@@ -161,22 +161,22 @@ def test_csv_and_parquet_hold_no_formula_and_no_unseen_character(report: Documen
             table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
             cells = [*table.columns, *table.to_numpy().ravel()]
             assert [cell for cell in cells if cell.startswith(("=", "+", "@"))] == []
-        assert not unseen_in(text), path
+        assert not invisible_in(text), path
 
 
-def test_a_terminal_obeys_no_name(run: RunData, report: Document) -> None:
+def test_names_do_not_control_a_terminal(run: RunData, report: Document) -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
     show_document(report, console)
     tables = [plain_table(block) for block in report.blocks if isinstance(block, Table)]
     for text in (console.file.getvalue(), plain(run), *tables):  # type: ignore[attr-defined]
-        assert not unseen_in(text)
+        assert not invisible_in(text)
         assert "[bold]" in text or "=1+" not in text
 
 
-def test_drawings_hold_no_unseen_character(report: Document) -> None:
+def test_drawings_hold_no_invisible_character(report: Document) -> None:
     figures = [block for block in report.blocks if isinstance(block, Figure)]
     assert {type(figure.chart) for figure in figures} >= {charts.LineChart, charts.HeatMap, charts.ForestPlot}
     for figure in figures:
         for svg in (page_svg(figure), paper_svg(figure).decode()):
-            assert not unseen_in(svg)
+            assert not invisible_in(svg)
             assert not list(ElementTree.fromstring(svg).iter("{*}img"))

@@ -21,7 +21,7 @@ VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
 class Reader(HTMLParser):
-    """What a page is made of; fails where tags don't nest."""
+    """The tags, attributes and text of a page. Fails if tags are not nested correctly."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def test_a_page_holds_all_sections_and_its_links_lead_somewhere(report: Document) -> None:
+def test_a_page_has_all_sections_and_its_links_have_targets(report: Document) -> None:
     page = Reader(render(report))
     ids = [value for name, value in page.attributes if name == "id"]
     assert len(set(ids)) == len(ids)
@@ -81,7 +81,7 @@ def digest_of(page: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def test_a_page_fetches_and_runs_nothing(report: Document) -> None:
+def test_a_page_fetches_nothing_and_runs_only_its_own_script(report: Document) -> None:
     text = render(report)
     page = Reader(text)
     assert page.tags["script"] == 1
@@ -90,11 +90,14 @@ def test_a_page_fetches_and_runs_nothing(report: Document) -> None:
     assert not any(name in ("src", "srcset") or name.startswith("on") for name, _ in page.attributes)
     assert not re.search(r"@import|url\((?!#)", text)
     outside = set(re.findall(r"https?://[^\s\"'<>]+", text))
-    assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # names, not addresses
+    assert outside <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }  # names of namespaces, which nothing fetches
     assert "default-src 'none'" in text
 
 
-def test_the_same_input_gives_the_same_bytes_and_a_date_only_if_told(report: Document, run: RunData) -> None:
+def test_the_same_input_gives_the_same_bytes_and_a_date_only_on_request(report: Document, run: RunData) -> None:
     assert render(document(run)) == render(report)
     assert "2031-05-04" in render(replace(report, generated="2031-05-04"))
     assert not re.search(r"20\d\d-\d\d-\d\d", render(report))
@@ -117,14 +120,14 @@ def test_hostile_text_is_text_everywhere() -> None:
     )
     text = render(document(run))
     page = Reader(text)
-    assert (page.tags["script"], page.tags["img"]) == (1, 0)  # ours, and its digest is in the page's policy
+    assert (page.tags["script"], page.tags["img"]) == (1, 0)  # our own script, with its digest in the page's policy
     assert not any(name.startswith("on") for name, _ in page.attributes)
     assert "{{ 7 * 7 }}" in page.text
     assert HOSTILE in page.text
 
 
-def test_every_block_can_be_told_without_a_failure() -> None:
-    """No failures, no sweep, no title, nothing known of the data."""
+def test_a_minimal_run_has_a_report() -> None:
+    """No failures, no sweep, no title, and nothing known about the data."""
     run = make(
         {"utd-mhad": {}}, methods=["cosmo"], seeds=1, title="", question="", options=[], versions={}, data={}, chance={}
     )
@@ -142,7 +145,7 @@ def test_every_block_can_be_told_without_a_failure() -> None:
     assert "All options have their default values." in Reader(render(report)).text
 
 
-def test_leakage_and_an_unfinished_run_are_told_at_the_top_and_at_each_table_and_figure() -> None:
+def test_notes_on_leakage_and_pending_trials_are_at_the_top_and_at_each_table_and_figure() -> None:
     run = make(
         {"utd-mhad": {"label_rate": [0.05, 0.1]}},
         methods=["cmc", "cosmo"],
@@ -157,7 +160,7 @@ def test_leakage_and_an_unfinished_run_are_told_at_the_top_and_at_each_table_and
     )  # the top, curves, tables, comparisons, trials
 
 
-def test_failures_with_one_error_stand_together() -> None:
+def test_failures_with_the_same_error_are_grouped() -> None:
     run = make(
         {"utd-mhad": {}},
         methods=["cmc", "cosmo"],
@@ -169,7 +172,7 @@ def test_failures_with_one_error_stand_together() -> None:
     assert texts[1::2] == ["same", "No error was recorded."]
 
 
-def test_jobs_that_trials_share_are_counted_once(run: RunData) -> None:
+def test_shared_jobs_are_counted_once(run: RunData) -> None:
     text = Reader(render(Document("t", "", (), document_section(run)))).text
     assert "6.0 min in stage 1 (3 jobs) and 1.4 h in stage 2 (167 jobs)" in text
 
@@ -180,7 +183,7 @@ def document_section(run: RunData) -> tuple[Section, ...]:
     return tuple(cost_section(run))
 
 
-def test_documents_hold_together(report: Document) -> None:
+def test_documents_are_consistent(report: Document) -> None:
     for section in report.sections:
         for block in section.blocks:
             assert block.kind in {"prose", "note", "code", "table", "figure", "row"}
@@ -191,11 +194,14 @@ def test_documents_hold_together(report: Document) -> None:
 
 
 def test_importing_reports_is_quick() -> None:
-    code = "import sys, reports.sections, reports.formats.html, reports.formats.terminal, reports.formats; print(*({'matplotlib', 'seaborn', 'typst', 'pandas', 'scipy'} & set(sys.modules)))"
+    code = (
+        "import sys, reports.sections, reports.formats.html, reports.formats.terminal, reports.formats; "
+        "print(*({'matplotlib', 'seaborn', 'typst', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip() == ""
 
 
-def test_the_overview_is_left_out_where_only_one_data_set_can_be_drawn() -> None:
+def test_the_overview_is_left_out_if_only_one_data_set_can_be_drawn() -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1]}, "usc-had": {}}, methods=["cmc", "cosmo"])
     answer = document(run).sections[0]
     assert not any(isinstance(block, Figure) for block in answer.blocks)

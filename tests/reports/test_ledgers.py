@@ -1,4 +1,4 @@
-"""Reports of ledgers as they come: whole, unfinished, damaged, old, hostile; of several, and two compared."""
+"""Reports of ledgers that are complete, unfinished, damaged, old or hostile; of several runs; comparisons of two."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reports.sections import document
 
 
 def texts(made: Document) -> str:
-    """All words of a document."""
+    """All texts of a document."""
     found = [made.title, made.subtitle, *(note.text for note in made.notes)]
     for section in made.sections:
         found.append(section.title)
@@ -42,13 +42,14 @@ def anchors(made: Document) -> list[str]:
     return [section.anchor for section in made.sections]
 
 
-def test_a_whole_run_has_every_section(tmp_path: Path) -> None:
+def test_a_complete_run_has_every_section(tmp_path: Path) -> None:
     run = gather(write_ledger(tmp_path))
     made = document(run)
     assert anchors(made) == [
-        "answer", "data-pretend", "compared", "classes", "learning", "modalities", "cost", "setup", "trials", "provenance",
+        "answer", "data-pretend", "compared", "classes", "learning", "modalities", "cost", "setup", "trials",
+        "provenance",
     ]  # fmt: skip
-    said = texts(made)
+    text = texts(made)
     for words in (
         "git commit 0123456789abcdef, with uncommitted changes",
         "Attention: acc",
@@ -59,7 +60,7 @@ def test_a_whole_run_has_every_section(tmp_path: Path) -> None:
         "made_up.yaml:4",
         "harness run made_up.yaml",
     ):
-        assert words in said
+        assert words in text
 
 
 def test_the_features_of_the_first_seed_are_drawn_in_a_plane(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_confusions_and_classes_are_those_of_the_predictions(tmp_path: Path) -> 
     )  # type: ignore[union-attr]
 
 
-def test_a_component_ablation_is_told_as_differences_to_the_full_method(tmp_path: Path) -> None:
+def test_an_ablation_is_shown_as_differences_to_the_full_method(tmp_path: Path) -> None:
     parts = ["contrastive", "nothing", "guide"]
     run = gather(write_ledger(tmp_path, {"cosmo.without": parts}, methods=("cosmo",), seeds=4))
     made = document(run)
@@ -108,18 +109,18 @@ def test_a_component_ablation_is_told_as_differences_to_the_full_method(tmp_path
 @pytest.mark.parametrize("fate", ["pending", "failed"])
 def test_a_run_without_a_finished_trial_says_so(tmp_path: Path, fate: str) -> None:
     made = document(gather(write_ledger(tmp_path, fate=lambda trial: fate)))
-    said = texts(made)
-    assert "has produced results yet, so there is no answer" in said
-    assert "There are no predictions or learning curves yet." in said
-    assert ("Not finished" if fate == "pending" else "Failed: 18 trials of 18") in said
+    text = texts(made)
+    assert "has produced results yet, so there is no answer" in text
+    assert "There are no predictions or learning curves yet." in text
+    assert ("Not finished" if fate == "pending" else "Failed: 18 trials of 18") in text
 
 
 def test_one_seed_and_a_method_with_failures_only(tmp_path: Path) -> None:
     ledger = write_ledger(tmp_path, seeds=1, fate=lambda trial: "failed" if trial["method"] == "cmc" else "done")
-    said = texts(document(gather(ledger)))
-    assert "a single seed cannot show how much of this is due to chance" in said
-    assert "RuntimeError: the loss is <script>alert(1)</script> NaN" in said
-    assert "2 trials: CMC (pretend, label rate 5 %, seed 0" in said
+    text = texts(document(gather(ledger)))
+    assert "a single seed cannot show how much of this is due to chance" in text
+    assert "RuntimeError: the loss is <script>alert(1)</script> NaN" in text
+    assert "2 trials: CMC (pretend, label rate 5 %, seed 0" in text
 
 
 def test_damaged_and_old_records_are_clear_errors(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_records_of_another_study_in_the_folder_are_counted_and_left_out(tmp_pat
     assert "holds 6 records of other plans, which this report does not show" in texts(document(run))
 
 
-def test_a_ledger_without_provenance_says_that_it_was_not_kept(tmp_path: Path) -> None:
+def test_a_missing_provenance_is_reported(tmp_path: Path) -> None:
     ledger = write_ledger(tmp_path, seeds=1)
     study = json.loads((tmp_path / "study.json").read_text())
     del study["provenance"], study["text"]
@@ -172,13 +173,13 @@ def test_several_runs_make_one_page_with_an_overview_first(tmp_path: Path) -> No
         for p in f.chart.panels
         for s in p.series
     }
-    assert len(styles) == 3  # a method looks the same in both
+    assert len(styles) == 3  # a method has the same style in both
     paths = write_reports(ledgers, ["html", "csv"])
     assert paths[0] == tmp_path / "report.html"
     assert (tmp_path / "report-csv" / "trials-made-up-a.csv").is_file()
 
 
-def test_runs_are_compared_where_their_trials_pair(tmp_path: Path) -> None:
+def test_runs_are_compared_by_paired_trials(tmp_path: Path) -> None:
     one = write_ledger(tmp_path / "a", {"label_rate": [0.05, 0.1]}, seeds=3)
     two = write_ledger(tmp_path / "b", {"label_rate": [0.05]}, seeds=4, methods=("cmc", "cosmo"))
     study = json.loads((two.folder / "study.json").read_text())
@@ -187,12 +188,12 @@ def test_runs_are_compared_where_their_trials_pair(tmp_path: Path) -> None:
     (two.folder / "study.json").write_text(json.dumps(study))
     runs = gather(one, False), gather(two, False)
     made = compare_runs(*runs)
-    said = texts(made)
-    assert "2 combinations of method and point are in both runs, 4 only in made_up (a)" in said
-    assert "Of 6 pairs of trials" in said
-    assert "cosmo.lambda\n0.8\n0.5" in said
-    assert "0123456789abcdef\nfedcba" in said
-    assert "The data are the same" in said
+    text = texts(made)
+    assert "2 combinations of method and point are in both runs, 4 only in made_up (a)" in text
+    assert "Of 6 pairs of trials" in text
+    assert "cosmo.lambda\n0.8\n0.5" in text
+    assert "0123456789abcdef\nfedcba" in text
+    assert "The data are the same" in text
     table = next(block for block in made.blocks if isinstance(block, Table))
     figures = [
         run.trials.query("method == 'cosmo' and label_rate == 0.05 and seed < 3").set_index("seed")["accuracy"]
@@ -203,7 +204,7 @@ def test_runs_are_compared_where_their_trials_pair(tmp_path: Path) -> None:
     assert write_comparison(one, two, ["html"])[0] == tmp_path / "comparison.html"
 
 
-def test_trials_with_other_labelled_samples_do_not_pair(tmp_path: Path) -> None:
+def test_trials_with_different_labelled_samples_are_not_paired(tmp_path: Path) -> None:
     one, two = (write_ledger(tmp_path / name, {"label_rate": [0.05]}, seeds=2) for name in "ab")
     for path in (two.folder / "records").iterdir():
         record = json.loads(path.read_text())
@@ -217,10 +218,10 @@ def test_trials_with_other_labelled_samples_do_not_pair(tmp_path: Path) -> None:
 
 def test_a_run_compared_with_itself_has_no_differences(tmp_path: Path) -> None:
     run = gather(write_ledger(tmp_path, seeds=2), False)
-    said = texts(compare_runs(run, run))
-    assert "All options are the same." in said
-    assert "Of 12 pairs of trials, 12 have exactly equal accuracies" in said
-    assert "Code, versions and machines are the same" in said
+    text = texts(compare_runs(run, run))
+    assert "All options are the same." in text
+    assert "Of 12 pairs of trials, 12 have exactly equal accuracies" in text
+    assert "Code, versions and machines are the same" in text
 
 
 def test_formats_are_checked() -> None:
@@ -229,7 +230,7 @@ def test_formats_are_checked() -> None:
         formats_of("html,docx")
 
 
-def test_the_command_writes_what_is_asked_and_refuses_what_is_not(tmp_path: Path) -> None:
+def test_the_command_writes_known_formats_and_rejects_others(tmp_path: Path) -> None:
     write_ledger(tmp_path / "run", seeds=1)
 
     def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -251,7 +252,7 @@ def test_the_command_writes_what_is_asked_and_refuses_what_is_not(tmp_path: Path
     assert "plan.json is damaged" in broken.stderr
 
 
-def test_the_state_of_the_code_is_that_of_the_checkout_that_holds_it(tmp_path: Path) -> None:
+def test_the_state_of_the_code_is_that_of_its_own_checkout(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
         return subprocess.run(
@@ -262,7 +263,7 @@ def test_the_state_of_the_code_is_that_of_the_checkout_that_holds_it(tmp_path: P
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "code.py").write_text("1\n")
     git("init", "-q")
-    assert "absent" in git_state(tmp_path / "package")  # in somebody's checkout, but not of it
+    assert "absent" in git_state(tmp_path / "package")  # inside a checkout, but not tracked by it
     git("add", "-A")
     git("commit", "-qm", "one")
     assert git_state(tmp_path / "package") == {"commit": git("rev-parse", "HEAD"), "dirty": False}
@@ -271,7 +272,7 @@ def test_the_state_of_the_code_is_that_of_the_checkout_that_holds_it(tmp_path: P
     assert provenance()["packages"]["torch"]
 
 
-def test_notes_go_wherever_test_figures_go(tmp_path: Path) -> None:
+def test_notes_are_shown_at_every_figure_of_test_scores(tmp_path: Path) -> None:
     made = document(gather(write_ledger(tmp_path, seeds=1, select="oracle")))
     shown = [block for block in made.blocks if isinstance(block, Figure) and "stage 1" not in block.title]
     assert shown
@@ -280,7 +281,7 @@ def test_notes_go_wherever_test_figures_go(tmp_path: Path) -> None:
     assert isinstance(made.notes[0], Note)
 
 
-def test_every_changed_option_is_told_once_with_the_line_of_its_file() -> None:
+def test_every_changed_option_is_listed_once_with_its_line() -> None:
     def leaf(value: object, source: str) -> dict[str, object]:
         return {"value": value, "source": source}
 
@@ -290,11 +291,11 @@ def test_every_changed_option_is_told_once_with_the_line_of_its_file() -> None:
         "seeds": leaf(5, "default"),
     }
     own = {"method.lambda": leaf(0.5, "/home/me/s.yaml:9"), "data.stride": leaf(7, "sweep")}
-    told = changed_options({"d:x": {"cosmo": {**stages, **own}, "cmc": stages}}, "/home/me/s.yaml")
-    assert [(option["path"], option["value"], option["source"]) for option in told] == [
+    options = changed_options({"d:x": {"cosmo": {**stages, **own}, "cmc": stages}}, "/home/me/s.yaml")
+    assert [(option["path"], option["value"], option["source"]) for option in options] == [
         ("stage1.epochs", "3", "s.yaml:4"),
         ("stage2.lr", "0.1", "--set stage2.lr=0.1"),
         ("cosmo.lambda", "0.5", "s.yaml:9"),
         ("d.stride", "7", "sweep"),
     ]
-    assert [len(option["holds_for"]) for option in told] == [2, 2, 1, 1]
+    assert [len(option["holds_for"]) for option in options] == [2, 2, 1, 1]

@@ -1,4 +1,4 @@
-"""Statistics against scipy, statsmodels, scikit-posthocs and worked examples; the known faults of other tools."""
+"""Statistics compared with scipy, statsmodels, scikit-posthocs, worked examples and known faults of other tools."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ from reports.run import ACCURACY, RunData
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=15)
 DEMSAR = [  # AUC of four classifiers on fourteen data sets: Demšar 2006, table 6
-    [0.763, 0.768, 0.771, 0.798], [0.599, 0.591, 0.590, 0.569], [0.954, 0.971, 0.968, 0.967], [0.628, 0.661, 0.654, 0.657],
-    [0.882, 0.888, 0.886, 0.898], [0.936, 0.931, 0.916, 0.931], [0.661, 0.668, 0.609, 0.685], [0.583, 0.583, 0.563, 0.625],
-    [0.775, 0.838, 0.866, 0.875], [1.000, 1.000, 1.000, 1.000], [0.940, 0.962, 0.965, 0.962], [0.619, 0.666, 0.614, 0.669],
+    [0.763, 0.768, 0.771, 0.798], [0.599, 0.591, 0.590, 0.569], [0.954, 0.971, 0.968, 0.967],
+    [0.628, 0.661, 0.654, 0.657],
+    [0.882, 0.888, 0.886, 0.898], [0.936, 0.931, 0.916, 0.931], [0.661, 0.668, 0.609, 0.685],
+    [0.583, 0.583, 0.563, 0.625],
+    [0.775, 0.838, 0.866, 0.875], [1.000, 1.000, 1.000, 1.000], [0.940, 0.962, 0.965, 0.962],
+    [0.619, 0.666, 0.614, 0.669],
     [0.972, 0.981, 0.9751, 0.975], [0.957, 0.978, 0.946, 0.970],
 ]  # fmt: skip
 
 
 @settings(max_examples=30, deadline=None)
 @given(p_values)
-def test_holm_is_statsmodels(p: list[float]) -> None:
+def test_holm_agrees_with_statsmodels(p: list[float]) -> None:
     assert_allclose(statistics.holm(p), multipletests(p, method="holm")[1], atol=1e-12)
 
 
 def test_holm_steps_down() -> None:
-    """A constant α/(m − 1), as a known tool has it, would reject only the first of these; stepping down rejects all."""
+    """A constant α/(m − 1), as in a known tool, would reject only the first two of these; stepping down rejects all."""
     p = [0.010, 0.020, 0.045]
     assert (statistics.holm(p) <= 0.05).all()
     assert [value <= 0.05 / 2 for value in p] == [True, True, False]
@@ -46,8 +49,8 @@ def test_holm_steps_down() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-40, 40), min_size=2, max_size=9))
-def test_wilcoxon_is_all_signs_tried(differences: list[int]) -> None:
-    """With ties too: the share of sign patterns whose rank sum is as far from the middle as the one seen."""
+def test_wilcoxon_agrees_with_enumeration(differences: list[int]) -> None:
+    """With and without ties: the fraction of sign patterns with a rank sum at least as extreme as the observed one."""
     d = np.array([value for value in differences if value], dtype=float)
     if not len(d):
         assert statistics.wilcoxon(differences, [0] * len(differences)) == 1
@@ -58,7 +61,7 @@ def test_wilcoxon_is_all_signs_tried(differences: list[int]) -> None:
     assert_allclose(statistics.wilcoxon(differences, np.zeros(len(differences))), np.mean(possible >= seen - 1e-9))
 
 
-def test_the_least_p_is_reached_and_never_undercut() -> None:
+def test_the_smallest_p_is_reached() -> None:
     for n in range(2, 11):
         assert_allclose(statistics.wilcoxon(np.arange(1, n + 1), np.zeros(n)), statistics.least_wilcoxon(n))
     assert statistics.least_wilcoxon(5) == 0.0625
@@ -67,7 +70,7 @@ def test_the_least_p_is_reached_and_never_undercut() -> None:
 
 
 def test_demsars_worked_example() -> None:
-    """Ranks 3.143, 2.000, 2.893, 1.964 and χ² = 9.28 as printed there; scipy corrects it for ties."""
+    """The paper has ranks 3.143, 2.000, 2.893, 1.964 and χ² = 9.28; scipy corrects χ² for ties."""
     ranks = statistics.mean_ranks(DEMSAR)
     assert_allclose(ranks, [3.143, 2.000, 2.893, 1.964], atol=5e-4)
     n, k = np.shape(DEMSAR)
@@ -81,8 +84,8 @@ def test_nemenyis_critical_difference_at_six_methods(blocks: int, expected: floa
     assert_allclose(statistics.critical_difference(blocks, 6), expected, atol=0.005)
 
 
-def test_the_critical_difference_is_scikit_posthocs() -> None:
-    """Two methods differ by more than the critical difference just where Nemenyi's p is below 0.05."""
+def test_the_critical_difference_agrees_with_scikit_posthocs() -> None:
+    """Ranks differ by more than the critical difference if and only if Nemenyi's p is below 0.05."""
     random = np.random.default_rng(5)
     for _ in range(5):
         scores = random.random((12, 5)) + np.linspace(0, 0.6, 5)
@@ -91,7 +94,7 @@ def test_the_critical_difference_is_scikit_posthocs() -> None:
         assert (far == (p < 0.05)).all()
 
 
-def test_friedman_says_when_it_cannot_reject() -> None:
+def test_the_smallest_p_of_friedman() -> None:
     assert statistics.least_friedman(2, 3) > 0.05 > statistics.least_friedman(3, 3)
     same_order = np.tile([0.1, 0.2, 0.3], (4, 1))
     assert_allclose(statistics.friedman(same_order)[1], statistics.least_friedman(4, 3))
@@ -100,7 +103,7 @@ def test_friedman_says_when_it_cannot_reject() -> None:
         statistics.friedman([[0.1, 0.2]])
 
 
-def test_the_bootstrap_is_refused_where_it_covers_too_little() -> None:
+def test_the_bootstrap_is_refused_below_ten_runs() -> None:
     with pytest.raises(ValueError, match="needs at least 10 runs"):
         statistics.bootstrap_interval([0.1] * 9)
     values = np.random.default_rng(2).normal(size=30)
@@ -108,8 +111,8 @@ def test_the_bootstrap_is_refused_where_it_covers_too_little() -> None:
     assert_allclose(statistics.bootstrap_interval(values), (theirs.low, theirs.high), atol=0.03)
 
 
-def test_intervals_are_of_the_sample_not_one_standard_error() -> None:
-    """Not ddof = 0 and ± 1 standard error, as a known tool has it: that is 5.3 times too narrow at three runs."""
+def test_intervals_use_the_sample_standard_deviation_and_t() -> None:
+    """Not ddof = 0 and ± 1 standard error as in a known tool, which is 5.3 times too narrow for three runs."""
     values = [0.4, 0.5, 0.6]
     assert_allclose(statistics.t_half_width(values) / (np.std(values) / np.sqrt(3)), 4.3027 * np.sqrt(1.5), rtol=1e-4)
 
@@ -128,8 +131,12 @@ def test_effect_sizes() -> None:
 def run_with(seeds: int, **shift: float) -> RunData:
     random = np.random.default_rng(1).normal(0, 0.01, (len(shift), seeds))
     names = list(shift)
-    figures = lambda t: {"accuracy": 0.4 + shift[t["method"]] + float(random[names.index(t["method"]), t["seed"]])}  # noqa: E731
-    return make({"utd-mhad": {}}, methods=names, seeds=seeds, spoil=figures)
+
+    def accuracy(trial: dict[str, Any]) -> dict[str, Any]:
+        noise = float(random[names.index(trial["method"]), trial["seed"]])
+        return {"accuracy": 0.4 + shift[trial["method"]] + noise}
+
+    return make({"utd-mhad": {}}, methods=names, seeds=seeds, spoil=accuracy)
 
 
 def test_a_test_that_cannot_reject_gives_no_p() -> None:
@@ -140,13 +147,13 @@ def test_a_test_that_cannot_reject_gives_no_p() -> None:
     assert {getattr(row[5], "text", "") for row in table.rows} == {"too few seeds"}
     assert isinstance(table.notes[-1], Note)
     assert (
-        "Too few seeds for a p value: with 5 seeds and 2 comparisons the smallest possible adjusted p of Wilcoxon's test is 0.125"
-        in table.notes[-1].text
+        "Too few seeds for a p value: with 5 seeds and 2 comparisons the smallest possible adjusted p of Wilcoxon's "
+        "test is 0.125" in table.notes[-1].text
     )
     assert "At least 7 seeds are needed." in table.notes[-1].text
 
 
-def test_with_enough_seeds_p_is_holms_over_the_family() -> None:
+def test_with_enough_seeds_p_is_adjusted_over_the_family() -> None:
     run = run_with(10, deepsense=0.0, cmc=0.1, cosmo=0.3)
     point = run.points("utd-mhad")[0]
     pairs = compare_all_pairs(run, "utd-mhad", point, ACCURACY)
@@ -162,7 +169,7 @@ def test_with_enough_seeds_p_is_holms_over_the_family() -> None:
     )
 
 
-def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_given() -> None:
+def test_with_few_seeds_the_report_says_why_there_is_no_diagram() -> None:
     run = run_with(4, a=0.0, b=0.05, c=0.1, d=0.12, e=0.15, f=0.2, g=0.21, h=0.3, cosmo=0.4, z=0.5)
     blocks = list(comparison_blocks(run, "utd-mhad"))
     assert any(isinstance(block, Figure) and isinstance(block.chart, RankDiagram) for block in blocks)
@@ -177,7 +184,7 @@ def test_with_few_blocks_there_is_no_diagram_and_the_reason_is_given() -> None:
     )
 
 
-def test_a_failed_trial_leaves_its_pair_out_and_nothing_else() -> None:
+def test_a_failed_trial_removes_only_its_pair() -> None:
     full = run_with(6, cmc=0.1, cosmo=0.3)
     trials = full.trials.copy()
     trials.loc[(trials["method"] == "cmc") & (trials["seed"] == 2), ["status", "accuracy"]] = ["failed", np.nan]
@@ -185,7 +192,7 @@ def test_a_failed_trial_leaves_its_pair_out_and_nothing_else() -> None:
     assert pair.difference.n == 5
 
 
-def test_what_is_not_significantly_different_from_the_best_is_close() -> None:
+def test_methods_not_significantly_worse_than_the_best_are_close() -> None:
     run = run_with(5, deepsense=0.0, cmc=0.299, cosmo=0.3)
     best, close = best_and_close(list(run.groups("utd-mhad").values()), ACCURACY)
     assert {group.method for group in (*best, *close)} == {"cmc", "cosmo"}
@@ -194,7 +201,7 @@ def test_what_is_not_significantly_different_from_the_best_is_close() -> None:
 
 def test_an_ablation_only_names_methods_that_the_option_does_not_affect() -> None:
     def same_job(trial: dict[str, Any]) -> dict[str, Any]:
-        """DeepSense knows nothing of Cosmo's reading: its trials are one job at every point."""
+        """Cosmo's reading has no effect on DeepSense: its trials are the same jobs at every point."""
         return {"key": f"d{trial['seed']}", "accuracy": 0.3, "macro_f1": 0.3} if trial["method"] == "deepsense" else {}
 
     run = make(

@@ -18,7 +18,7 @@ RATES = {"utd-mhad": {"label_rate": [0.05]}}
         (("deepsense", "cosmo", "cmc"), {"reference": None}, "cosmo"),
     ],
 )
-def test_the_study_names_it_or_a_default_holds(
+def test_the_study_sets_it_or_the_default_applies(
     methods: tuple[str, ...], asked: dict[str, str | None], reference: str
 ) -> None:
     assert make(RATES, methods, **asked).reference == reference

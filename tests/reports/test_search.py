@@ -1,4 +1,4 @@
-"""What a report says of a search of hyper-parameters."""
+"""The report's section on the search of hyper-parameters."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ def searched(**changes: Any) -> RunData:
             "candidates": [candidate(1, "pending", None)],
         },
     ]
-    search = {"trials": 4, "seed": 0, "scheduler": "asha", "sampler": "random", "grace_period": 20, "reduction_factor": 3.0,
-              "space": {"stage2.lr": {"loguniform": [0.0001, 0.1]}}, "tunings": tunings, **changes}  # fmt: skip
+    search = {
+        "trials": 4, "seed": 0, "scheduler": "asha", "sampler": "random", "grace_period": 20, "reduction_factor": 3.0,
+        "space": {"stage2.lr": {"loguniform": [0.0001, 0.1]}}, "tunings": tunings, **changes,
+    }  # fmt: skip
     return make(rates, methods=["cosmo"], search=search)
 
 
@@ -54,15 +56,20 @@ def test_each_search_is_a_row() -> None:
     assert lines[4].split()[-6:] == ["0", "0", "0", "1", "–", "–"]
 
 
-def test_the_report_says_on_what_and_with_what_budget() -> None:
+def test_the_report_has_the_selection_rule_and_the_budget() -> None:
     page = section(document(searched()))
-    for words in ("4 configurations drawn at random", "seed 0", "ASHA stopped the worse ones early (grace period 20, reduction factor 3)",
-                  "highest accuracy on the validation subjects at the last evaluation", "test samples were not used"):  # fmt: skip
+    for words in (
+        "4 configurations drawn at random",
+        "seed 0",
+        "ASHA stopped the worse ones early (grace period 20, reduction factor 3)",
+        "highest accuracy on the validation subjects at the last evaluation",
+        "test samples were not used",
+    ):
         assert words in page
     assert "&lt;em&gt;" in page
     assert "<em>" not in page
     assert "All of them were trained to the end." in section(document(searched(scheduler="none")))
 
 
-def test_a_study_without_a_search_says_nothing_of_it(report: Document) -> None:
+def test_a_study_without_a_search_has_no_such_section(report: Document) -> None:
     assert "search" not in [one.anchor for one in report.sections]

@@ -13,7 +13,7 @@ shares = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 
 
 @given(shares, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
-def test_the_interval_is_scipys(values: list[float], confidence: float) -> None:
+def test_the_interval_agrees_with_scipy(values: list[float], confidence: float) -> None:
     spread = stats.sem(values)
     expected = (
         stats.t.interval(confidence, len(values) - 1, np.mean(values), spread) if spread > 0 else (np.mean(values),) * 2
@@ -22,7 +22,7 @@ def test_the_interval_is_scipys(values: list[float], confidence: float) -> None:
 
 
 @given(shares, shares)
-def test_the_paired_difference_is_scipys(one: list[float], two: list[float]) -> None:
+def test_the_paired_difference_agrees_with_scipy(one: list[float], two: list[float]) -> None:
     n = min(len(one), len(two))
     first, second = np.array(one[:n]), np.array(two[:n])
     centre, low, high = paired_difference(first, second)
@@ -33,8 +33,8 @@ def test_the_paired_difference_is_scipys(one: list[float], two: list[float]) -> 
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
-def test_t_covers_what_it_says_where_the_bootstrap_does_not(n: int) -> None:
-    """The reason for t: of 4000 samples of n runs, how many intervals hold the true mean, 0."""
+def test_t_intervals_have_nominal_coverage_and_bootstrap_intervals_do_not(n: int) -> None:
+    """The fraction of intervals that contain the true mean 0, over 4000 samples of n runs."""
     random = np.random.default_rng(0)
     runs = random.normal(size=(n, 4000))
     low, high = t_interval(runs)
@@ -62,7 +62,7 @@ def test_later_axes_are_kept() -> None:
     assert t_half_width(runs[:1]).shape == (2, 3)
 
 
-def test_nothing_is_dropped() -> None:
+def test_nan_is_propagated() -> None:
     assert np.isnan([mean([0.1, np.nan]), t_half_width([0.1, np.nan, 0.2])]).all()
 
 

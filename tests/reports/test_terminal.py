@@ -17,7 +17,7 @@ def shown(run: RunData, width: int) -> str:
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
-def test_plain_text_copies_well() -> None:
+def test_a_table_as_plain_text() -> None:
     run = make(
         {"utd-mhad": {"label_rate": [0.05, 0.1]}},
         methods=["cmc", "cosmo"],
@@ -34,8 +34,9 @@ def test_plain_text_copies_well() -> None:
         "CMC     ≈ 45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
         "Cosmo               56.0 ± 2.5 *  61.0 ± 2.5 *\n"
         "\n"
-        "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so). Highest mean at each point marked *. "
-        "≈: not significantly worse than the best (the paired 95 % interval of the difference is not entirely above 0, or there is none because fewer than two seeds are shared). Chance: 3.7 %.\n"
+        "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so). Highest mean at each "
+        "point marked *. ≈: not significantly worse than the best (the paired 95 % interval of the difference is not "
+        "entirely above 0, or there is none because fewer than two seeds are shared). Chance: 3.7 %.\n"
     )
 
 
@@ -50,7 +51,7 @@ def test_a_pipe_gets_plain_text(run: RunData) -> None:
 
 
 @pytest.mark.parametrize("width", [50, 80, 160])
-def test_a_narrow_terminal_loses_no_digit(run: RunData, width: int) -> None:
+def test_no_digit_is_lost_in_a_narrow_terminal(run: RunData, width: int) -> None:
     text = shown(run, width)
     assert "…" not in text
     cells = [
@@ -70,7 +71,7 @@ def test_names_are_not_markup() -> None:
     assert "\x1b[31m" not in text
 
 
-def test_cautions_stand_with_the_table(run: RunData) -> None:
+def test_warnings_are_shown_with_the_table(run: RunData) -> None:
     text = shown(run, 120)
     assert "2 of 3 seeds, 1 failed" in text
     assert "Failed: 1 trial on utd-mhad" in text

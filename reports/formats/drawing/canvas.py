@@ -97,7 +97,7 @@ def add_legend(canvas: Canvas, entries: Sequence[tuple[str, Any]], side: Literal
 
 
 def save(drawing: Drawing, form: Literal["svg", "pdf"]) -> bytes:
-    """The drawing as a file, without a date and the names of programs."""
+    """The drawing as a file, without dates and program names in its metadata."""
     buffer = io.BytesIO()
     absent = ("Date", "Creator", "Format", "Type") if form == "svg" else ("CreationDate", "Creator", "Producer")
     drawing.canvas.savefig(buffer, format=form, metadata=dict.fromkeys(absent))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_NUMBERED = 80  # cells; a larger matrix has no room for numbers
-MOST_LEVEL = 5  # columns; with more, their names are vertical
+MOST_HORIZONTAL = 5  # columns; with more, their names are vertical
 INCHES_PER_LETTER = 0.08
 
 
@@ -69,7 +69,7 @@ def _size(chart: HeatMap) -> tuple[float, float]:
 
 
 def _vertical_names(chart: HeatMap) -> bool:
-    return len(chart.column_names) > MOST_LEVEL or any(len(name) > 15 for name in chart.column_names)
+    return len(chart.column_names) > MOST_HORIZONTAL or any(len(name) > 15 for name in chart.column_names)
 
 
 def _colours() -> Any:
