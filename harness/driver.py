@@ -13,8 +13,10 @@ from harness.execute.base import EarlyStopping, Executor
 from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
+from harness.plan.outline import OutlineMemo
 from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
+from harness.show.tables import show_cautions, show_plan, show_result
 from harness.study import Study, find_study, read_study
 
 
@@ -76,8 +78,7 @@ class Driver:
         results = RunResults(folder or Path("runs") / study.file.study)
         with console.status(f"reading {names}"):
             plan = make_plan(study, data, results.record)
-        for caution in plan.cautions:
-            console.print(f"note: {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        show_cautions(plan.cautions, console)
         return cls(plan, Ledger(results.folder), results, command, console, data)
 
     @property
@@ -92,17 +93,9 @@ class Driver:
 
     @property
     def _open(self) -> list[Job]:
-        return [job for key, job in self.plan.jobs.items() if not self.plan.is_settled(key, self.results.record(key))]
-
-    def show_plan(self, options: bool = False) -> None:
-        """Print the plan, as `--dry-run` does. options: also every value in force, with its source."""
-        from harness.show.options import show_values
-        from harness.show.tables import show_plan
-
-        if options:
-            show_values(self.plan, self.console)
-            self.console.print()
-        show_plan(self.plan, self.todo, self.console)
+        """The jobs that are not done. Their records are read whole, since the tables and the report need them."""
+        records = {key: self.results.record(key) for key in self.plan.jobs}
+        return self.plan.unsettled({key: record.status for key, record in records.items() if record}.get)
 
     def run(self, execution: Execution) -> int:
         """Run the jobs that are not done, print the tables and write the report.
@@ -110,7 +103,6 @@ class Driver:
         Returns the exit status: 0, or 1 if trials failed.
         """
         from harness.results.gather import write_reports
-        from harness.show.tables import show_result
 
         search = self.plan.study.file.search
         if execution.inline and search and search.scheduler != "none":
@@ -211,3 +203,27 @@ class Driver:
 def _seconds(record: PretrainRecord | TrainRecord | ProfileRecord) -> float:
     """The time that a finished job took. If it was resumed, its record's own covers only the time since then."""
     return max(record.seconds, record.result.train_seconds) if isinstance(record, PretrainRecord) else record.seconds
+
+
+def dry_run(
+    study: Path, folder: Path | None, data: Path | None, overrides: Sequence[str], console: Console, options: bool
+) -> None:
+    """Print the plan of a study; start nothing and write nothing to its folder.
+
+    options: also print every value in force, with its source. The arguments are otherwise those of `Driver.from_file`.
+    """
+    memo = OutlineMemo(find_study(study), overrides, data)
+    outline = None if options or (data and not data.is_dir()) else memo.read()
+    if outline:
+        show_cautions(outline.cautions, console)
+        results = RunResults(folder or Path("runs") / outline.study)
+        todo = {key for key in outline.jobs if results.status(key) != "done"} - set(outline.offline)
+    else:
+        driver = Driver.from_file(study, folder, data, overrides, "", console)
+        outline, todo = memo.write(driver.plan), {job.key for job in driver.todo}
+        if options:
+            from harness.show.options import show_values
+
+            show_values(driver.plan, console)
+            console.print()
+    show_plan(outline, todo, console)

@@ -65,6 +65,11 @@ class Job:
         return " · ".join(parts)
 
     @property
+    def shown_kind(self) -> str:
+        """The kind of the job; "search" for a train job of a search."""
+        return "search" if "search" in self.about else self.kind
+
+    @property
     def attachment(self) -> str:
         """How the device of a profile job is attached: "here", "ssh", "ray" or "offline"; "anywhere" for other jobs.
 
@@ -79,6 +84,23 @@ class Job:
         Only that node has it, and only once, so that a job has the node to itself.
         """
         return f"edge:{self.about['device']['name']}" if self.attachment == "ray" else None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state at the end of an epoch.
+
+    loss_floor: the lower bound of the loss, if it is known. validation_accuracy: between 0 and 1, if the
+    validation samples were evaluated. checkpoint: what another process needs to continue from here, at some epochs
+    only.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    loss_floor: float | None = None
+    validation_accuracy: float | None = None
+    checkpoint: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

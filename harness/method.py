@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -192,20 +192,3 @@ class Method(ABC):
 
         variant: one of `variants`, or "" for a method with one model.
         """
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The state at the end of an epoch.
-
-    loss_floor: the lower bound of the loss, if it is known. validation_accuracy: between 0 and 1, if the
-    validation samples were evaluated. checkpoint: what another process needs to continue from here, at some epochs
-    only.
-    """
-
-    epoch: int
-    epochs: int
-    loss: float
-    loss_floor: float | None = None
-    validation_accuracy: float | None = None
-    checkpoint: bytes | None = field(default=None, repr=False)

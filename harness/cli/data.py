@@ -34,7 +34,7 @@ def info(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot = 
 @data_app.command(epilog="Example: harness data prepare usc-had --data ~/data")
 def prepare(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot = None) -> None:
     """Read a data set into the cache, so that runs start faster."""
-    from harness.data.cache import cache_folder
+    from harness.memo import cache_folder
 
     _load(name, data)
     out.print(f"{name} is cached in {cache_folder()}", highlight=False, soft_wrap=True)

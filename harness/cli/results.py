@@ -41,13 +41,13 @@ def records(
 ) -> None:
     """Print the table of trials, one row each: status, data set, method, seed, swept options, scores, times, errors."""
     from harness.results.run import RunResults
-    from harness.results.table import trial_table
+    from harness.results.table import trial_table, write_csv
 
-    table = trial_table(RunResults.open(run_folder))
+    results = RunResults.open(run_folder)
     if format_ is RecordFormat.csv:
-        table.to_csv(sys.stdout, index=False)
+        write_csv(results, sys.stdout)
     elif format_ is RecordFormat.jsonl:
-        table.to_json(sys.stdout, orient="records", lines=True)
+        trial_table(results).to_json(sys.stdout, orient="records", lines=True)
     elif sys.stdout.isatty():
         raise InputError(
             "Parquet is binary: redirect it to a file, as in `harness records RUN --format parquet > trials.parquet`"
@@ -55,7 +55,7 @@ def records(
     else:
         from reports.formats.csv import parquet
 
-        sys.stdout.buffer.write(parquet(table))
+        sys.stdout.buffer.write(parquet(trial_table(results)))
 
 
 def logs(

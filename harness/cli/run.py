@@ -43,21 +43,21 @@ def run(
     set_: Annotated[
         Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
+    plan_only: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
     options: Annotated[
         bool, typer.Option("--options", help="With --dry-run: print the value of every option and its source.")
     ] = False,
     pdb: Pdb = False,
 ) -> None:
     """Run a study or resume it. Finished jobs are not run again."""
-    from harness.driver import Driver, Execution
+    from harness.driver import Driver, Execution, dry_run
 
-    if options and not dry_run:
+    if options and not plan_only:
         raise InputError("--options prints the values of a plan: use it with --dry-run")
     execution = Execution(inline, address, wait, stop_at_failure=debugger.wanted)
-    driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out)
-    if dry_run:
-        driver.show_plan(options)
+    if plan_only:
+        dry_run(study, out_folder, data, set_ or [], out, options)
         return
+    driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM: it ends the run as Ctrl-C does
     raise typer.Exit(driver.run(execution))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import tempfile
 import warnings
@@ -17,19 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from platformdirs import user_cache_dir
 
 from harness.data.base import Dataset, Modality, Recordings
 from harness.data.files import source_key
 from harness.errors import DataError
 from harness.keys import KEY_LENGTH, array_key, content_key
+from harness.memo import cache_folder
 
 CODES = ("label", "subject", "sample")
-
-
-def cache_folder() -> Path:
-    """``HARNESS_CACHE`` if it is set, else the user's cache folder."""
-    return Path(os.environ.get("HARNESS_CACHE") or user_cache_dir("cosmo-harness", appauthor=False))
 
 
 def load(dataset: Dataset, root: Path | None = None) -> Recordings:

@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from harness.errors import DataError
 from harness.keys import content_key
@@ -102,6 +101,8 @@ class Source:
         ``shape`` is the expected shape, with None for an axis of any length above 0. Raises `DataError`, which names
         the member and the key.
         """
+        from scipy.io import loadmat
+
         where = self.where(member)
         try:
             file: Any = io.BytesIO(self.read(member))

@@ -18,8 +18,8 @@ from harness.data.base import Recordings
 from harness.edge.inference import measure_inference
 from harness.edge.measurement import Measurement, MeterSession, OnPart
 from harness.edge.state import device_state, throttling
-from harness.jobs import Inputs, Job
-from harness.method import Classifier, Method, Progress
+from harness.jobs import Inputs, Job, Progress
+from harness.method import Classifier, Method
 from harness.options import Stage2
 from harness.study.edge import Measuring
 from harness.training.job import npz_bytes, pretrained_of, training_data_of

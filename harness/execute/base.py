@@ -8,9 +8,8 @@ from typing import Protocol
 
 from harness.data.base import Recordings
 from harness.execute.preflight import Node
-from harness.jobs import Inputs, Job, Outcome
+from harness.jobs import Inputs, Job, Outcome, Progress
 from harness.ledger import Ledger, Record
-from harness.method import Progress
 
 Perform = Callable[[Job, Recordings, Inputs], Generator[Progress, None, Outcome]]
 """A function that does a job: it yields after each epoch and returns the outcome.

@@ -10,8 +10,7 @@ from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from typing import Any, ClassVar, TextIO, cast
 
-from harness.jobs import Outcome
-from harness.method import Progress
+from harness.jobs import Outcome, Progress
 
 LIMIT = 2**20  # characters kept of each job
 

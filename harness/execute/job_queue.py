@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from harness.execute.base import ProgressObserver
-from harness.jobs import CHECKPOINT, Failure, Inputs, Job, Outcome
+from harness.jobs import CHECKPOINT, Failure, Inputs, Job, Outcome, Progress
 from harness.ledger import Ledger
-from harness.method import Progress
 
 
 class JobQueue:

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from harness import registry
 from harness.data.base import Recordings
 from harness.edge.attach.run_profile import perform_profile
-from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
-from harness.method import Method, Progress
+from harness.jobs import CHECKPOINT, Inputs, Job, Outcome, Progress
+from harness.method import Method
 from harness.options import Stage1, Stage2
 from harness.training import Stage2Result, pretrain, pretrained_to_bytes, train
 from harness.training.job import environment, npz_bytes, pretrained_of, training_data_of

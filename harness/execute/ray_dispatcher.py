@@ -29,8 +29,7 @@ from harness.execute.preflight import Node, missing, needs_of
 from harness.execute.ray_early_stopping import EarlyStoppingScheduler
 from harness.execute.ray_relay import ArtefactRelay
 from harness.execute.ray_worker import Worker
-from harness.jobs import Failure, Job, Outcome
-from harness.method import Progress
+from harness.jobs import Failure, Job, Outcome, Progress
 
 POLL_NODES_SECONDS = 1.0  # how often the list of nodes is updated
 

@@ -20,8 +20,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
-from harness.jobs import CHECKPOINT, Failure, Outcome
-from harness.method import Progress
+from harness.jobs import CHECKPOINT, Failure, Outcome, Progress
 
 POLL_SECONDS = 0.2
 

@@ -18,8 +18,7 @@ from ray import tune
 from harness.data.base import Recordings
 from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
-from harness.jobs import Failure, Outcome
-from harness.method import Progress
+from harness.jobs import Failure, Outcome, Progress
 
 WorkerGenerator = Generator[Progress, None, "Outcome | Failure"]
 SLICE_SECONDS = 0.5  # how long a worker works before it reports progress; an epoch is never cut

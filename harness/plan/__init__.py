@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import InputError, Problem, StudyError, did_you_mean
-from harness.plan.dataset import DatasetPlanner
 from harness.plan.plan import Plan
 from harness.results.records import Record
 from harness.study import Study
@@ -27,6 +26,8 @@ def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Reco
     record: returns the record of a key, which a search chooses from. Raises `StudyError` with a problem for each data
     set that can't be used as the study asks.
     """
+    from harness.plan.dataset import DatasetPlanner  # it imports torch, which a plan that is only shown may not need
+
     plan = Plan(study)
     problems: list[Problem] = []
     for index, entry in enumerate(study.file.datasets):

@@ -25,6 +25,7 @@ from harness.data.splits import (
 from harness.errors import InputError
 from harness.jobs import Job
 from harness.keys import array_key, content_key
+from harness.memo import Memo
 from harness.method import Method, Task
 from harness.plan.plan import Plan
 from harness.results.plan_records import PlannedTrial
@@ -87,6 +88,12 @@ class _Configuration:
         return f"{self.method.title} ({self.variant})" if self.variant else self.method.title
 
 
+def _is_registered(method: Method) -> bool:
+    """Whether the method is the one that the registry names, so that the memo of its check holds for it."""
+    kind = type(method)
+    return registry.paths("methods").get(method.name) == f"{kind.__module__}:{kind.__qualname__}"
+
+
 class DatasetPlanner:
     """Plans the trials of one data set of a study."""
 
@@ -115,6 +122,7 @@ class DatasetPlanner:
         if options_key not in self.loaded:
             dataset = registry.get("datasets", self.entry.plugin)(settings.data_options, self.entry.argument)
             self.loaded[options_key] = dataset, cache.load(dataset, self.root)
+            self.plan.datasets.append(dataset)
         dataset, recordings = self.loaded[options_key]
         split, default = settings.general.split, dataset.default_split(recordings)
         subjects = resolve_split(recordings, split, default)
@@ -211,9 +219,13 @@ class DatasetPlanner:
                 f"{method.name} needs {method.min_modalities} modalities, {self.entry.name} has only {names}"
             )
         options = [stage.to_json() if stage else None for stage in (settings.stage1_options, settings.stage2_options)]
-        key = content_key([method.name, [modality.to_json() for modality in task.modalities], task.n_classes, options])
+        about = [method.name, [modality.to_json() for modality in task.modalities], task.n_classes, options]
+        key = content_key(about)
         if key not in self.checked:
-            method.check(task, settings.stage1_options, settings.stage2_options)
+            memo = Memo("checks", about)
+            if not (memo.read() and _is_registered(method)):
+                method.check(task, settings.stage1_options, settings.stage2_options)
+                memo.write(True)
         self.checked.add(key)
 
     # -- samples ----------------------------------------------------------------------------------------------------

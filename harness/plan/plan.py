@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.data.base import Recordings
+from harness.data.base import Dataset, Recordings
 from harness.jobs import Job
 from harness.results.plan_records import PlannedTrial
-from harness.results.records import Record
 from harness.search import Tuning
 from harness.study import Study
 
@@ -22,6 +22,7 @@ class Plan:
     jobs: dict[str, Job] = field(default_factory=dict)
     tunings: list[Tuning] = field(default_factory=list)
     asked: int = 0  # number of jobs without sharing
+    datasets: list[Dataset] = field(default_factory=list)
     data: dict[str, Recordings] = field(default_factory=dict)
     about_data: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_force: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -38,13 +39,14 @@ class Plan:
         """Whether a search is not finished, so that some trials have no jobs yet."""
         return any(not tuning.settled for tuning in self.tunings)
 
-    def is_settled(self, key: str, record: Record | None) -> bool:
-        """Whether a job need not be run: it is done, or it was stopped early and only a search needs it."""
-        if record is None or record.status != "stopped":
-            return record is not None and record.status == "done"
-        return any(c.key == key and c.status == "stopped" for t in self.tunings for c in t.candidates) and all(
-            trial.key != key for trial in self.trials
-        )
+    def unsettled(self, status: Callable[[str], str | None]) -> list[Job]:
+        """The jobs that must still be run: neither done, nor stopped early and needed by a search alone.
+
+        status: gives the status of the record of a key, None where there is no record.
+        """
+        stopped = {c.key for tuning in self.tunings for c in tuning.candidates if c.status == "stopped"}
+        settled = {"done": set(self.jobs), "stopped": stopped - {trial.key for trial in self.trials}}
+        return [job for key, job in self.jobs.items() if key not in settled.get(status(key) or "", ())]
 
     def to_json(self) -> dict[str, Any]:
         """The content of plan.json."""
@@ -60,7 +62,7 @@ class Plan:
             "trials": [trial.model_dump() for trial in self.trials],
             "jobs": {
                 key: {
-                    "kind": "search" if "search" in job.about else job.kind,
+                    "kind": job.shown_kind,
                     "title": job.title,
                     "needs": list(job.needs),
                 }

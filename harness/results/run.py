@@ -13,16 +13,18 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.ledger import Ledger
-from harness.results.plan_records import PlannedJob, PlanRecord, StudyRecord
+from harness.results.plan_records import PlannedJob, PlannedTrial, PlanRecord, StudyRecord
 from harness.results.records import (
     FailedRecord,
     PretrainRecord,
     ProfileRecord,
     Record,
+    Status,
     StoppedRecord,
     TrainRecord,
     read_file,
     read_record,
+    read_status,
 )
 
 
@@ -37,6 +39,7 @@ class RunResults:
         self.folder = folder
         self._ledger = Ledger(folder)
         self._records: dict[str, Record | None] = {}
+        self._statuses: dict[str, Status | None] = {}  # of records that were not read whole
 
     @classmethod
     def open(cls, folder: Path) -> RunResults:
@@ -88,10 +91,22 @@ class RunResults:
         recorded = record.error.traceback if isinstance(record, FailedRecord) else ""
         return self._ledger.log(key) or recorded  # runs of earlier versions have records alone
 
-    def status(self, key: str) -> str | None:
-        """The status of a job's record; None if it has left none."""
-        record = self.record(key)
-        return record.status if record else None
+    def status(self, key: str) -> Status | None:
+        """The status of a job's record; None if it has left none. Reads no more of a record than that."""
+        if key in self._records:
+            record = self._records[key]
+            return record.status if record else None
+        if key not in self._statuses:
+            path = self._ledger.record_path(key)
+            self._statuses[key] = read_status(path) if path.is_file() else None
+        return self._statuses[key]
+
+    def trial_status(self, trial: PlannedTrial) -> str:
+        """ "done", "failed" or "pending". A trial that only a search stopped early is still to come."""
+        status = self.status(trial.key) if trial.key else None
+        if status in ("done", "failed"):
+            return str(status)
+        return "failed" if trial.error else "pending"
 
     def trained(self, key: str | None) -> TrainRecord | None:
         """The record of a finished train job; None if the job is not done."""
@@ -106,7 +121,7 @@ class RunResults:
     def failed(self) -> Iterator[tuple[PlannedJob, FailedRecord]]:
         """The plan's failed jobs, in its order."""
         for key, job in self.plan.jobs.items():
-            if isinstance(record := self.record(key), FailedRecord):
+            if self.status(key) == "failed" and isinstance(record := self.record(key), FailedRecord):
                 yield job, record
 
     def done(self) -> dict[str, PretrainRecord | TrainRecord | ProfileRecord]:
@@ -130,6 +145,7 @@ class RunResults:
     def newer(self) -> RunResults:
         """The run as it is now. Finished jobs are not read again: their records never change."""
         found = RunResults(self.folder)
+        found._statuses = {key: status for key, status in self._statuses.items() if status == "done"}
         found._records = {
             key: one for key, one in self._records.items() if one and not isinstance(one, FailedRecord | StoppedRecord)
         }

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
+import csv
+import math
+import os
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.results.plan_records import PlannedTrial
 from harness.results.profiles import profile_columns
-from harness.results.records import FailedRecord, StoppedRecord
+from harness.results.records import FailedRecord
 from harness.results.run import RunResults
 from harness.results.selection import selected_index
+
+if TYPE_CHECKING:  # importing pandas takes half a second
+    import pandas as pd
 
 COLUMNS = {
     "key": "key of the train job: its record is records/KEY.json",
@@ -39,25 +45,47 @@ def trial_table(results: RunResults) -> pd.DataFrame:
 
     Figures are NaN unless the trial is done.
     """
+    import pandas as pd
+
+    columns, rows = _columns_and_rows(results)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def write_csv(results: RunResults, file: TextIO) -> None:
+    """Write the table as CSV: what ``trial_table(results).to_csv(file, index=False)`` writes, without pandas."""
+    columns, rows = _columns_and_rows(results)
+    cells = [csv_cells([row.get(name) for row in rows]) for name in columns]
+    csv.writer(file, lineterminator=os.linesep).writerows(chain([columns], zip(*cells, strict=True)))
+
+
+def csv_cells(values: Sequence[Any]) -> list[Any]:
+    """A column as pandas writes it: numbers of which one is missing or a float are floats."""
+    known = [value for value in values if value is not None]
+    numbers = all(type(value) in (int, float) for value in known)
+    if numbers and (len(known) < len(values) or any(type(value) is float for value in known)):
+        values = [None if value is None or math.isnan(value) else float(value) for value in values]
+    return list(values)
+
+
+def _columns_and_rows(results: RunResults) -> tuple[list[str], list[dict[str, Any]]]:
+    """The names of the columns, and a row for each trial that lacks what is not known of it."""
     plan = results.plan
     asked = [*plan.sweep.values(), *(trial.chosen for trial in plan.trials)]
     swept = list(dict.fromkeys(option for options in asked for option in options))
     rows = [_row(trial, results, swept) for trial in plan.trials]
     measured = list(dict.fromkeys(name for row in rows for name in row if name not in {*COLUMNS, *swept}))
     columns = list(COLUMNS)
-    return pd.DataFrame(rows, columns=[*columns[:_BEFORE_OPTIONS], *swept, *columns[_BEFORE_OPTIONS:], *measured])
+    return [*columns[:_BEFORE_OPTIONS], *swept, *columns[_BEFORE_OPTIONS:], *measured], rows
 
 
 def _row(trial: PlannedTrial, results: RunResults, swept: list[str]) -> dict[str, Any]:
     record = results.record(trial.key)
-    if isinstance(record, StoppedRecord):
-        record = None  # only a search stopped it early: the trial itself is still to come
     row = trial.model_dump(include={"key", "dataset", "method", "seed", "stage1_key"})
     row |= {option: trial.point.get(option, trial.chosen.get(option)) for option in swept}
     row |= {
         f"n_{part}": trial.counts.get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")
     }
-    row["status"] = record.status if record else "failed" if trial.error else "pending"
+    row["status"] = results.trial_status(trial)
     row["error"] = str(record.error) if isinstance(record, FailedRecord) else trial.error
     if stage1 := results.pretrained(trial.stage1_key):
         row["stage1_seconds"] = stage1.result.train_seconds

@@ -13,9 +13,8 @@ from typing import Any
 from harness.errors import InputError
 from harness.execute.base import ProgressObserver
 from harness.execute.preflight import Node
-from harness.jobs import Job
+from harness.jobs import Job, Progress
 from harness.ledger import Ledger, Record
-from harness.method import Progress
 from harness.show.run_progress import Running, RunProgress
 
 WRITE_SECONDS = 2.0

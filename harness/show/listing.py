@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from harness import registry
 from harness.errors import InputError, did_you_mean
+from harness.memo import Memo
 from harness.study import bundled_studies
 from harness.study.model import General
 from harness.study.yamltext import load
@@ -39,6 +40,15 @@ def listing(kind: str, name: str | None = None) -> Any:
 
 def plugins(kind: str) -> list[dict[str, Any]]:
     """The plug-ins of a kind: name, description, module, whether built in, and why one can't be loaded or read."""
+    memo = Memo("listings", [kind, dict(registry.paths(kind))])
+    if (found := memo.read()) is None:
+        found = _plugins(kind)
+        if kind != "meters" and not any(one["error"] for one in found):  # errors can end without a change of the code
+            memo.write(found)
+    return list(found)
+
+
+def _plugins(kind: str) -> list[dict[str, Any]]:
     found = []
     for name, target in registry.paths(kind).items():
         about: dict[str, Any] = {

@@ -15,9 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.execute.preflight import Node
-from harness.jobs import Job
+from harness.jobs import Job, Progress
 from harness.ledger import Record
-from harness.method import Progress
 from harness.show.estimate import left_text, rough_span, span
 from harness.show.run_progress import Running, RunProgress
 

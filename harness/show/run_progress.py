@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import NamedTuple
 
-from harness.jobs import Job
+from harness.jobs import Job, Progress
 from harness.ledger import Record
-from harness.method import Progress
 from harness.show.estimate import EpochTimer, Remaining, TimeLeft, estimate, span
 
 STAGES = {"pretrain": "stage 1", "train": "stage 2"}

@@ -14,9 +14,8 @@ from rich.live import Live as Screen
 from rich.table import Table
 from rich.text import Text
 
-from harness.method import Progress
+from harness.jobs import Progress
 from harness.results.run import RunResults
-from harness.results.table import trial_table
 from harness.show.estimate import TimeLeft, span
 from harness.show.heartbeat import silence, stopped
 from harness.show.progress import running_text
@@ -55,7 +54,7 @@ def _view(results: RunResults) -> RenderableType:
     ]
     if live is not None and why is None:
         parts += [Text(_pace(live)), _nodes(live, running)]
-    elif live is not None and any(results.record(key) is None for key in results.plan.jobs):
+    elif live is not None and any(results.status(key) is None for key in results.plan.jobs):
         parts.append(Text(f"go on with: {results.study.command or 'harness run'}"))
     return Group(*parts)
 
@@ -69,9 +68,10 @@ def _jobs(results: RunResults, running: set[str]) -> Table:
     for kind in dict.fromkeys(job.kind for job in jobs.values()):
         counts = Counter(states[key] for key, job in jobs.items() if job.kind == kind)
         table.add_row(f"{kind} ({counts.total()})", *(str(counts[state]) for state in shown))
-    trials = trial_table(results)["status"].value_counts()
-    numbers = (str(trials.get(name, 0)) for name in ("done", "failed"))
-    table.add_row(f"trials ({trials.sum()})", *numbers, "", str(trials.get("pending", 0)))
+    trials = Counter(map(results.trial_status, results.plan.trials))
+    table.add_row(
+        f"trials ({trials.total()})", *(str(trials[name]) for name in ("done", "failed")), "", str(trials["pending"])
+    )
     return table
 
 

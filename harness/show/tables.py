@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -12,35 +13,40 @@ from rich.text import Text
 
 from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
-from harness.jobs import Job
-from harness.plan import Plan
 from harness.results.profiles import edge_tables
 from harness.results.run import RunResults
 from harness.show.listing import plugins, studies, study_text
 
+if TYPE_CHECKING:
+    from harness.plan.outline import Outline
 
-def show_plan(plan: Plan, todo: Sequence[Job], console: Console) -> None:
-    """The jobs by data set, method and kind: how many there are and how many are still to run."""
-    left = {job.key for job in todo}
-    counts: dict[tuple[str, str, str], Counter[str]] = {}
-    for key, job in plan.jobs.items():
-        shown = "search" if "search" in job.about else job.kind
-        group = counts.setdefault((str(job.about["dataset"]), str(job.about["method"]), shown), Counter())
-        group["jobs"] += 1
-        group["left"] += key in left
+
+def show_plan(plan: Outline, todo: Collection[str], console: Console) -> None:
+    """The jobs by data set, method and kind: how many there are and how many are still to run. todo: their keys."""
+    counts: dict[tuple[str, ...], Counter[str]] = {}
+    for key, group in plan.jobs.items():
+        count = counts.setdefault(tuple(group), Counter())
+        count["jobs"] += 1
+        count["left"] += key in todo
     table = Table("data set", "method", "kind", "jobs", "done", "to run", box=None, pad_edge=False, header_style="bold")
     for (dataset, method, kind), count in counts.items():
         table.add_row(dataset, method, kind, str(count["jobs"]), str(count["jobs"] - count["left"]), str(count["left"]))
     console.print(table)
     done = len(plan.jobs) - len(todo)
-    who = "the search needs" if plan.searching else f"{len(plan.trials)} trials need"
+    who = "the search needs" if plan.searching else f"{plan.trials} trials need"
     text = f"{who} {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
     console.print(text, highlight=False)
-    if waiting := sum(trial.key is None for trial in plan.trials):
+    if plan.waiting:
         text = (
-            f"then {waiting} of the study's {len(plan.trials)} trials follow, with the options that the search chooses"
+            f"then {plan.waiting} of the study's {plan.trials} trials follow, with the options that the search chooses"
         )
         console.print(text, highlight=False)
+
+
+def show_cautions(cautions: Sequence[str], console: Console) -> None:
+    """A line for each caution of a plan."""
+    for caution in cautions:
+        console.print(f"note: {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_choices(results: RunResults, console: Console) -> None:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import InputError
-from harness.method import Method, Pretrained, Pretrainer, Progress
+from harness.jobs import Progress
+from harness.method import Method, Pretrained, Pretrainer
 from harness.nn.distance import modal_distance, modal_plane
 from harness.options import Stage1
 from harness.training.checkpoint import from_bytes, to_bytes

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.errors import InputError
-from harness.method import Classifier, Method, Phase, Pretrained, Progress
+from harness.jobs import Progress
+from harness.method import Classifier, Method, Phase, Pretrained
 from harness.nn.distance import modal_plane
 from harness.options import Stage2
 from harness.training.cost import inference_flops

@@ -14,9 +14,8 @@ from small import planned, profiles, run
 from trees import jetson
 
 from harness.edge.profile import extrapolated
-from harness.jobs import Job
+from harness.jobs import Job, Progress
 from harness.ledger import Record
-from harness.method import Progress
 from harness.results.profiles import edge_tables
 from harness.results.run import RunResults
 

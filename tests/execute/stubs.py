@@ -19,10 +19,9 @@ from harness import keys
 from harness.data.base import Modality, Recordings
 from harness.execute.perform_job import perform
 from harness.execute.preflight import Node
-from harness.jobs import CHECKPOINT, Inputs, Job, Outcome
+from harness.jobs import CHECKPOINT, Inputs, Job, Outcome, Progress
 from harness.keys import content_key
 from harness.ledger import Record
-from harness.method import Progress
 
 JobGenerator = Generator[Progress, None, Outcome]
 

@@ -13,9 +13,8 @@ from stubs import DATA, RecordingObserver, make_job, outcome, speak
 
 from harness.execute.inline import InlineExecutor
 from harness.execute.job_log import JobLog, logged
-from harness.jobs import Failure, Outcome
+from harness.jobs import Failure, Outcome, Progress
 from harness.ledger import Ledger
-from harness.method import Progress
 
 SPOKEN = ["out 1", "err 1", "odd", "out 2", "err 2"]
 

@@ -12,9 +12,8 @@ from stubs import DATA, JobGenerator, RecordingObserver, make_job, outcome
 from harness.driver import Driver, Execution
 from harness.execute.base import EarlyStopping
 from harness.execute.ray_tune import RayExecutor
-from harness.jobs import Inputs, Job
+from harness.jobs import Inputs, Job, Progress
 from harness.ledger import Ledger, Record
-from harness.method import Progress
 from harness.results.run import RunResults
 from harness.results.table import trial_table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 import re
@@ -13,14 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from harness.errors import InputError
 from harness.ledger import Ledger
-from harness.results.records import FailedRecord, PretrainRecord, TrainRecord, read_record
+from harness.results.records import FailedRecord, PretrainRecord, TrainRecord, read_record, read_status
 from harness.results.reference import page
 from harness.results.run import RunResults
-from harness.results.table import trial_table
+from harness.results.table import csv_cells, trial_table, write_csv
 
 DOCS = Path(__file__).parents[2] / "docs"
 STUDY = """\
@@ -169,3 +171,38 @@ def test_the_code_of_the_page_runs(ledger: Ledger) -> None:
     with contextlib.redirect_stdout(printed):
         exec(code.replace("runs/label_rate", str(ledger.root)), {})
     assert len(printed.getvalue().splitlines()) == 4
+
+
+@pytest.mark.parametrize("column", [
+    [1, 2, 3], [1, 2.5, 3], [1, None, 3], [0.1 + 0.2, 1e-300, None], [None, None], ["a,b", 'c"d', None], [True, False],
+    [True, None], [[0.5, 0.9], None], ["1", 2], [float("nan"), 1.0], [float("inf"), 1], [10**17, None], [True, 1], ["", "x\ny"],
+])  # fmt: skip
+def test_a_column_is_written_as_pandas_writes_it(column: list[Any]) -> None:
+    frame = pd.DataFrame([{"key": "k", "value": value} for value in column], columns=["key", "value"])
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows([("key", "value"), *(("k", c) for c in csv_cells(column))])
+    assert written.getvalue() == frame.to_csv(index=False)
+
+
+def test_the_table_is_written_as_pandas_writes_it(ledger: Ledger) -> None:
+    written = io.StringIO()
+    write_csv(RunResults(ledger.root), written)
+    assert written.getvalue() == trial_table(RunResults(ledger.root)).to_csv(index=False)
+
+
+def test_a_status_is_that_of_the_whole_record(tmp_path: Path, ledger: Ledger) -> None:
+    whole, heads = RunResults(ledger.root), RunResults(ledger.root)
+    records = {key: whole.record(key) for key in whole.plan.jobs}
+    assert {key: heads.status(key) for key in records} == {
+        key: record and record.status for key, record in records.items()
+    }
+    assert heads.status("0" * 20) is None
+    damaged = tmp_path / "damaged.json"
+    for content, where in (
+        ('{"schema": 1, "status": "done"', "EOF"),
+        ('{"schema": 2, "status": "done"}', "schema 2"),
+        ('{"schema": 1}', "status"),
+    ):
+        damaged.write_text(content)
+        with pytest.raises(InputError, match=where):
+            read_status(damaged)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.jobs import Job
-from harness.method import Progress
+from harness.jobs import Job, Progress
 from harness.show.estimate import TimeLeft
 from harness.show.progress import (
     EVENT_LINES,

@@ -19,9 +19,8 @@ import pytest
 from rich.console import Console
 
 from harness.execute.preflight import Node
-from harness.jobs import Failure, Job
+from harness.jobs import Failure, Job, Progress
 from harness.ledger import Ledger
-from harness.method import Progress
 from harness.plan import make_plan
 from harness.results.run import RunResults
 from harness.show.heartbeat import SILENT_SECONDS, Heartbeat, stopped

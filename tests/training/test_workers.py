@@ -17,7 +17,8 @@ from baselines.siamese import Siamese
 from harness.cosmo.method import Cosmo
 from harness.data.base import Modality
 from harness.errors import InputError
-from harness.method import Method, Progress, Task
+from harness.jobs import Progress
+from harness.method import Method, Task
 from harness.options import Stage1
 from harness.training import TrainingData, pretrain
 from harness.training.stage1 import _Run

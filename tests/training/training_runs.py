@@ -11,7 +11,8 @@ import torch
 from baselines.deepsense import DeepSense
 from harness.cosmo.method import Cosmo
 from harness.data.base import Modality
-from harness.method import Method, Pretrained, Progress, Task
+from harness.jobs import Progress
+from harness.method import Method, Pretrained, Task
 from harness.options import Stage1, Stage2
 from harness.training import Stage1Result, Stage2Result, TrainingData, pretrain, train
 

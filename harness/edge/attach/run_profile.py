@@ -21,8 +21,7 @@ from typing import Any
 from harness.data.base import Recordings
 from harness.edge.attach import ssh
 from harness.edge.attach.bundle import Bundle, read_result, write_bundle
-from harness.jobs import Failure, Inputs, Job, Outcome
-from harness.method import Progress
+from harness.jobs import Failure, Inputs, Job, Outcome, Progress
 
 STDERR_LINES = 20
 FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+")

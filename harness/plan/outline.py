@@ -1,0 +1,92 @@
+"""What the table of a plan shows, kept in the cache folder: the same study is then shown without planning it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import registry
+from harness.data.base import Dataset
+from harness.data.cache import entry_key
+from harness.errors import InputError
+from harness.memo import Memo, cache_folder
+from harness.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The counts of a plan.
+
+    jobs: key → data set, method and kind, where the kind of a search's jobs is "search". offline: keys of the jobs that
+    must be carried to a device. waiting: trials whose options a search has yet to choose. shared: jobs saved by sharing.
+    """
+
+    study: str
+    jobs: dict[str, list[str]]
+    offline: list[str]
+    trials: int
+    waiting: int
+    shared: int
+    searching: bool
+    cautions: list[str]
+
+
+def outline(plan: Plan) -> Outline:
+    """The outline of a plan."""
+    return Outline(
+        study=plan.study.file.study,
+        jobs={key: [job.about["dataset"], job.about["method"], job.shown_kind] for key, job in plan.jobs.items()},
+        offline=[key for key, job in plan.jobs.items() if job.attachment == "offline"],
+        trials=len(plan.trials),
+        waiting=sum(trial.key is None for trial in plan.trials),
+        shared=plan.shared,
+        searching=plan.searching,
+        cautions=plan.cautions,
+    )
+
+
+class OutlineMemo:
+    """The outline of the plan of a study's text, with overrides, for the data in a folder.
+
+    It holds as long as the data sets' files are the same. The plan of a study with a search or with lists of labels
+    depends on more files, and is not kept.
+    """
+
+    def __init__(self, path: Path, overrides: Sequence[str], data_root: Path | None):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):  # reading the study says so
+            text = ""
+        self._root, self._text = data_root, text + "\n".join(overrides)
+        self._memo = Memo("plans", [str(path), text, list(overrides), str(data_root and data_root.resolve())])
+
+    def read(self) -> Outline | None:
+        """The outline; None if it is not kept, or the data sets' files have changed."""
+        found = self._memo.read()
+        if found is None:
+            return None
+        try:
+            keys = [self._key(_dataset(*dataset)) for dataset in found["datasets"]]
+        except InputError:  # the files are not there: planning says so
+            return None
+        return Outline(**found["outline"]) if keys == found["keys"] else None
+
+    def write(self, plan: Plan) -> Outline:
+        """Keep the outline of a plan, and return it."""
+        made = outline(plan)
+        if not plan.study.file.search and "label_list" not in self._text:
+            about = [[each.name, each.options.to_json(), each.argument] for each in plan.datasets]
+            keys = [self._key(each) for each in plan.datasets]
+            self._memo.write({"datasets": about, "keys": keys, "outline": asdict(made)})
+        return made
+
+    def _key(self, dataset: Dataset) -> str:
+        return entry_key(dataset, dataset.sources(self._root), cache_folder())
+
+
+def _dataset(name: str, options: Any, argument: str) -> Dataset:
+    kind = registry.get("datasets", name)
+    made: Dataset = kind(kind.Options.from_plain(options), argument)
+    return made
