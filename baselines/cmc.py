@@ -108,8 +108,8 @@ def cross_view_loss(views: Sequence[Tensor], temperature: float) -> Tensor:
     The negatives of a sample are the other samples of the batch in the other view. views: M tensors (n, d), normalised.
     Source: Tian et al. 2020 (the full graph over views), in the form that is common today.
     """
-    own = torch.arange(len(views[0]), device=views[0].device)
-    directions = [F.cross_entropy(one @ other.T / temperature, own) for one, other in permutations(views, 2)]
+    targets = torch.arange(len(views[0]), device=views[0].device)
+    directions = [F.cross_entropy(one @ other.T / temperature, targets) for one, other in permutations(views, 2)]
     return torch.stack(directions).sum()
 
 

@@ -35,7 +35,7 @@ from harness.options import Options
 
 CONTEXT = 256
 HORIZON = 28
-MOST_STEPS = 32  # of form comparison
+MAX_STEPS = 32  # of form comparison
 DROPOUT = 0.2
 CONVOLVED = (32, 64, 128)
 JOINT = "joint"  # the only encoder of form original, for all modalities
@@ -82,7 +82,7 @@ class CPCStage2(Options):
     freeze_encoders: bool = Field(default=False, description="train only the head, not the encoders")
 
 
-def horizon_of(asked: int | None, steps: int, what: str) -> int:
+def resolve_horizon(asked: int | None, steps: int, what: str) -> int:
     """The horizon k. Raises InputError if no step is left for the past; ``what`` begins the end of its message."""
     horizon = asked or min(HORIZON, max(1, steps // 2))
     if horizon >= steps:
@@ -119,19 +119,19 @@ class CPCPretrainer(Pretrainer):
         """InfoNCE of each prediction against the same step of all samples in the batch, averaged over the horizon."""
         predicted, actual = (f.transpose(0, 1).float() for f in features)
         logits = predicted @ actual.transpose(1, 2)  # (horizon, n, n)
-        own = torch.arange(logits.shape[1], device=logits.device).expand(logits.shape[:2])
-        return F.cross_entropy(logits.flatten(0, 1), own.flatten())
+        targets = torch.arange(logits.shape[1], device=logits.device).expand(logits.shape[:2])
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
 class ComparisonCPC(CPCPretrainer):
-    """The shared encoders, whose feature maps form one sequence, and a GRU. Raises InputError like `horizon_of`."""
+    """The shared encoders, whose feature maps form one sequence, and a GRU. Raises InputError like `resolve_horizon`."""
 
     def __init__(self, task: Task, options: CPCStage1):
         super().__init__()
         self.encoders = build_encoders(task.modalities)
         encoders = [e for e in self.encoders.values() if isinstance(e, Encoder)]
-        self.steps = min(options.steps or MOST_STEPS, *(e.time for e in encoders))
-        self.horizon = horizon_of(options.horizon, self.steps, "the features have")
+        self.steps = min(options.steps or MAX_STEPS, *(e.time for e in encoders))
+        self.horizon = resolve_horizon(options.horizon, self.steps, "the features have")
         width = sum(STEPS * e.width // e.time for e in encoders)
         self.context = nn.GRU(width, CONTEXT, num_layers=2, dropout=DROPOUT, batch_first=True)
         self.predictors = nn.ModuleList(nn.Linear(CONTEXT, width) for _ in range(self.horizon))
@@ -195,14 +195,14 @@ class JointEncoder(nn.Module):
 
 
 class OriginalCPC(CPCPretrainer):
-    """`JointEncoder` and the predictors. Raises InputError like `JointEncoder` and `horizon_of`."""
+    """`JointEncoder` and the predictors. Raises InputError like `JointEncoder` and `resolve_horizon`."""
 
     def __init__(self, task: Task, options: CPCStage1):
         super().__init__()
         joint = JointEncoder(task.modalities, options.steps)
         self.encoders = nn.ModuleDict({JOINT: joint})
         self.steps = joint.steps
-        self.horizon = horizon_of(options.horizon, self.steps, "the window has")
+        self.horizon = resolve_horizon(options.horizon, self.steps, "the window has")
         self.predictors = nn.ModuleList(nn.Linear(CONTEXT, CONVOLVED[-1]) for _ in range(self.horizon))
 
     @property

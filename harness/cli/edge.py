@@ -118,9 +118,9 @@ def join(
     """Make this device a node of a Ray cluster, until Ctrl-C."""
     from harness.edge.attach.join import join as stay
     from harness.errors import InputError
-    from harness.study.edge import HERE, NAME
+    from harness.study.edge import LOCAL, NAME
 
-    if name in HERE or not re.fullmatch(NAME, name):
+    if name in LOCAL or not re.fullmatch(NAME, name):
         raise InputError(
             f"{name!r} is not a valid name for a device: use letters, digits, dots and dashes, but neither cpu nor cuda"
         )

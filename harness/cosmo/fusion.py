@@ -43,7 +43,7 @@ class EqualAttention(nn.Module):
         return features[0].new_full((len(features[0]), len(features)), 1 / len(features))
 
 
-class Guided(nn.Module):
+class GuidedAttention(nn.Module):
     """Guided attention: β_j = (1 − λ) β(Attn)_j + λ β(QoM)_j, weights (n, M) whose rows sum to one.
 
     guide: the M weights β(QoM), not necessarily normalised.

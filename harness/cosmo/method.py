@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import override
 
-from harness.cosmo.fusion import DotAttention, EqualAttention, Guided, Scale
+from harness.cosmo.fusion import DotAttention, EqualAttention, GuidedAttention, Scale
 from harness.cosmo.positives import MixtureKind, Per, draw_weights, mix
 from harness.cosmo.quality import QualitySettings, measure
 from harness.errors import InputError
@@ -199,7 +199,7 @@ def _head(task: Task, widths: tuple[int, ...], options: CosmoStage2, diagnostics
             DotAttention(widths, options.attention_scale) if options.attention == "paper" else JointAttention(widths)
         )
     if options.guide != "none":
-        attention = Guided(attention, _guide(task, options, diagnostics), options.lambda_)
+        attention = GuidedAttention(attention, _guide(task, options, diagnostics), options.lambda_)
     return FusionHead(widths, task.n_classes, attention, fusion)
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from harness.keys import rng_of, seed_of
 from harness.options import Options
 
-FEWEST = 4  # samples; with fewer, neither statistic is meaningful
+MIN_SAMPLES = 4  # samples; with fewer, neither statistic is meaningful
 
 
 class QualitySettings(Options):
@@ -70,8 +70,8 @@ def hopkins(x: np.ndarray, rng: np.random.Generator, sample: int) -> float:
     return float(u / (u + w)) if u + w else 0.5
 
 
-def optimal_clusters(x: np.ndarray, most: int, seed: int, restarts: int) -> int:
-    """The number of k-means clusters of x (n, d), from 2 to ``most``, with the highest mean silhouette.
+def optimal_clusters(x: np.ndarray, max_clusters: int, seed: int, restarts: int) -> int:
+    """The number of k-means clusters of x (n, d), from 2 to ``max_clusters``, with the highest mean silhouette.
 
     It is the smallest of those that are tied.
     """
@@ -81,7 +81,7 @@ def optimal_clusters(x: np.ndarray, most: int, seed: int, restarts: int) -> int:
     distances = pairwise_distances(x)
     np.fill_diagonal(distances, 0)
     best, best_k = -np.inf, 2
-    for k in range(2, min(most, len(x) - 1, len(np.unique(x, axis=0))) + 1):
+    for k in range(2, min(max_clusters, len(x) - 1, len(np.unique(x, axis=0))) + 1):
         labels = KMeans(k, n_init=restarts, random_state=seed % 2**32).fit_predict(x)
         score = silhouette_score(distances, labels, metric="precomputed")
         if score > best + 1e-12:
@@ -121,8 +121,10 @@ def _hopkins_and_clusters(
     from sklearn.decomposition import PCA
 
     n = len(array)
-    if n < FEWEST:
-        raise ValueError(f"the quality of a modality needs at least {FEWEST} unlabelled samples, but there are {n}")
+    if n < MIN_SAMPLES:
+        raise ValueError(
+            f"the quality of a modality needs at least {MIN_SAMPLES} unlabelled samples, but there are {n}"
+        )
     flat = array.reshape(n, -1)
     reducer = PCA(
         min(settings.components, n - 1, flat.shape[1]),

@@ -111,7 +111,7 @@ class DatasetPlanner:
             method: Method = registry.get("methods", name)()
             settings = self.study.settings(self.entry, name, point)
             source = self._source(settings)
-            self._note(method, settings, source)
+            self._store_values(method, settings, source)
             for variant in method.variants(source.task) or ("",):
                 self._plan_configuration(_Configuration(method, variant, point, settings, source))
 
@@ -127,11 +127,11 @@ class DatasetPlanner:
         split, default = settings.general.split, dataset.default_split(recordings)
         subjects = resolve_split(recordings, split, default)
         if not subjects["validation"]:
-            self._need_no_validation(subjects)
+            self._check_validation(subjects)
         parts = split_indices(recordings, split, default)
         return _Source(recordings, dataset, parts, subjects, (self.entry.name, content_key(subjects)))
 
-    def _need_no_validation(self, subjects: Mapping[str, list[int]]) -> None:
+    def _check_validation(self, subjects: Mapping[str, list[int]]) -> None:
         """Raise `InputError` if the study selects or searches by validation subjects."""
         if self.file.select == "validation":
             raise InputError(
@@ -143,7 +143,7 @@ class DatasetPlanner:
                 f"({', '.join(map(str, subjects['train']))}): split: {{validation: [{subjects['train'][-1]}]}}"
             )
 
-    def _note(self, method: Method, settings: Settings, source: _Source) -> None:
+    def _store_values(self, method: Method, settings: Settings, source: _Source) -> None:
         """Keep the values in force and the description of the data, for the report."""
         models = {"": settings.general, "method": settings.stage1_options, "data": settings.data_options}
         found = fields_in_force(settings, models) | fields_in_force(settings, {"method": settings.stage2_options})
@@ -290,7 +290,7 @@ class DatasetPlanner:
         """Add the profile jobs of a trial, which train it again and time the trained model. Returns device → key."""
         edge, keys = self.file.edge, {}
         label_rate, seed = asked.settings.general.label_rate, trial.about["seed"]
-        if edge is None or not edge.wants(asked.method.name, label_rate, seed, self.file.seeds[0]):
+        if edge is None or not edge.includes(asked.method.name, label_rate, seed, self.file.seeds[0]):
             return {}
         for device in edge.devices:
             measuring = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
@@ -327,7 +327,7 @@ class DatasetPlanner:
         """Add a job unless there is one with the same content. Returns its key."""
         content = json.loads(json.dumps(content))  # as it will be read back, with lists for tuples
         key = content_key(content)
-        self.plan.asked += 1
+        self.plan.jobs_without_sharing += 1
         on_gpu = self.file.device == "cuda" and content["kind"] != "profile"  # a profile job has its whole device
         about = {**about, "gpus": (about.get("gpus") or 1) if on_gpu else 0}
         if key not in self.plan.jobs:

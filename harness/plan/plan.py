@@ -21,7 +21,7 @@ class Plan:
     trials: list[PlannedTrial] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     tunings: list[Tuning] = field(default_factory=list)
-    asked: int = 0  # number of jobs without sharing
+    jobs_without_sharing: int = 0
     datasets: list[Dataset] = field(default_factory=list)
     data: dict[str, Recordings] = field(default_factory=dict)
     about_data: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Plan:
     @property
     def shared(self) -> int:
         """The number of jobs saved by sharing: without it, each trial would run its own."""
-        return self.asked - len(self.jobs)
+        return self.jobs_without_sharing - len(self.jobs)
 
     @property
     def searching(self) -> bool:

@@ -36,7 +36,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Searched:
+class SearchedOption:
     """An option that is searched: its distribution, its path among the settings, and its location in the study."""
 
     dimension: Dimension
@@ -61,14 +61,14 @@ class Study:
             raise StudyError(problems)
         return settings
 
-    def searched(self, entry: DatasetEntry, method: str) -> dict[str, Searched]:
+    def searched(self, entry: DatasetEntry, method: str) -> dict[str, SearchedOption]:
         """The options searched for one data set and method, by dotted name; {} if none is."""
         if not self.file.search:
             return {}
         space = self.file.search.space
         return {
-            dotted: Searched(dimension(space[dotted]), path, self.located.location(("search", "space", dotted)))
-            for path, dotted in self._trial(entry, method).concerned(space).items()
+            dotted: SearchedOption(dimension(space[dotted]), path, self.located.location(("search", "space", dotted)))
+            for path, dotted in self._trial(entry, method).applicable(space).items()
         }
 
     def values(self) -> dict[str, Value]:

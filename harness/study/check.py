@@ -12,27 +12,27 @@ from harness.errors import Problem, did_you_mean
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
 from harness.study.problems import inner_model, option_names
 from harness.study.settings import TrialOptions
-from harness.study.space import Dimension, Unfit, dimension
+from harness.study.space import Dimension, InvalidDistribution, dimension
 from harness.study.yamltext import KeyPath, Located
 
 
 def check(file: StudyFile, located: Located) -> list[Problem]:
     """All problems of a study whose structure is valid, in the order of their lines."""
-    space, problems = _space(file.search.space if file.search else {}, located)
-    problems += _names(file, located)
+    space, problems = _check_space(file.search.space if file.search else {}, located)
+    problems += _check_names(file, located)
     for index, entry in enumerate(file.datasets):
         if entry.plugin not in registry.paths("datasets"):
             continue  # the options of a plug-in that doesn't exist can't be checked
         base: KeyPath = () if entry.sweep is None else ("datasets", index)
         sweep = file.sweep_of(entry)
-        problems += _sweep(sweep, located, (*base, "sweep"))
+        problems += _check_sweep(sweep, located, (*base, "sweep"))
         sweep = {
             dotted: values for dotted, values in sweep.items() if isinstance(values, list) and not _unknown(dotted)
         }
         for method in _methods(file, entry):
             trial = TrialOptions(located, index, entry, method)
-            problems += _values(trial, sweep, located, (*base, "sweep"))
-            problems += _searched(trial, space, sweep, located)
+            problems += _check_values(trial, sweep, located, (*base, "sweep"))
+            problems += _check_search(trial, space, sweep, located)
     return sorted(dict.fromkeys(problems), key=_line)
 
 
@@ -47,7 +47,9 @@ def _methods(file: StudyFile, entry: DatasetEntry) -> list[str]:
     return [name for name in named if name in registry.paths("methods")]
 
 
-def _values(trial: TrialOptions, sweep: Mapping[str, list[Any]], located: Located, base: KeyPath) -> list[Problem]:
+def _check_values(
+    trial: TrialOptions, sweep: Mapping[str, list[Any]], located: Located, base: KeyPath
+) -> list[Problem]:
     """Check every value that an option can take in the trials of a data set and method, one at a time."""
     problems = trial.settings({})[1]
     for dotted, values in sweep.items():
@@ -62,31 +64,31 @@ def _values(trial: TrialOptions, sweep: Mapping[str, list[Any]], located: Locate
 # -- names ------------------------------------------------------------------------------------------------------
 
 
-def _names(file: StudyFile, located: Located) -> list[Problem]:
+def _check_names(file: StudyFile, located: Located) -> list[Problem]:
     problems: list[Problem] = []
     for index, method in enumerate(file.methods):
-        problems += _known(("methods",), method, ("methods", index), located)
-    problems += _once(file.methods, "methods", located)
-    problems += _once([entry.name for entry in file.datasets], "datasets", located)
+        problems += _check_name(("methods",), method, ("methods", index), located)
+    problems += _check_duplicates(file.methods, "methods", located)
+    problems += _check_duplicates([entry.name for entry in file.datasets], "datasets", located)
     for index, entry in enumerate(file.datasets):
-        unknown = _known(("datasets",), entry.plugin, ("datasets", index), located)
-        problems += unknown or _argument(entry, located.location(("datasets", index)), index)
+        unknown = _check_name(("datasets",), entry.plugin, ("datasets", index), located)
+        problems += unknown or _check_argument(entry, located.location(("datasets", index)), index)
         for plugin in entry.options:
-            problems += _known(("methods", "datasets"), plugin, ("datasets", index, "options", plugin), located)
+            problems += _check_name(("methods", "datasets"), plugin, ("datasets", index, "options", plugin), located)
     for plugin in file.options:
-        problems += _known(("methods", "datasets"), plugin, ("options", plugin), located)
+        problems += _check_name(("methods", "datasets"), plugin, ("options", plugin), located)
     if file.reference and file.reference.partition(":")[0] not in file.methods:
         hint = did_you_mean(file.reference, file.methods)
         message = f"{file.reference!r} is not one of the study's methods"
         problems.append(Problem(located.location(("reference",)), "reference", message, hint))
-    return problems + _edge(file, located)
+    return problems + _check_edge(file, located)
 
 
-def _edge(file: StudyFile, located: Located) -> list[Problem]:
+def _check_edge(file: StudyFile, located: Located) -> list[Problem]:
     """The names in the section ``edge`` that don't exist."""
     if (edge := file.edge) is None:
         return []
-    problems = _once([device.name for device in edge.devices], "edge.devices", located)
+    problems = _check_duplicates([device.name for device in edge.devices], "edge.devices", located)
     for what, named, known in (("methods", edge.methods, file.methods), ("seeds", edge.seeds, file.seeds)):
         for index, one in enumerate(named or ()):
             if one not in known:
@@ -102,7 +104,7 @@ def _edge(file: StudyFile, located: Located) -> list[Problem]:
     return problems
 
 
-def _known(kinds: tuple[str, ...], name: str, path: KeyPath, located: Located) -> list[Problem]:
+def _check_name(kinds: tuple[str, ...], name: str, path: KeyPath, located: Located) -> list[Problem]:
     names = {known for kind in kinds for known in registry.paths(kind)}
     if name in names:
         return []
@@ -110,7 +112,7 @@ def _known(kinds: tuple[str, ...], name: str, path: KeyPath, located: Located) -
     return [Problem(located.location(path), _dotted(path), f"there is no {what} {name!r}", did_you_mean(name, names))]
 
 
-def _once(names: list[str], path: str, located: Located) -> list[Problem]:
+def _check_duplicates(names: list[str], path: str, located: Located) -> list[Problem]:
     return [
         Problem(located.location((path, index)), f"{path}.{index}", f"{name!r} is listed twice", "list each name once")
         for index, name in enumerate(names)
@@ -118,7 +120,7 @@ def _once(names: list[str], path: str, located: Located) -> list[Problem]:
     ]
 
 
-def _argument(entry: DatasetEntry, location: str, index: int) -> list[Problem]:
+def _check_argument(entry: DatasetEntry, location: str, index: int) -> list[Problem]:
     takes = registry.get("datasets", entry.plugin).takes_argument
     if takes and not entry.argument:
         return [
@@ -141,7 +143,7 @@ def _argument(entry: DatasetEntry, location: str, index: int) -> list[Problem]:
 # -- sweeps -----------------------------------------------------------------------------------------------------
 
 
-def _sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> list[Problem]:
+def _check_sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> list[Problem]:
     problems = []
     for dotted, values in sweep.items():
         what: tuple[str, str] | None = None
@@ -162,36 +164,36 @@ def _sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> list[Pr
 SPACE: KeyPath = ("search", "space")
 
 
-def _space(space: Mapping[str, Any], located: Located) -> tuple[dict[str, Dimension], list[Problem]]:
+def _check_space(space: Mapping[str, Any], located: Located) -> tuple[dict[str, Dimension], list[Problem]]:
     """The valid distributions, and the problems of the others."""
     valid: dict[str, Dimension] = {}
     problems = []
     for dotted, value in space.items():
         try:
             if (wrong := _unsearchable(dotted)) is not None:
-                raise Unfit(*wrong)
+                raise InvalidDistribution(*wrong)
             valid[dotted] = dimension(value)
-        except Unfit as unfit:
+        except InvalidDistribution as invalid:
             path = (*SPACE, dotted)
-            problems.append(Problem(located.location(path), _dotted(path), unfit.message, unfit.hint))
+            problems.append(Problem(located.location(path), _dotted(path), invalid.message, invalid.hint))
     return valid, problems
 
 
 def _unsearchable(dotted: str) -> tuple[str, str] | None:
     root = dotted.partition(".")[0]
-    asked = (root in GENERAL_KEYS and root not in ("stage1", "stage2")) or root in registry.paths("datasets")
+    sweep_only = (root in GENERAL_KEYS and root not in ("stage1", "stage2")) or root in registry.paths("datasets")
     return _unknown(dotted) or (
-        (f"{dotted} is part of the study's question, not a hyper-parameter", "sweep it instead") if asked else None
+        (f"{dotted} is part of the study's question, not a hyper-parameter", "sweep it instead") if sweep_only else None
     )
 
 
-def _searched(
+def _check_search(
     trial: TrialOptions, space: Mapping[str, Dimension], sweep: Mapping[str, Any], located: Located
 ) -> list[Problem]:
     """Check that each distribution fits its option, and that no option is both swept and searched."""
     problems = []
-    swept = trial.concerned(sweep)
-    for path, dotted in trial.concerned(space).items():
+    swept = trial.applicable(sweep)
+    for path, dotted in trial.applicable(space).items():
         location = located.location((*SPACE, dotted))
         wrong = [
             problem

@@ -13,7 +13,7 @@ VERSION = "1"  # of the measurement; raise it when the measurement changes: it i
 Runtime = Literal["eager", "compile", "onnx"]
 Precision = Literal["fp32", "bf16", "fp16"]
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
-HERE = ("cpu", "cuda")  # the names of this machine's own devices
+LOCAL = ("cpu", "cuda")  # names of this machine's devices
 
 
 def _device(value: Any) -> Any:
@@ -44,7 +44,7 @@ class Device(Options):
     def _is_reached_one_way(self) -> Self:
         if self.ssh and self.offline:
             raise ValueError("a device is reached either by ssh or offline: give only one of them")
-        if self.name in HERE and self.kind not in (None, self.name):
+        if self.name in LOCAL and self.kind not in (None, self.name):
             raise ValueError(f"the name {self.name} means this machine's {self.name}: use another name for the device")
         return self
 
@@ -53,12 +53,12 @@ class Device(Options):
         """How the device is reached: "here", "ssh", "ray" or "offline"."""
         if self.ssh or self.offline:
             return "ssh" if self.ssh else "offline"
-        return "here" if self.name in HERE else "ray"
+        return "here" if self.name in LOCAL else "ray"
 
     @property
     def runs_on(self) -> str:
         """The processor to run on: "cpu" or "cuda"."""
-        return self.kind or (self.name if self.name in HERE else "cpu")
+        return self.kind or (self.name if self.name in LOCAL else "cpu")
 
 
 DeviceName = Annotated[str, Field(pattern=f"^{NAME}$")]
@@ -125,7 +125,7 @@ class Edge(Measuring):
         """The settings of the measurement, without the choice of trials and devices."""
         return Measuring.model_validate({name: getattr(self, name) for name in Measuring.model_fields})
 
-    def wants(self, method: str, label_rate: float, seed: int, first_seed: int) -> bool:
+    def includes(self, method: str, label_rate: float, seed: int, first_seed: int) -> bool:
         """Whether a trial of this method, label rate and seed is measured."""
         return (
             (self.methods is None or method in self.methods)

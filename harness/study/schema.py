@@ -76,18 +76,18 @@ class _StudySchema:
     def _add_dotted_options(self) -> None:
         """Define ``Sweep`` and ``Space``: dotted options with lists of values or with distributions."""
         stages = {f"{key}.{option}": one for key in STAGES for option, one in self._leaves(key.capitalize())}
-        asked = {f"split.{part}": one for part, one in self._leaves("Split")}
-        asked |= {key: _reference("General", key) for key in GENERAL_KEYS if key not in (*STAGES, "split")}
+        sweep_only = {f"split.{part}": one for part, one in self._leaves("Split")}
+        sweep_only |= {key: _reference("General", key) for key in GENERAL_KEYS if key not in (*STAGES, "split")}
         own: dict[str, Schema] = {}
         for plugin, options in self.definitions["Options"]["properties"].items():
             found = {name: one for name, one in options["properties"].items() if name not in STAGES}
             found |= {f"{name}.{inner}": one for name in found for inner, one in self._inner(found[name])}
             dotted = {f"{plugin}.{name}": one for name, one in found.items()}
-            own, asked = (own | dotted, asked) if plugin in self.methods else (own, asked | dotted)
+            own, sweep_only = (own | dotted, sweep_only) if plugin in self.methods else (own, sweep_only | dotted)
         methods = "|".join(self.methods)
         of_methods = {f"^({methods})\\.{option.replace('.', '[.]')}$": one for option, one in stages.items()}
 
-        values = {option: _list_of(one) for option, one in {**asked, **stages, **own}.items()}
+        values = {option: _list_of(one) for option, one in {**sweep_only, **stages, **own}.items()}
         self.definitions["Sweep"] = _mapping(values) | {
             "patternProperties": {pattern: _list_of(one) for pattern, one in of_methods.items()}
         }

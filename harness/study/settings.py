@@ -80,19 +80,19 @@ class TrialOptions:
 
     def settings(self, point: Mapping[str, Any], source: str = "sweep") -> tuple[Settings | None, list[Problem]]:
         """The checked options at a point (dotted option → value), or None and all their problems."""
-        asked = self._asked()
+        explicit = self._explicit()
         for dotted, value in point.items():
-            asked |= self._named(tuple(dotted.split(".")), value, lambda path: source)
+            explicit |= self._named(tuple(dotted.split(".")), value, lambda path: source)
         layer = self._of_method(self.method.SETTINGS, lambda path: f"{self.method_name}'s default")
         for group, presets in self.method.presets().items():
-            name, problems = self._preset(group, presets, asked)
+            name, problems = self._preset(group, presets, explicit)
             if problems:
                 return None, problems
             text = f"{self.method_name}.{group}: {name}"
             layer |= self._of_method(presets[name], lambda path, text=text: text)  # type: ignore[misc]
-        return self._validated(layer | asked)
+        return self._validated(layer | explicit)
 
-    def concerned(self, options: Iterable[str]) -> dict[OptionPath, str]:
+    def applicable(self, options: Iterable[str]) -> dict[OptionPath, str]:
         """Those of these options (dotted names) that this trial has, by path.
 
         If two have the same path, the one that names the method wins over the general one.
@@ -104,7 +104,7 @@ class TrialOptions:
 
     # -- layers -----------------------------------------------------------------------------------------------------
 
-    def _asked(self) -> Layer:
+    def _explicit(self) -> Layer:
         """The values in the study and on the command line; the entry of the data set takes precedence."""
         raw = self.located.value
         layer = self._of_text(raw, ())
@@ -145,9 +145,9 @@ class TrialOptions:
             layer |= flatten(value, (key,) if key in ("stage1", "stage2") else ("method", key), source)
         return layer
 
-    def _preset(self, group: str, presets: Mapping[str, Any], asked: Layer) -> tuple[str, list[Problem]]:
-        """The name of the preset chosen for a group, removed from ``asked``; by default the first."""
-        found = asked.pop(("method", group), None)
+    def _preset(self, group: str, presets: Mapping[str, Any], explicit: Layer) -> tuple[str, list[Problem]]:
+        """The name of the preset chosen for a group, removed from ``explicit``; by default the first."""
+        found = explicit.pop(("method", group), None)
         if found is None:
             return next(iter(presets)), []
         if not isinstance(found.value, str) or found.value not in presets:

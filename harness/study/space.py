@@ -63,25 +63,25 @@ class Dimension:
 
 
 def dimension(value: Any) -> Dimension:
-    """Parse a distribution as it is written in a study, ``{loguniform: [0.0001, 0.1]}``. Raises `Unfit`."""
+    """Parse a distribution as it is written in a study, ``{loguniform: [0.0001, 0.1]}``. Raises `InvalidDistribution`."""
     if not isinstance(value, Mapping) or len(value) != 1:
         shown = value if isinstance(value, list) else [0.1, 0.2]
-        raise Unfit(
+        raise InvalidDistribution(
             f"{value!r} is not a distribution", f"for example {{choice: {shown}}} or {{loguniform: [0.0001, 0.1]}}"
         )
     ((name, arguments),) = value.items()
     if name != "choice" and name not in RANGES:
-        raise Unfit(f"there is no distribution {name!r}", did_you_mean(name, ["choice", *RANGES]))
+        raise InvalidDistribution(f"there is no distribution {name!r}", did_you_mean(name, ["choice", *RANGES]))
     if name == "choice":
         if not isinstance(arguments, list) or not arguments:
-            raise Unfit("choice takes a list of values", "for example {choice: [true, false]}")
+            raise InvalidDistribution("choice takes a list of values", "for example {choice: [true, false]}")
         if any(value in arguments[:index] for index, value in enumerate(arguments)):
-            raise Unfit("a value is listed twice", "list each value once")
+            raise InvalidDistribution("a value is listed twice", "list each value once")
         return Dimension(name, tuple(arguments))
     return _range(name, arguments)
 
 
-class Unfit(ValueError):
+class InvalidDistribution(ValueError):
     """An invalid distribution: what is wrong with it, and what would be right."""
 
     def __init__(self, message: str, hint: str):
@@ -98,27 +98,27 @@ def _range(name: str, arguments: Any) -> Dimension:
         or not all(_is_number(number, whole) for number in arguments)
     ):
         kind = "whole numbers" if whole else "numbers"
-        raise Unfit(
+        raise InvalidDistribution(
             f"{name} takes the {kind} {', '.join(names)}, not {arguments!r}", f"write {{{name}: [{', '.join(names)}]}}"
         )
     numbers = dict(zip(names, arguments, strict=True))
     if "lower" in numbers and not numbers["lower"] < numbers["upper"]:
-        raise Unfit(
+        raise InvalidDistribution(
             f"the range is reversed: {numbers['lower']} is not less than {numbers['upper']}",
             "write the smaller number first",
         )
     if "log" in name and numbers["lower"] <= 0:
-        raise Unfit(
+        raise InvalidDistribution(
             f"{name} can't start at {numbers['lower']}", "the bounds of a logarithmic range must be greater than 0"
         )
     for positive in ("q", "sd"):
         if numbers.get(positive, 1) <= 0:
-            raise Unfit(f"{positive} is {numbers[positive]}", f"{positive} must be greater than 0")
+            raise InvalidDistribution(f"{positive} is {numbers[positive]}", f"{positive} must be greater than 0")
     made = Dimension(name, tuple(arguments))
     try:
         made.draw(np.random.default_rng(0))
     except ValueError as error:
-        raise Unfit(str(error), "make both bounds multiples of q") from None
+        raise InvalidDistribution(str(error), "make both bounds multiples of q") from None
     return made
 
 

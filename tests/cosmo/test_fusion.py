@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.cosmo.fusion import DotAttention, EqualAttention, Guided
+from harness.cosmo.fusion import DotAttention, EqualAttention, GuidedAttention
 from harness.nn.attention import JointAttention
 
 
@@ -19,14 +19,14 @@ def test_weights_sum_to_one(widths: tuple[int, ...]) -> None:
         weights = attention(z)
         assert weights.shape == (5, len(widths))
         torch.testing.assert_close(weights.sum(1), torch.ones(5))
-        guided = Guided(attention, range(1, len(widths) + 1), 0.8)(z)
+        guided = GuidedAttention(attention, range(1, len(widths) + 1), 0.8)(z)
         torch.testing.assert_close(guided.sum(1), torch.ones(5))
 
 
 def test_lambda_extremes() -> None:
     z, attention = features((8, 3)), DotAttention((8, 3))
-    torch.testing.assert_close(Guided(attention, [3, 7], 0.0)(z), attention(z))
-    torch.testing.assert_close(Guided(attention, [3, 7], 1.0)(z), torch.tensor([[0.3, 0.7]]).expand(5, 2))
+    torch.testing.assert_close(GuidedAttention(attention, [3, 7], 0.0)(z), attention(z))
+    torch.testing.assert_close(GuidedAttention(attention, [3, 7], 1.0)(z), torch.tensor([[0.3, 0.7]]).expand(5, 2))
 
 
 def test_formula() -> None:
