@@ -124,7 +124,7 @@ class CPCPretrainer(Pretrainer):
 
 
 class ComparisonCPC(CPCPretrainer):
-    """The shared encoders, whose feature maps form one sequence, and a GRU. Raises InputError like `resolve_horizon`."""
+    """The shared encoders, whose maps form one sequence, and a GRU. Raises InputError like `resolve_horizon`."""
 
     def __init__(self, task: Task, options: CPCStage1):
         super().__init__()

@@ -63,7 +63,7 @@ class Dimension:
 
 
 def dimension(value: Any) -> Dimension:
-    """Parse a distribution as it is written in a study, ``{loguniform: [0.0001, 0.1]}``. Raises `InvalidDistribution`."""
+    """Parse a distribution as written in a study, ``{loguniform: [0.0001, 0.1]}``. Raises `InvalidDistribution`."""
     if not isinstance(value, Mapping) or len(value) != 1:
         shown = value if isinstance(value, list) else [0.1, 0.2]
         raise InvalidDistribution(
