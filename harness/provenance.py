@@ -76,7 +76,7 @@ def cpu_flags() -> set[str]:
 
 
 def has_native(precision: str) -> bool:
-    """Whether the processor computes in "bf16" or "fp16" natively. False where that is unknown, such as outside Linux."""
+    """Whether the processor computes in "bf16" or "fp16" natively; False where that is unknown, as outside Linux."""
     return bool(cpu_flags() & PRECISION_FLAGS[precision])
 
 

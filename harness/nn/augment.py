@@ -17,18 +17,21 @@ from harness.options import Options
 
 
 class Augmentations(Options):
-    """The greatest strength of each augmentation. The strength itself is drawn for each sample and modality."""
+    """The maximum strength of each augmentation. The strength is drawn for each sample and modality."""
 
     failure: float = Field(
-        default=0.3, ge=0, le=1, description="longest share of the time that a failing sensor loses; 0 for none"
+        default=0.3,
+        ge=0,
+        le=1,
+        description="maximum fraction of the time steps that a failing sensor loses; 0 for none",
     )
     noise: float = Field(
         default=0.3,
         ge=0,
-        description="greatest standard deviation of noise, in those of the normalised modality, with a mean of up to a "
-        "third of it either way; 0 for none",
+        description="maximum standard deviation of added noise, for normalised data, and three times its maximum mean; "
+        "0 for none",
     )
-    down_sampling: int = Field(default=4, ge=1, description="keep no fewer than one in so many time steps; 1 for all")
+    down_sampling: int = Field(default=4, ge=1, description="maximum factor of down-sampling in time; 1 for none")
 
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment each sample of one modality (n, time, ...). ``generator`` is on the batch's device."""

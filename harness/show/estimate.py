@@ -1,4 +1,4 @@
-"""How long a run will still take, estimated from the epochs that have been timed. Reads no clock: times are arguments."""
+"""How long a run will still take, estimated from timed epochs. Reads no clock: times are arguments."""
 
 from __future__ import annotations
 
