@@ -158,9 +158,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         print(f"{'what':46} {'measured':>10} {'limit':>8}")
         for one in measure(Path(folder), arguments.trials):
-            print(
-                f"{one.what:46} {one.measured:8.2f} {one.unit} {one.limit:6g} {one.unit}{'' if one.holds else '  exceeded'}"
-            )
+            exceeded = "" if one.holds else "  exceeded"
+            print(f"{one.what:46} {one.measured:8.2f} {one.unit} {one.limit:6g} {one.unit}{exceeded}")
             found.append(one)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")

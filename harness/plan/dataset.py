@@ -155,62 +155,62 @@ class DatasetPlanner:
 
     # -- trials -----------------------------------------------------------------------------------------------------
 
-    def _plan_configuration(self, asked: _Configuration) -> None:
+    def _plan_configuration(self, config: _Configuration) -> None:
         """Plan the trials of one configuration, preceded by its search if it has one."""
-        self.plan.titles[asked.name] = asked.title
-        space = self.study.searched(self.entry, asked.method.name)
+        self.plan.titles[config.name] = config.title
+        space = self.study.searched(self.entry, config.method.name)
         if not space:
-            self._check(asked)
+            self._check(config)
             if self.file.search:
                 self.plan.cautions.append(
-                    f"{asked.method.name} on {self.entry.name} is not tuned: none of its options is in search.space"
+                    f"{config.method.name} on {self.entry.name} is not tuned: none of its options is in search.space"
                 )
-            return self._plan_trials(asked)
-        tuning = self._tune(asked, {option: searched.dimension for option, searched in space.items()})
+            return self._plan_trials(config)
+        tuning = self._tune(config, {option: searched.dimension for option, searched in space.items()})
         self.plan.tunings.append(tuning)
         if not tuning.chosen:
-            return self._await_choice(asked, tuning.error)
+            return self._await_choice(config, tuning.error)
         chosen = dict(tuning.chosen.values)
-        settings = self.study.settings(self.entry, asked.method.name, {**asked.point, **chosen}, "search")
-        return self._plan_trials(replace(asked, settings=settings), chosen)
+        settings = self.study.settings(self.entry, config.method.name, {**config.point, **chosen}, "search")
+        return self._plan_trials(replace(config, settings=settings), chosen)
 
-    def _plan_trials(self, asked: _Configuration, chosen: Mapping[str, Any] | None = None) -> None:
+    def _plan_trials(self, config: _Configuration, chosen: Mapping[str, Any] | None = None) -> None:
         """Plan a trial and its jobs for each seed. chosen: option → value chosen by the search."""
         for seed in self.file.seeds:
-            key, stage1_key = self._train(asked, seed, {"point": asked.point})
-            profiles = self._profile(self.plan.jobs[key], asked)
-            self._add_trial(asked, seed, key=key, stage1_key=stage1_key, chosen=chosen or {}, profile_keys=profiles)
+            key, stage1_key = self._train(config, seed, {"point": config.point})
+            profiles = self._profile(self.plan.jobs[key], config)
+            self._add_trial(config, seed, key=key, stage1_key=stage1_key, chosen=chosen or {}, profile_keys=profiles)
 
-    def _await_choice(self, asked: _Configuration, error: str | None) -> None:
+    def _await_choice(self, config: _Configuration, error: str | None) -> None:
         """Plan trials without jobs: their options are not chosen yet or, if there is an error, can't be."""
         for seed in self.file.seeds:
-            self._add_trial(asked, seed, key=None, stage1_key=None, error=error)
+            self._add_trial(config, seed, key=None, stage1_key=None, error=error)
 
-    def _add_trial(self, asked: _Configuration, seed: int, **trial: Any) -> None:
-        counts = {part: len(indices) for part, indices in self._samples(asked, seed).items()}
-        about: dict[str, Any] = {"dataset": self.entry.name, "method": asked.name, "seed": seed, "point": asked.point}
+    def _add_trial(self, config: _Configuration, seed: int, **trial: Any) -> None:
+        counts = {part: len(indices) for part, indices in self._samples(config, seed).items()}
+        about: dict[str, Any] = {"dataset": self.entry.name, "method": config.name, "seed": seed, "point": config.point}
         self.plan.trials.append(PlannedTrial(**about, counts=counts, **trial))
 
-    def _tune(self, asked: _Configuration, space: Mapping[str, Dimension]) -> Tuning:
+    def _tune(self, config: _Configuration, space: Mapping[str, Dimension]) -> Tuning:
         """Plan the jobs of the search of one configuration, and evaluate those that have a record."""
         search, candidates = self.file.search, []
         assert search is not None
         for number in range(1, search.trials + 1):
             values = draw(space, self.file.search_seed, number)
-            point, source = {**asked.point, **values}, f"search, draw {number}"
-            drawn = replace(asked, settings=self.study.settings(self.entry, asked.method.name, point, source))
+            point, source = {**config.point, **values}, f"search, draw {number}"
+            drawn = replace(config, settings=self.study.settings(self.entry, config.method.name, point, source))
             self._check(drawn)
-            about = {"point": asked.point, "search": {"number": number, "values": values}}
+            about = {"point": config.point, "search": {"number": number, "values": values}}
             key, _ = self._train(drawn, self.file.search_seed, about)
             record = self.record(key)
             if record and record.status == "stopped" and search.scheduler == "none":
                 record = None  # stopped early by an earlier search, but this one needs all epochs
             candidates.append(Candidate(number, values, key).judged(record, self.file.select))
-        return Tuning(self.entry.name, asked.name, asked.point, tuple(candidates))
+        return Tuning(self.entry.name, config.name, config.point, tuple(candidates))
 
-    def _check(self, asked: _Configuration) -> None:
+    def _check(self, config: _Configuration) -> None:
         """Raise `InputError` if the method can't be built with these options for this data set."""
-        method, settings, task = asked.method, asked.settings, asked.source.task
+        method, settings, task = config.method, config.settings, config.source.task
         cautions = method.cautions(settings.stage2_options, settings.general.stage2.epochs)
         self.plan.cautions += [f"{method.name} on {self.entry.name}: {caution}" for caution in cautions]
         if len(task.modalities) < method.min_modalities:
@@ -230,24 +230,24 @@ class DatasetPlanner:
 
     # -- samples ----------------------------------------------------------------------------------------------------
 
-    def _samples(self, asked: _Configuration, seed: int) -> dict[str, np.ndarray]:
+    def _samples(self, config: _Configuration, seed: int) -> dict[str, np.ndarray]:
         """The sample numbers of each part, and those that each stage of a trial learns from."""
-        source, general = asked.source, asked.settings.general
-        labelled = self._labelled(asked, seed)
+        source, general = config.source, config.settings.general
+        labelled = self._labelled(config, seed)
         names = (*source.seed_names, seed)
         unlabelled = draw_unlabelled(source.parts["train"], labelled, general.unlabeled, *names)
         return {
             **source.parts,
             "labelled": labelled,
-            "unlabelled": unlabelled if asked.method.Stage1 else unlabelled[:0],
+            "unlabelled": unlabelled if config.method.Stage1 else unlabelled[:0],
         }
 
-    def _labelled(self, asked: _Configuration, seed: int) -> np.ndarray:
+    def _labelled(self, config: _Configuration, seed: int) -> np.ndarray:
         """The labelled samples, which are drawn once and are the same for every method."""
-        general, names = asked.settings.general, (*asked.source.seed_names, seed)
-        key = content_key([asked.source.recordings.fingerprint, general.label_rate, general.label_list, names])
+        general, names = config.settings.general, (*config.source.seed_names, seed)
+        key = content_key([config.source.recordings.fingerprint, general.label_rate, general.label_list, names])
         if key not in self.drawn:
-            self.drawn[key] = self._draw_labelled(asked.source, general, names)
+            self.drawn[key] = self._draw_labelled(config.source, general, names)
         return self.drawn[key]
 
     def _draw_labelled(self, source: _Source, general: General, names: tuple[Any, ...]) -> np.ndarray:
@@ -262,13 +262,13 @@ class DatasetPlanner:
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
-    def _train(self, asked: _Configuration, seed: int, purpose: dict[str, Any]) -> tuple[str, str | None]:
+    def _train(self, config: _Configuration, seed: int, purpose: dict[str, Any]) -> tuple[str, str | None]:
         """Add the jobs that train one configuration with one seed. Returns the keys of stage 2 and of stage 1.
 
         purpose: added to the ``about`` of the train job.
         """
-        general, settings = asked.settings.general, asked.settings
-        samples = self._samples(asked, seed)
+        general, settings = config.settings.general, config.settings
+        samples = self._samples(config, seed)
         about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
         stage1_key = None
         if settings.stage1_options:
@@ -277,33 +277,33 @@ class DatasetPlanner:
                 "options": settings.stage1_options.to_json(),
                 "settings": general.stage1.content(),
             }
-            content |= self._content("pretrain", asked, seed, indices)
-            about1 = {**about, "method": asked.method.name, "gpus": general.stage1.gpus_per_worker}
-            stage1_key = self._add(content, about1, asked.source, indices)
+            content |= self._content("pretrain", config, seed, indices)
+            about1 = {**about, "method": config.method.name, "gpus": general.stage1.gpus_per_worker}
+            stage1_key = self._add(content, about1, config.source, indices)
         indices = {part: rows for part, rows in samples.items() if part != "unlabelled"}
         content = {"options": settings.stage2_options.to_json(), "settings": general.stage2.content()}
-        content |= {"row": asked.variant, "stage1": stage1_key, **self._content("train", asked, seed, indices)}
-        about = {**about, "method": asked.name, **purpose}
-        return self._add(content, about, asked.source, indices, (stage1_key,) if stage1_key else ()), stage1_key
+        content |= {"row": config.variant, "stage1": stage1_key, **self._content("train", config, seed, indices)}
+        about = {**about, "method": config.name, **purpose}
+        return self._add(content, about, config.source, indices, (stage1_key,) if stage1_key else ()), stage1_key
 
-    def _profile(self, trial: Job, asked: _Configuration) -> dict[str, str]:
+    def _profile(self, trial: Job, config: _Configuration) -> dict[str, str]:
         """Add the profile jobs of a trial, which train it again and time the trained model. Returns device → key."""
         edge, keys = self.file.edge, {}
-        label_rate, seed = asked.settings.general.label_rate, trial.about["seed"]
-        if edge is None or not edge.includes(asked.method.name, label_rate, seed, self.file.seeds[0]):
+        label_rate, seed = config.settings.general.label_rate, trial.about["seed"]
+        if edge is None or not edge.includes(config.method.name, label_rate, seed, self.file.seeds[0]):
             return {}
         for device in edge.devices:
             measuring = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
             content = {**trial.content, "kind": "profile", "profile": PROFILE_VERSION, "trial": trial.key, **measuring}
             about = {**trial.about, "device": {**device.to_json(), "way": device.attachment}}
-            keys[device.name] = self._add(content, about, asked.source, trial.indices, trial.needs)
+            keys[device.name] = self._add(content, about, config.source, trial.indices, trial.needs)
         return keys
 
     def _content(
-        self, kind: str, asked: _Configuration, seed: int, indices: Mapping[str, np.ndarray]
+        self, kind: str, config: _Configuration, seed: int, indices: Mapping[str, np.ndarray]
     ) -> dict[str, Any]:
         """Everything except its options that can change the result of a job, as JSON."""
-        source, method = asked.source, asked.method
+        source, method = config.source, config.method
         return {
             "kind": kind,
             "training": TRAINING_VERSION,

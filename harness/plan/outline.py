@@ -1,4 +1,4 @@
-"""What the table of a plan shows, kept in the cache folder: the same study is then shown without planning it again."""
+"""The counts of a plan, kept in the cache folder so that the same study can be shown again without planning it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from harness.plan.plan import Plan
 class Outline:
     """The counts of a plan.
 
-    jobs: key → data set, method and kind, where the kind of a search's jobs is "search". offline: keys of the jobs that
-    must be carried to a device. waiting: trials whose options a search has yet to choose. shared: jobs saved by sharing.
+    jobs: key → data set, method and kind, which is "search" for the jobs of a search. offline: keys of the jobs that
+    are carried to a device in a bundle. waiting: trials whose options are not chosen yet by a search. shared: jobs
+    saved by sharing.
     """
 
     study: str
@@ -48,28 +49,28 @@ def outline(plan: Plan) -> Outline:
 
 
 class OutlineMemo:
-    """The outline of the plan of a study's text, with overrides, for the data in a folder.
+    """The outline of the plan of a study with overrides, for the data in a folder.
 
-    It holds as long as the data sets' files are the same. The plan of a study with a search or with lists of labels
-    depends on more files, and is not kept.
+    It is valid as long as the files of the data sets are unchanged. The plan of a study with a search or a label list
+    depends on other files as well, so its outline is not kept.
     """
 
     def __init__(self, path: Path, overrides: Sequence[str], data_root: Path | None):
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):  # reading the study says so
+        except (OSError, UnicodeDecodeError):  # reported when the study is read
             text = ""
         self._root, self._text = data_root, text + "\n".join(overrides)
         self._memo = Memo("plans", [str(path), text, list(overrides), str(data_root and data_root.resolve())])
 
     def read(self) -> Outline | None:
-        """The outline; None if it is not kept, or the data sets' files have changed."""
+        """The outline; None if it is not kept or if the files of the data sets have changed."""
         found = self._memo.read()
         if found is None:
             return None
         try:
             keys = [self._key(_dataset(*dataset)) for dataset in found["datasets"]]
-        except InputError:  # the files are not there: planning says so
+        except InputError:  # missing files are reported by planning
             return None
         return Outline(**found["outline"]) if keys == found["keys"] else None
 
