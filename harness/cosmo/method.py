@@ -21,7 +21,7 @@ from harness.nn.classifier import Fusion, FusionClassifier, FusionHead, Iterativ
 from harness.nn.contrast import mixture_loss, same_sample_floor
 from harness.nn.encoders import build_encoders
 from harness.nn.pretrainer import ProjectingPretrainer
-from harness.options import Options, Share
+from harness.options import Fraction, Options
 
 SMALLEST_NORM = 1e-12  # as in torch.nn.functional.normalize
 
@@ -37,7 +37,7 @@ class CosmoStage1(Options):
         default="grid",
         description="weights of the modalities in a mixture: a fixed grid, or drawn from this distribution",
     )
-    weights_range: tuple[Share, Share] = Field(
+    weights_range: tuple[Fraction, Fraction] = Field(
         default=(0.0, 1.0), description="lowest and highest weight of grid and uniform weights"
     )
     weights_per: Per = Field(default="batch", description="draw the weights once for each batch, or for each sample")
@@ -70,7 +70,7 @@ class CosmoStage2(Iterative):
     The attention of the paper is `DotAttention`, that of the authors' code is `JointAttention`.
     """
 
-    lambda_: Share = Field(
+    lambda_: Fraction = Field(
         default=0.8, alias="lambda", description="λ, the weight of the guide: 0 is attention alone, 1 the guide alone"
     )
     attention: Literal["paper", "authors-code", "none"] = Field(
