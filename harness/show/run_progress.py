@@ -8,7 +8,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import NamedTuple
 
 from harness.jobs import Job, Progress
@@ -51,6 +50,13 @@ class Alike(NamedTuple):
     def groups(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The jobs whose epochs are expected to take equally long: the same point of the sweep, or any point."""
         return self[:5], self[:4]
+
+
+class Pace(NamedTuple):
+    """The seconds per epoch of some jobs, summed: a mean that costs the same for any number of them."""
+
+    jobs: int = 0
+    seconds: float = 0.0
 
 
 @dataclass
@@ -102,7 +108,7 @@ class RunProgress:
         self._begun = clock()
         self._several_datasets = len({job.about["dataset"] for job in jobs}) > 1
         self._waiting = Counter(Alike.of(job) for job in jobs)
-        self._timed = defaultdict[tuple[str, ...], list[float]](list)  # group → seconds per epoch of each job done
+        self._timed = defaultdict[tuple[str, ...], Pace](Pace)  # group → seconds per epoch of the jobs done
         for job, seconds in before:
             self._keep(job, seconds / Alike.of(job).epochs)
         self._most_at_once = 1
@@ -197,14 +203,15 @@ class RunProgress:
 
     def _keep(self, job: Job, seconds_per_epoch: float) -> None:
         for group in Alike.of(job).groups:
-            self._timed[group].append(seconds_per_epoch)
+            pace = self._timed[group]
+            self._timed[group] = Pace(pace.jobs + 1, pace.seconds + seconds_per_epoch)
 
     def _seconds_per_epoch(self, alike: Alike) -> float | None:
         """The mean over the jobs at the same point of the sweep or, if none is timed, over those at any point."""
         for group in alike.groups:
-            paces = [*self._timed.get(group, ()), *self._running_paces(group)]
-            if paces:
-                return fmean(paces)
+            done, running = self._timed.get(group, Pace()), self._running_paces(group)
+            if jobs := done.jobs + len(running):
+                return (done.seconds + sum(running)) / jobs
         return None
 
     def _running_paces(self, group: tuple[str, ...]) -> list[float]:
