@@ -21,13 +21,14 @@ class FrozenFeatures:
 
     Encoders are frozen in an epoch that neither gives them gradients nor puts them in train() mode. A sample then has
     the same features in every epoch and evaluation. Nothing is kept for a classifier without such epochs, or without
-    `Classifier.encode`.
+    `Classifier.encode`, or with a `forward` of its own.
     """
 
     def __init__(self, model: Classifier, settings: Stage2, data: TrainingData):
         self._model, self._settings, self._data = model, settings, data
-        encodes = type(model).encode is not Classifier.encode
-        self._useful = encodes and any(_frozen(model.phase(epoch)) for epoch in range(1, settings.epochs + 1))
+        self._useful = _encodes(type(model)) and any(
+            _frozen(model.phase(epoch)) for epoch in range(1, settings.epochs + 1)
+        )
         self._from_features = False
         self._forget()
 
@@ -76,6 +77,10 @@ class FrozenFeatures:
         self._row_on_device = torch.from_numpy(self._row).to(self._data.device)
         self._kept = tuple(torch.cat(of_one_modality) for of_one_modality in zip(*parts, strict=True))
         return True
+
+
+def _encodes(classifier: type[Classifier]) -> bool:
+    return classifier.encode is not Classifier.encode and classifier.forward is Classifier.forward
 
 
 def _frozen(phase: Phase) -> bool:

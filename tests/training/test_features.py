@@ -14,7 +14,8 @@ from baselines.cpc import CPC
 from baselines.deepsense import DeepSense
 from harness.cosmo.method import Cosmo
 from harness.method import Batch, Classifier, Method, Phase, Pretrained, Task
-from harness.nn.classifier import FusionClassifier
+from harness.nn.classifier import FusionClassifier, FusionHead
+from harness.nn.encoders import build_encoders
 from harness.options import Stage2
 from harness.training import features
 from harness.training.features import FrozenFeatures
@@ -78,6 +79,16 @@ def test_nothing_is_kept_of_encoders_that_are_trained(method: Method, options: d
     frozen.begin(model.phase(2), LABELLED)
     assert not frozen._keep(LABELLED)
     assert frozen._kept == ()
+
+
+class Tempered(FusionClassifier):
+    def forward(self, batch: Batch) -> Tensor:
+        return super().forward(batch) / 10
+
+
+def test_a_forward_of_its_own_is_never_passed_by() -> None:
+    model = Tempered(build_encoders(TASK.modalities), FusionHead((10, 9), CLASSES), CMC.Stage2(freeze_encoders=True))
+    assert not FrozenFeatures(model, Stage2(epochs=4), training_data())._keep(LABELLED)
 
 
 class OnlyForward(Classifier):
