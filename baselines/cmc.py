@@ -50,6 +50,8 @@ class CMCStage2(Iterative):
 class CMCPretrainer(ProjectingPretrainer):
     """The views in the loss are the projections of the modalities."""
 
+    static = True
+
     def __init__(self, task: Task, options: CMCStage1):
         super().__init__(task, options.augmentations)
         self.temperature = options.temperature

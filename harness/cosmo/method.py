@@ -103,13 +103,25 @@ class CosmoPretrainer(ProjectingPretrainer):
         self.options = options
         self.trains = options.contrastive
         self.loss_floor = same_sample_floor(options.positives)
+        self.static = options.weights == "grid"
+        with torch.device("cpu"):  # even if the model is only built to check its options
+            fixed = self._draw(1, len(task.modalities), torch.Generator()) if self.static else None
+        self.register_buffer(
+            "fixed_weights", fixed if fixed is None else fixed.view(options.positives, -1), persistent=False
+        )
+
+    fixed_weights: Tensor | None
+
+    def _draw(self, samples: int, modalities: int, rng: torch.Generator) -> Tensor:
+        o = self.options
+        return draw_weights(o.weights, samples, o.positives, modalities, rng, *o.weights_range, o.weights_per)
 
     @override
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:
         o = self.options
-        weights = draw_weights(
-            o.weights, len(features[0]), o.positives, len(features), rng, *o.weights_range, o.weights_per
-        )
+        weights = self.fixed_weights
+        if weights is None:
+            weights = self._draw(len(features[0]), len(features), rng)
         if o.renormalise:
             weights = weights / mix(features, weights).norm(dim=2, keepdim=True).clamp_min(SMALLEST_NORM)
         return mixture_loss(torch.stack(features, dim=1), weights, o.temperature)

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from harness.errors import InputError
 from harness.jobs import Progress
-from harness.method import Method, Pretrained, Pretrainer
+from harness.method import Batch, Method, Pretrained, Pretrainer
 from harness.nn.distance import modal_distance, modal_plane
 from harness.options import Stage1
 from harness.training.checkpoint import from_bytes, to_bytes
 from harness.training.device import OwnRandomness, at_least_float32, autocast, build_optimiser, n_parameters
+from harness.training.gradients import Gradients
 from harness.training.training_data import TrainingData, in_order, permuted
 from harness.training.workers import ALONE, Workers, bare
 
@@ -129,6 +130,8 @@ class _Run:
         self.replicated = workers.replicate(self.model, settings)
         self.order, self.draws = data.rng("order"), torch.Generator().manual_seed(data.seed("method"))
         self.optimiser, self.schedule = build_optimiser(self.model.parameters(), settings)
+        static = self.model.static and workers.count == 1
+        self.gradients = Gradients(self.loss, list(self.model.parameters()), data.device, static)
         self.losses: list[float] = []
         self.seconds = self.diagnostics_seconds = 0.0
         self.diagnostics: dict[str, Any] = {}
@@ -160,15 +163,12 @@ class _Run:
 
     def step(self, samples: Tensor) -> Tensor:
         """Train on one batch. Returns its loss, without waiting for a GPU to compute it."""
-        loss = self.loss(samples)
-        self.optimiser.zero_grad()
-        torch.autograd.backward(loss)
+        loss = self.gradients(self.model.views(self.data.batch(samples), self.draws))
         self.optimiser.step()
-        return loss.detach()
+        return loss
 
-    def loss(self, samples: Tensor) -> Tensor:
+    def loss(self, views: Batch) -> Tensor:
         """The loss of a whole batch, of which this worker encodes a part."""
-        views = self.model.views(self.data.batch(samples), self.draws)
         with autocast(self.data.device, self.settings.precision):
             features = self.replicated(self.workers.part(views), self.draws)
         gathered = self.workers.gather(tuple(at_least_float32(f) for f in features))

@@ -78,8 +78,7 @@ def loss_and_gradients(name: str, count: int, batch_norm: str) -> tuple[float, d
             module.dropout = 0.0
         if batch_norm == "fixed" and "BatchNorm" in type(module).__name__:
             module.eval()
-    loss = job.loss(np.arange(N))
-    torch.autograd.backward(loss)
+    loss = job.gradients(job.model.views(job.data.batch(np.arange(N)), job.draws))
     return loss.item(), {k: p.grad.numpy() for k, p in job.model.named_parameters() if p.grad is not None}
 
 
