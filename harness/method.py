@@ -65,8 +65,8 @@ class Pretrainer(nn.Module, ABC):
     loss_floor: float | None = None  # the lower bound of the loss, where one is known
     trains: bool = True  # if False, no epoch is run: the encoders stay random, and only the diagnostics are computed
     static: bool = False
-    """Whether `forward` and `loss` do the same operations in every step, on tensors of the same shapes, and neither draw
-    from ``rng`` nor wait for the device. On a GPU such a step can run as a CUDA graph."""
+    """Whether `forward` and `loss` repeat the same operations in every step, on tensors of the same shapes, and neither
+    draw from ``rng`` nor wait for the device. On a GPU such a step can run as a CUDA graph."""
 
     def views(self, batch: Batch, rng: torch.Generator) -> Batch:
         """The input of `forward`: tensors whose first axis is still the sample. By default the batch itself."""
