@@ -58,7 +58,8 @@ class _MixtureLoss(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weights: Tensor, temperature: float) -> Tensor:
         similarities = _Similarities(features, weights, temperature)
         n, p = similarities.n, similarities.p
-        total = features.new_zeros(())
+        total, zero = features.new_zeros(()), features.new_zeros(())
+        minus_infinity = features.new_full((), -math.inf)
         size = max(1, SIMILARITIES_AT_ONCE.get(features.device.type, 2**20) // (n * p * p))
         wanted = any(ctx.needs_input_grad)
         for first in range(0, n, size):
@@ -68,7 +69,7 @@ class _MixtureLoss(torch.autograd.Function):
             own = block[anchors, first + samples]  # (anchors, p), views of the anchor's sample
             itself = anchors % p
             total -= (own.sum() - own[anchors, itself].sum()) / (p - 1)
-            block[anchors, first + samples, itself] = -math.inf
+            block.index_put_((anchors, first + samples, itself), minus_infinity)
             flat = block.flatten(1)
             greatest = flat.amax(1, keepdim=True)
             normaliser = flat.sub_(greatest).exp_().sum(1, keepdim=True)
@@ -76,7 +77,7 @@ class _MixtureLoss(torch.autograd.Function):
             if wanted:
                 flat.div_(normaliser)
                 block[anchors, first + samples] -= 1 / (p - 1)
-                block[anchors, first + samples, itself] = 0
+                block.index_put_((anchors, first + samples, itself), zero)
                 similarities.backward(first, block)
         ctx.gradients = [gradient / (n * p) for gradient in similarities.gradients] if wanted else None
         return total / (n * p)
