@@ -47,6 +47,7 @@ class Memo:
 
     def write(self, answer: Any) -> None:
         """Keep an answer, atomically. A folder that can't be written to is no error."""
+        temporary = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._path.parent)
@@ -54,7 +55,8 @@ class Memo:
                 json.dump(answer, file)
             os.replace(temporary, self._path)
         except OSError:
-            return
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
 
 
 @cache
@@ -78,7 +80,7 @@ def _files(package: str) -> list[Path]:
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     if not folders:
         return [Path(spec.origin)] if spec.has_location and spec.origin else []
-    return sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return sorted(file for folder in folders for file in folder.rglob("*.py") if file.is_file())  # editors leave links
 
 
 def _version(package: str) -> str:

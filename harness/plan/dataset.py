@@ -253,7 +253,9 @@ class DatasetPlanner:
     def _draw_labelled(self, source: _Source, general: General, names: tuple[Any, ...]) -> np.ndarray:
         recordings, train = source.recordings, source.parts["train"]
         if general.label_list is not None:
-            samples = read_label_list(self.study.path.parent / general.label_list, general.label_rate)
+            path = self.study.path.parent / general.label_list
+            self.plan.label_lists.append(path)
+            samples = read_label_list(path, general.label_rate)
             return labelled_from_list(recordings, samples, train)
         pool, classes = source.dataset.label_pool(recordings), recordings.classes
         return draw_labelled(

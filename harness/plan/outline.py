@@ -60,7 +60,7 @@ class OutlineMemo:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):  # reported when the study is read
             text = ""
-        self._root, self._text = data_root, text + "\n".join(overrides)
+        self._root = data_root
         self._memo = Memo("plans", [str(path), text, list(overrides), str(data_root and data_root.resolve())])
 
     def read(self) -> Outline | None:
@@ -77,7 +77,7 @@ class OutlineMemo:
     def write(self, plan: Plan) -> Outline:
         """Keep the outline of a plan, and return it."""
         made = outline(plan)
-        if not plan.study.file.search and "label_list" not in self._text:
+        if not plan.study.file.search and not plan.label_lists:
             about = [[each.name, each.options.to_json(), each.argument] for each in plan.datasets]
             keys = [self._key(each) for each in plan.datasets]
             self._memo.write({"datasets": about, "keys": keys, "outline": asdict(made)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.data.base import Dataset, Recordings
@@ -23,6 +24,7 @@ class Plan:
     tunings: list[Tuning] = field(default_factory=list)
     jobs_without_sharing: int = 0
     datasets: list[Dataset] = field(default_factory=list)
+    label_lists: list[Path] = field(default_factory=list)  # the files of labelled samples that were read
     data: dict[str, Recordings] = field(default_factory=dict)
     about_data: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_force: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)

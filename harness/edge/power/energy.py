@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.integrate import trapezoid
 
 from harness.edge.power.meter import Channel
 
@@ -249,6 +248,8 @@ def _absent(reason: str | None) -> Figures:
 def _channel(channel: Channel, times: np.ndarray, values: np.ndarray, first: float, last: float) -> Figures:
     """The figures of one channel from ``first`` to ``last``, both between its first and last sample."""
     if channel.kind == "power":
+        from scipy.integrate import trapezoid  # takes half a second to import, and listing the meters needs no integral
+
         at, watts = _cut(times, values, first, last)
         energy = float(trapezoid(watts, at))
         return Figures(energy, energy / (last - first), float(watts.max()))
