@@ -17,7 +17,6 @@ class EpochTimer:
 
     def __init__(self, started: float, resumable: bool = False):
         self.seconds_per_epoch: float | None = None
-        self.restarts = 0  # how often the epochs began anew
         self.may_have_resumed = False  # whether the job may have started from a checkpoint
         self._epoch, self._at = 0, started
         self._base = None if resumable else (0, started)  # the epoch and the time from which epochs are timed
@@ -27,8 +26,7 @@ class EpochTimer:
         if epoch == self._epoch:
             return
         if epoch < self._epoch:
-            self.restarts += 1
-            self._base = (epoch, now)
+            self._base = (epoch, now)  # resumed after its worker died
         elif self._base is not None:
             self.seconds_per_epoch = (now - self._base[1]) / (epoch - self._base[0])
             if self._epoch == 0:  # later epochs are timed without the start of the job

@@ -196,7 +196,7 @@ def running_text(progress: Progress | None, seconds: float, seconds_left: float 
         parts = ["measuring inference"]
     else:
         parts = [f"epoch {progress.epoch} of {progress.epochs}", loss_text(progress)]
-    left = "time left not known (no epoch timed yet)" if seconds_left is None else left_text(seconds_left)
+    left = "time left not known (nothing like it timed yet)" if seconds_left is None else left_text(seconds_left)
     return " · ".join([*parts, f"{span(seconds)} so far", left])
 
 
@@ -211,6 +211,8 @@ def state(running: Running, seconds_left: float | None, width: int = 80) -> str:
     progress = running.progress
     if progress is None:
         parts = ["starting"]
+    elif math.isnan(progress.loss):
+        parts = ["measuring inference"]
     else:
         parts = [f"{progress.epoch}/{progress.epochs}"]
         parts += [loss_text(progress, floor=width >= 80)] if width >= 60 else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -17,39 +16,44 @@ from harness.show.estimate import EpochTimer, Remaining, TimeLeft, estimate, spa
 STAGES = {"pretrain": "stage 1", "train": "stage 2"}
 
 
+Group = tuple[str | int, ...]
+
+
 class Alike(NamedTuple):
     """Jobs that are expected to take equally long.
 
-    epochs: how many each has in all. alone: each runs while nothing else does, because it measures a device.
+    epochs: of each job. A profile job counts as one epoch, since most of its time goes into measuring inference.
+    alone: each runs while nothing else does, because it measures a device.
     """
 
     kind: str
-    method: str
     dataset: str
     device: str
+    method: str
     point: str
     epochs: int
     alone: bool
 
     @classmethod
     def of(cls, job: Job) -> Alike:
-        epochs = job.epochs
-        if measuring := job.content.get("measuring"):
-            epochs = min(measuring.get("epochs") or epochs, epochs) * measuring["repeats"]
+        profile = job.kind == "profile"
         return cls(
             kind=job.kind,
-            method=job.about["method"],
             dataset=job.about["dataset"],
-            device=job.about["device"]["name"] if job.kind == "profile" else "",
+            device=job.about["device"]["name"] if profile else "",
+            method=job.about["method"],
             point=repr(job.about.get("point")),
-            epochs=max(epochs, 1),
+            epochs=1 if profile else max(job.epochs, 1),
             alone=job.attachment in ("here", "ssh"),
         )
 
     @property
-    def groups(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The jobs whose epochs are expected to take equally long: the same point of the sweep, or any point."""
-        return self[:5], self[:4]
+    def groups(self) -> list[Group]:
+        """What jobs share whose epochs are expected to take equally long; the closest likeness first.
+
+        The same point of the sweep, then the same method and, for profile jobs, then the same device.
+        """
+        return [self[:5], self[:4], *([self[:3]] if self.kind == "profile" else [])]
 
 
 class Pace(NamedTuple):
@@ -76,16 +80,14 @@ class Running:
 
     def progressed(self, progress: Progress, now: float) -> None:
         self.progress = progress
-        if not math.isnan(progress.loss):  # otherwise a profile job has measured inference
+        if self.job.kind != "profile":
             self.timer.epoch_ended(progress.epoch, now)
 
     @property
     def epochs_left(self) -> int:
-        if self.progress is None:
+        if self.progress is None or self.job.kind == "profile":
             return self.alike.epochs
-        repeats = self.job.content["measuring"]["repeats"] if self.job.kind == "profile" else 1
-        repeats_left = max(0, repeats - 1 - self.timer.restarts)
-        return repeats_left * self.progress.epochs + self.progress.epochs - self.progress.epoch
+        return self.progress.epochs - self.progress.epoch
 
 
 class RunProgress:
@@ -108,7 +110,7 @@ class RunProgress:
         self._begun = clock()
         self._several_datasets = len({job.about["dataset"] for job in jobs}) > 1
         self._waiting = Counter(Alike.of(job) for job in jobs)
-        self._timed = defaultdict[tuple[str, ...], Pace](Pace)  # group → seconds per epoch of the jobs done
+        self._timed = defaultdict[Group, Pace](Pace)  # group → seconds per epoch of the jobs done
         for job, seconds in before:
             self._keep(job, seconds / Alike.of(job).epochs)
         self._most_at_once = 1
@@ -214,7 +216,7 @@ class RunProgress:
                 return (done.seconds + sum(running)) / jobs
         return None
 
-    def _running_paces(self, group: tuple[str, ...]) -> list[float]:
+    def _running_paces(self, group: Group) -> list[float]:
         found = [one.timer.seconds_per_epoch for one in self.running.values() if group in one.alike.groups]
         return [pace for pace in found if pace is not None]
 

@@ -73,7 +73,7 @@ def test_a_timer_knows_what_it_cannot_know():
     timer.epoch_ended(101, 500.0)  # its worker died and resumed
     assert timer.seconds_per_epoch == 10.0
     timer.epoch_ended(102, 520.0)
-    assert (timer.seconds_per_epoch, timer.restarts) == (20.0, 1)
+    assert timer.seconds_per_epoch == 20.0
     first = EpochTimer(0.0)
     first.epoch_ended(5, 10.0)
     assert first.seconds_per_epoch == 2.0

@@ -83,9 +83,9 @@ def test_the_time_left_needs_a_timed_job_of_each_kind():
     assert "left" not in run_progress.summary
 
 
-def test_the_first_epoch_of_each_kind_of_job_is_enough():
+def test_the_first_epoch_of_each_stage_is_enough():
     clock = Clock()
-    profile = make_job("p", "profile", measuring={"epochs": 4, "repeats": 3})
+    profile = make_job("p", "profile")
     run_progress = RunProgress([D, A, B, profile], clock=clock)
     run_progress.started(D, "local")
     clock.now += 5
@@ -97,16 +97,28 @@ def test_the_first_epoch_of_each_kind_of_job_is_enough():
     clock.now += 2
     run_progress.progressed(A, Progress(1, 20, 1.0))
     assert run_progress.time_left == TimeLeft((19 + 20) * 2.0, ("the profile of m on jetson",))
-    for job in (A, B):
-        run_progress.finished(job, FAILED)
-    run_progress.started(profile, "local")
-    clock.now += 3
-    run_progress.progressed(profile, Progress(1, 4, 1.0))
-    assert run_progress.time_left == TimeLeft(11 * 3.0)  # three times four epochs
-    for epoch in (2, 3, 4, 1, 2):
+    clock.now += 18
+    run_progress.progressed(A, Progress(10, 20, 1.0))
+    assert run_progress.time_left == TimeLeft((10 + 20) * 2.0, ("the profile of m on jetson",))
+
+
+def test_a_profile_job_is_timed_as_a_whole_since_inference_has_no_epochs():
+    clock = Clock()
+    first, second = make_job("p", "profile"), make_job("q", "profile", method="n")
+    run_progress = RunProgress([first, second], clock=clock)
+    run_progress.started(first, "local")
+    for epoch in (1, 2, 3, 1, 2, 3):  # repeated
         clock.now += 3
-        run_progress.progressed(profile, Progress(epoch, 4, 1.0))
-    assert run_progress.time_left == TimeLeft(6 * 3.0)
+        run_progress.progressed(first, Progress(epoch, 3, 1.0))
+    run_progress.progressed(first, Progress(20, 20, float("nan")))
+    assert run_progress.time_left.seconds is None
+    clock.now += 82
+    run_progress.finished(first, DONE)
+    assert run_progress.time_left == TimeLeft(100.0)  # another method on the same device
+    run_progress.started(second, "local")
+    run_progress.progressed(second, Progress(1, 3, 1.0))
+    clock.now += 70
+    assert run_progress.time_left == TimeLeft(30.0)
 
 
 def test_methods_and_points_of_the_sweep_have_their_own_times():
@@ -190,7 +202,7 @@ def test_a_log_grows_during_a_long_epoch_and_soon_tells_the_first_one():
 
     title = "running  pretrain m · made · seed 0 · label_rate 0.05: "
     assert printed_after(29) == []
-    waiting = f"{title}no epoch done yet · 30 s so far · time left not known (no epoch timed yet)"
+    waiting = f"{title}no epoch done yet · 30 s so far · time left not known (nothing like it timed yet)"
     assert printed_after(1) == [waiting, f"0 of 1 jobs done · 1 running · 30 s so far · {UNTIMED}stage 1 of m)"]
     assert printed_after(2) == []
     observer.progressed(D, Progress(1, 60, 3.5, 2.0794))
@@ -273,4 +285,6 @@ def test_small_words():
     assert state(running, 725.0, width=49) == "3/300"
     assert state(running, 725.0, width=59) == "3/300 · 12 min left"
     assert state(running, 725.0, width=80) == "3/300 · loss 2.5 (floor 2.079) · 12 min left"
+    measuring = Running(make_job("p", "profile"), "local", 0.0, Progress(20, 20, float("nan")))
+    assert state(measuring, None) == "measuring inference"
     assert running_text(Progress(20, 20, float("nan")), 65, None).startswith("measuring inference · 1 min 05 s so far")
