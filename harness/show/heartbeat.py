@@ -42,7 +42,7 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._run_progress.halted()
+        self._run_progress.end()
         self._write(ended_at=_now())
 
     def started(self, job: Job, where: str) -> None:

@@ -51,7 +51,7 @@ class PlainProgress:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._run_progress.halted()
+        self._run_progress.end()
         self._note_collapsed()
         self.note(self._run_progress.summary)
 
@@ -119,7 +119,7 @@ class RichProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
-        self._run_progress.halted()
+        self._run_progress.end()
         self.note(self._run_progress.summary)
 
     def started(self, job: Job, where: str) -> None:

@@ -106,7 +106,7 @@ class RunProgress:
         self.total, self.already_done, self.shared, self._clock = len(jobs), already_done, shared, clock
         self.running: dict[str, Running] = {}
         self.done, self.failed, self.stopped = 0, 0, 0
-        self._lock = threading.RLock()
+        self._lock, self._is_over = threading.RLock(), False
         self._begun = clock()
         self._several_datasets = len({job.about["dataset"] for job in jobs}) > 1
         self._waiting = Counter(Alike.of(job) for job in jobs)
@@ -144,9 +144,10 @@ class RunProgress:
                 self._keep(job, pace)
             return seconds
 
-    def halted(self) -> None:
-        """Count the running jobs as waiting, because the run has ended before them."""
+    def end(self) -> None:
+        """The run is over. Jobs that were still running count as waiting."""
         with self._lock:
+            self._is_over = True
             self._waiting.update(one.alike for one in self.running.values())
             self.running.clear()
 
@@ -199,6 +200,8 @@ class RunProgress:
         ]
         parts += [f"{self.already_done} done before"] if self.already_done else []
         parts += [f"{self.shared} shared"] if self.shared else []
+        if self._is_over:
+            return " · ".join([*parts, f"in {span(self.elapsed)}"])
         parts += [f"{span(self.elapsed)} so far"]
         parts += [str(self.time_left)] if self.ended < self.total else []
         return " · ".join(parts)

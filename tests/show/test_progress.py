@@ -76,11 +76,21 @@ def test_the_time_left_needs_a_timed_job_of_each_kind():
     run_progress.progressed(C, Progress(14, 20, 1.0))
     clock.now += 0.5
     assert run_progress.time_left.seconds == 0.0  # its own epochs count, and they took no time
-    run_progress.halted()
-    assert run_progress.time_left == TimeLeft(20.0)
-    assert run_progress.summary == "2 of 4 jobs done · 1 failed · 1 min 30 s so far · about 20 s left"
+    clock.now += 0.5
+    assert "2 of 4 jobs done · 1 failed · 1 running · 1 min 31 s so far · done any moment now" in run_progress.summary
     run_progress.finished(C, DONE)
-    assert "left" not in run_progress.summary
+    assert run_progress.summary == "3 of 4 jobs done · 1 failed · 1 min 31 s so far"
+
+
+def test_after_an_interruption_no_time_is_left():
+    clock = Clock()
+    run_progress = RunProgress([A, B], clock=clock, before=[(A, 20.0)])
+    run_progress.started(A, "local")
+    clock.now += 5
+    assert run_progress.time_left == TimeLeft(39.0)  # its first epoch is late
+    run_progress.end()
+    assert run_progress.time_left == TimeLeft(40.0)  # what a run that goes on would take
+    assert run_progress.summary == "0 of 2 jobs done · in 5.0 s"
 
 
 def test_the_first_epoch_of_each_stage_is_enough():
@@ -183,7 +193,7 @@ def test_plain_lines():
         "1 of 3 jobs done · 1 running · 4 done before · 7 shared · 30 s so far · about 1 min 10 s left",
         "failed   train m · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
         "failed   train m · made · seed 0 · label_rate 0.05: ValueError: no [bold]such[/] luck",
-        "1 of 3 jobs done · 2 failed · 4 done before · 7 shared · 30 s so far",
+        "1 of 3 jobs done · 2 failed · 4 done before · 7 shared · in 30 s",
     ]
 
 
