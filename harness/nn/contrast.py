@@ -65,20 +65,16 @@ class _MixtureLoss(torch.autograd.Function):
         for first in range(0, n, size):
             block = similarities.block(first, min(first + size, n))
             anchors = torch.arange(len(block), device=block.device)
-            samples = anchors // p
-            own = block[anchors, first + samples]  # (anchors, p), views of the anchor's sample
-            itself = anchors % p
-            total -= (own.sum() - own[anchors, itself].sum()) / (p - 1)
-            block.index_put_((anchors, first + samples, itself), minus_infinity)
-            flat = block.flatten(1)
-            greatest = flat.amax(1, keepdim=True)
-            normaliser = flat.sub_(greatest).exp_().sum(1, keepdim=True)
-            total += (normaliser.log() + greatest).sum()
+            own, itself = (anchors, first + anchors // p), (anchors, first + anchors // p, anchors % p)
+            block.index_put_(itself, minus_infinity)
+            log_share = block.flatten(1).log_softmax(1).view_as(block)
+            log_share.index_put_(itself, zero)
+            total -= log_share[own].sum() / (p - 1)
             if wanted:
-                flat.div_(normaliser)
-                block[anchors, first + samples] -= 1 / (p - 1)
-                block.index_put_((anchors, first + samples, itself), zero)
-                similarities.backward(first, block)
+                gradient = log_share.exp_()
+                gradient.index_put_(own, gradient[own] - 1 / (p - 1))
+                gradient.index_put_(itself, zero)
+                similarities.backward(first, gradient)
         ctx.gradients = [gradient / (n * p) for gradient in similarities.gradients] if wanted else None
         return total / (n * p)
 
