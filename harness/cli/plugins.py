@@ -34,8 +34,7 @@ def list_plugins(
 ) -> None:
     """List methods, data sets, meters and studies, or show one of them with its options."""
     from harness.show.listing import listing
-    from harness.show.options import show_plugin, show_settings
-    from harness.show.tables import show_meters, show_plugins, show_studies, show_study
+    from harness.show.options import show_meters, show_plugin, show_plugins, show_settings, show_studies, show_study
 
     if format_ is ListFormat.json:
         print(json.dumps(listing(kind.value, name), indent=2, ensure_ascii=False, default=asdict))

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.study.edge import LatencySettings
+if TYPE_CHECKING:  # reading a run needs no studies
+    from harness.study.edge import LatencySettings
+
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 CONFIDENCE = 0.99

@@ -1,21 +1,22 @@
-"""Options shown to a person: what each means and may be, and the values in force in a study."""
+"""Plug-ins, their options and bundled studies shown to a person, and the values in force in a study."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness import registry
-from harness.plan import Plan
-from harness.results.gather import options_in_force
-from harness.show.listing import Option, plugin, settings
+from harness.show.listing import Option, plugin, plugins, settings, studies, study_text
 from harness.study.settings import flatten
+
+if TYPE_CHECKING:  # only what shows a plan needs plans
+    from harness.plan import Plan
 
 MOST_ITEMS = 12  # of a list that is shown whole
 COLUMNS = ("option", "value", "default", "meaning")
@@ -25,6 +26,37 @@ def _yaml(value: Any) -> str:
     if isinstance(value, list) and len(value) > MOST_ITEMS:
         return f"[{', '.join(map(_yaml, value[:3]))}, …, {_yaml(value[-1])}]"
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False).replace('"', "")
+
+
+def show_plugins(kind: str, console: Console) -> None:
+    """The plug-ins of a kind: name, what it is, whether built in or from which package."""
+    table = Table("name", "what it is", "from", box=None, pad_edge=False, header_style="bold")
+    for one in plugins(kind):
+        table.add_row(
+            one["name"], Text(one["error"] or one["description"]), "built in" if one["built_in"] else one["module"]
+        )
+    console.print(table if table.row_count else f"no {kind} yet")
+
+
+def show_meters(console: Console) -> None:
+    """The energy meters, and for each whether it can be read on this machine, or why not."""
+    table = Table("name", "what it reads", "on this machine", box=None, pad_edge=False, header_style="bold")
+    for one in plugins("meters"):
+        table.add_row(one["name"], Text(one["description"]), Text(one["error"] or "can be read"))
+    console.print(table)
+
+
+def show_studies(console: Console) -> None:
+    """The bundled studies; each can be run by its name."""
+    table = Table("name", "what it asks", box=None, pad_edge=False, header_style="bold")
+    for one in studies():
+        table.add_row(one["name"], one["question"])
+    console.print(table)
+
+
+def show_study(name: str, console: Console) -> None:
+    """The text of a bundled study. Raises `InputError` with the nearest name if there is no such study."""
+    console.print(study_text(name), end="", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_plugin(kind: str, name: str, console: Console) -> None:
@@ -88,6 +120,8 @@ def _show_presets(option: str, presets: Mapping[str, Mapping[str, Any]], console
 
 def show_values(plan: Plan, console: Console) -> None:
     """Every value in force and its source: a model's default, a preset, a line of the study, or --set."""
+    from harness.results.gather import options_in_force
+
     study = plan.study
     table = Table("option", "value", "source", "for", box=None, pad_edge=False, header_style="bold")
 

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
 from harness.results.profiles import edge_tables
 from harness.results.run import RunResults
-from harness.show.listing import plugins, studies, study_text
 
 if TYPE_CHECKING:
     from harness.plan.outline import Outline
@@ -51,11 +49,11 @@ def show_cautions(cautions: Sequence[str], console: Console) -> None:
 
 def show_choices(results: RunResults, console: Console) -> None:
     """What the study's search has chosen so far; prints nothing for a study without a search."""
-    from harness.results.gather import gather
-    from reports.formats.terminal import show_table
-    from reports.parts.tables import search_table
-
     if results.plan.search:
+        from harness.results.gather import gather
+        from reports.formats.terminal import show_table
+        from reports.parts.tables import search_table
+
         show_table(search_table(gather(results, arrays=False)), console)
 
 
@@ -89,37 +87,6 @@ def show_edge(results: RunResults, console: Console) -> None:
 
     for table in edge_tables(results):
         show_table(profile_table(asdict(table)), console)
-
-
-def show_plugins(kind: str, console: Console) -> None:
-    """The plug-ins of a kind: name, what it is, whether built in or from which package."""
-    table = Table("name", "what it is", "from", box=None, pad_edge=False, header_style="bold")
-    for one in plugins(kind):
-        table.add_row(
-            one["name"], Text(one["error"] or one["description"]), "built in" if one["built_in"] else one["module"]
-        )
-    console.print(table if table.row_count else f"no {kind} yet")
-
-
-def show_meters(console: Console) -> None:
-    """The energy meters, and for each whether it can be read on this machine, or why not."""
-    table = Table("name", "what it reads", "on this machine", box=None, pad_edge=False, header_style="bold")
-    for one in plugins("meters"):
-        table.add_row(one["name"], Text(one["description"]), Text(one["error"] or "can be read"))
-    console.print(table)
-
-
-def show_studies(console: Console) -> None:
-    """The bundled studies; each can be run by its name."""
-    table = Table("name", "what it asks", box=None, pad_edge=False, header_style="bold")
-    for one in studies():
-        table.add_row(one["name"], one["question"])
-    console.print(table)
-
-
-def show_study(name: str, console: Console) -> None:
-    """The text of a bundled study. Raises `InputError` with the nearest name if there is no such study."""
-    console.print(study_text(name), end="", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> None:
