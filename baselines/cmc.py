@@ -134,6 +134,7 @@ class CMC(Method):
 
     name = "cmc"
     title = "CMC"
+    version = "2"
     Stage1 = CMCStage1
     Stage2 = CMCStage2
     min_modalities = 2

@@ -279,6 +279,7 @@ class CPC(Method):
 
     name = "cpc"
     title = "CPC"
+    version = "2"
     Stage1 = CPCStage1
     Stage2 = CPCStage2
     READINGS: ClassVar[Readings] = {

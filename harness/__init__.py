@@ -3,6 +3,7 @@
 In Python, `run` runs a study and `open_run` opens the folder of a run; both return a `Run`.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from harness.api import Run, RunComparison, open_run, run
 
 __all__ = ["Run", "RunComparison", "__version__", "open_run", "run"]
+
+# While a thread of torch waits for the others it spins, by default for so long that a single other process on the
+# machine slows training down ten times. Has to be set before torch is imported; what the user has set is kept.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 try:
     __version__ = version("cosmo-harness")

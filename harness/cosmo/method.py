@@ -136,6 +136,7 @@ class Cosmo(Method):
 
     name = "cosmo"
     title = "Cosmo"
+    version = "2"
     Stage1 = CosmoStage1
     Stage2 = CosmoStage2
     min_modalities = 2

@@ -19,6 +19,7 @@ from harness.jobs import CHECKPOINT, Inputs, Job, Outcome, Progress
 from harness.method import Method
 from harness.options import Stage1, Stage2
 from harness.training import Stage2Result, pretrain, pretrained_to_bytes, train
+from harness.training.device import keep_freed_memory
 from harness.training.job import environment, npz_bytes, pretrained_of, training_data_of
 from harness.training.metrics import metrics
 from harness.training.workers import Workers
@@ -38,6 +39,7 @@ def perform(job: Job, recordings: Recordings, inputs: Inputs) -> JobGenerator:
         raise RuntimeError(f"job {job.key} is for data {job.data}, got {recordings.fingerprint}")
     threadpool_limits(job.threads)  # of NumPy and scikit-learn; torch has a setting of its own
     torch.set_num_threads(job.threads)
+    keep_freed_memory()
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     method: Method = registry.get("methods", job.content["method"]["name"])()
     run = _pretrain if job.kind == "pretrain" else _train

@@ -38,10 +38,13 @@ class DepthFoldedConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         size = self.kernel_size[2]
-        slices = input.view(-1, self.depth, *input.shape[1:])
+        slices = input.unflatten(0, (-1, self.depth))  # type: ignore[no-untyped-call]
         if self.out_depth == 1:
             windows = slices.flatten(1, 2)  # no copy
         else:
             windows = torch.cat([slices[:, i : i + self.out_depth] for i in range(size)], dim=2).flatten(0, 1)
         weight = self.weight.permute(0, 4, 1, 2, 3).flatten(1, 2)
+        if input.is_cuda:  # the layout that tensor cores work in
+            windows = windows.contiguous(memory_format=torch.channels_last)
+            weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(windows, weight, self.bias)

@@ -18,7 +18,7 @@ from harness.method import Batch, Method, Pretrained, Pretrainer
 from harness.nn.distance import modal_distance, modal_plane
 from harness.options import Stage1
 from harness.training.checkpoint import from_bytes, to_bytes
-from harness.training.device import OwnRandomness, at_least_float32, autocast, build_optimiser, n_parameters
+from harness.training.device import OwnRandomness, at_least_float32, autocast, build_optimiser, n_parameters, to_device
 from harness.training.gradients import Gradients
 from harness.training.training_data import TrainingData, in_order, permuted
 from harness.training.workers import ALONE, Workers, bare
@@ -125,7 +125,7 @@ class _Run:
         self.data, self.unlabelled, self.workers = data, unlabelled, workers
         self.randomness = OwnRandomness(data.seed("weights"), data.device)
         with self.randomness():
-            self.model = method.build_pretrainer(data.task, options).to(data.device)
+            self.model = to_device(method.build_pretrainer(data.task, options), data.device)
             torch.manual_seed(data.seed("dropout", *([workers.rank] if workers.rank else [])))
         self.replicated = workers.replicate(self.model, settings)
         self.order, self.draws = data.rng("order"), torch.Generator().manual_seed(data.seed("method"))

@@ -18,7 +18,7 @@ from harness.method import Classifier, Method, Phase, Pretrained
 from harness.nn.distance import modal_plane
 from harness.options import Stage2
 from harness.training.cost import inference_flops
-from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters
+from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters, to_device
 from harness.training.features import FrozenFeatures
 from harness.training.training_data import TrainingData, in_order, permuted
 
@@ -134,7 +134,7 @@ class Training:
             raise InputError(f"{method.name}: stage 2 needs at least two labelled samples, not {len(labelled)}")
         self._randomness = OwnRandomness(data.seed("weights"), data.device)
         with self._randomness():
-            model = method.build_classifier(data.task, options, pretrained, variant).to(data.device)
+            model = to_device(method.build_classifier(data.task, options, pretrained, variant), data.device)
             torch.manual_seed(data.seed("dropout"))
         self.model = model
         self._settings, self._data, self._labelled = settings, data, labelled
