@@ -69,7 +69,8 @@ def plain_steps(batch_size: int, arrays: dict[str, np.ndarray]) -> float:
     samples = (np.arange(batch_size * max(1, N // batch_size)) % N).tolist()
     listed = as_list(arrays, LABEL, samples)
     with plain_networks():
-        work = lambda: plain_stage1(Cosmo(), TASK, OPTIONS, settings, listed, "cuda")  # noqa: E731
+        model = Cosmo().build_pretrainer(TASK, OPTIONS).cuda()
+        work = lambda: plain_stage1(model, settings, listed, "cuda")  # noqa: E731
         work()
         times = [seconds_of(work) for _ in range(REPEATS)]
     return median(times) / (len(samples) // batch_size)
@@ -100,8 +101,9 @@ def losses() -> list[dict[str, Any]]:
             work()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
             entry[f"{name}_seconds"] = median(seconds_of(work) for _ in range(REPEATS))
-            entry[f"{name}_bytes"] = torch.cuda.max_memory_allocated()
+            entry[f"{name}_bytes"] = torch.cuda.max_memory_allocated() - before
         found.append(entry)
     return found
 

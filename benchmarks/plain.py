@@ -96,11 +96,8 @@ def _batches(
         yield {name: x.to(device) for name, x in batch.items()}, label.to(device)
 
 
-def plain_stage1(
-    method: Method, task: Task, options: Any, settings: Stage1, samples: list[Sample], device: str = "cpu"
-) -> tuple[Pretrainer, list[float]]:
-    """Train the pretrainer. Returns it, and the mean loss of each epoch."""
-    model = method.build_pretrainer(task, options).to(device)
+def plain_stage1(model: Pretrainer, settings: Stage1, samples: list[Sample], device: str = "cpu") -> list[float]:
+    """Train a pretrainer. Returns the mean loss of each epoch."""
     optimiser, schedule = _optimiser(model, settings)
     rng, losses = torch.Generator(), []
     for _ in range(settings.epochs):
@@ -114,7 +111,7 @@ def plain_stage1(
             total += loss.item() * len(_label)
         schedule.step()
         losses.append(total / len(samples))
-    return model, losses
+    return losses
 
 
 @dataclass(frozen=True)
@@ -124,11 +121,9 @@ class PlainResult:
 
 
 def plain_stage2(
-    method: Method, task: Task, options: Any, settings: Stage2, samples: list[Sample], test: list[Sample],
-    pretrained: Pretrained | None = None, variant: str = "", device: str = "cpu",
-) -> PlainResult:  # fmt: skip
-    """Train the classifier, and evaluate it after the same epochs as the harness does."""
-    model = method.build_classifier(task, options, pretrained, variant).to(device)
+    model: Classifier, settings: Stage2, samples: list[Sample], test: list[Sample], device: str = "cpu"
+) -> PlainResult:
+    """Train a classifier, and evaluate it after the same epochs as the harness does."""
     optimiser, schedule = _optimiser(model, settings)
     losses, accuracies = [], []
     for epoch in range(1, settings.epochs + 1):
@@ -166,12 +161,14 @@ def plain_trial(
         if method.Stage1 is not None:
             known = {name: value for name, value in options.items() if _has(method.Stage1, name)}
             first = method.Stage1.from_plain(known)
-            model, _ = plain_stage1(method, task, first, stage1, samples)
+            model = method.build_pretrainer(task, first)
+            plain_stage1(model, stage1, samples)
             everything = {name: torch.stack([sample[0][name] for sample in samples]) for name in samples[0][0]}
             found = method.diagnose(everything, task, first, 0)
             pretrained = Pretrained(model.encoders.state_dict(), found)
         second = method.Stage2.from_plain({n: v for n, v in options.items() if _has(method.Stage2, n)})
-        return plain_stage2(method, task, second, stage2, labelled, test, pretrained, variant)
+        classifier = method.build_classifier(task, second, pretrained, variant)
+        return plain_stage2(classifier, stage2, labelled, test)
 
 
 def _has(options: Any, name: str) -> bool:
