@@ -15,10 +15,11 @@ from torch import Tensor
 
 from baselines.deepsense import DeepSense
 from harness import registry
+from harness.cosmo.method import Cosmo, CosmoPretrainer
 from harness.data.base import DefaultSplit, Recordings
 from harness.data.fantasy_device import FantasyDevice
 from harness.edge.power.meter import Channel, Meter, MeterError
-from harness.method import Batch, Classifier, Phase
+from harness.method import Batch, Classifier, Features, Phase, Task
 from harness.options import Options
 from harness.testing import check_dataset, check_meter, check_method
 
@@ -89,9 +90,16 @@ class NotFinite:
         return logits * float("nan")
 
 
+class EncodesWithTheHead:
+    def encode(self, batch: Batch) -> Features:
+        features: Features = super().encode(batch)  # type: ignore[misc]
+        return tuple(z * next(self.head.parameters()).sum() for z in features)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (EncodesWithTheHead, r"encode\(\) depends on other parts than encoders; it should not"),
         (WideLogits, r"logits of 1 samples have shape \(1, 6\); it should be \(1, 3\)"),
         (UnknownPart, r"decoder.*phase\(\) should name children of the classifier"),
         (NotFrozen, r"head\..* changes in epoch 1; it should not, since phase\(\) freezes it"),
@@ -102,6 +110,20 @@ class NotFinite:
 def test_a_broken_classifier_fails_with_the_reason(change: type, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_method(broken_classifier(change))
+
+
+def test_a_static_pretrainer_that_draws_is_found() -> None:
+    class Drawing(CosmoPretrainer):
+        def __init__(self, task: Task, options: Any):
+            super().__init__(task, options)
+            self.static = True
+
+    class DrawingCosmo(Cosmo):
+        def build_pretrainer(self, task: Task, options: Any) -> Drawing:
+            return Drawing(task, options)
+
+    with pytest.raises(AssertionError, match=r"is static, but forward\(\) or loss\(\) draws from rng"):
+        check_method(DrawingCosmo, {"weights": "uniform", "quality": {"restarts": 1}})
 
 
 def test_a_broken_method_fails_with_the_reason() -> None:
