@@ -97,7 +97,7 @@ def test_a_new_version_of_a_method_has_new_keys(tmp_path: Path, monkeypatch: pyt
     from harness.cosmo.method import Cosmo
 
     before = plan(tmp_path)
-    monkeypatch.setattr(Cosmo, "version", "2")
+    monkeypatch.setattr(Cosmo, "version", "new")
     after = plan(tmp_path)
     assert not jobs(before, "pretrain") & jobs(after, "pretrain")
     assert jobs(before, "train", "deepsense") == jobs(after, "train", "deepsense")
