@@ -53,7 +53,8 @@ class PlainProgress:
         self._thread.join()
         self._run_progress.end()
         self._note_collapsed()
-        self.note(self._run_progress.summary)
+        if not self._run_progress.could_not_begin:
+            self.note(self._run_progress.summary)
 
     def started(self, job: Job, where: str) -> None:
         self._run_progress.started(job, where)
@@ -120,7 +121,8 @@ class RichProgress:
     ) -> None:
         self._live.stop()
         self._run_progress.end()
-        self.note(self._run_progress.summary)
+        if not self._run_progress.could_not_begin:
+            self.note(self._run_progress.summary)
 
     def started(self, job: Job, where: str) -> None:
         self._run_progress.started(job, where)

@@ -114,9 +114,11 @@ class RunProgress:
         for job, seconds in before:
             self._keep(job, seconds / Alike.of(job).epochs)
         self._most_at_once = 1
+        self._any_started = False
 
     def started(self, job: Job, where: str) -> None:
         with self._lock:
+            self._any_started = True
             if job.key not in self.running:  # otherwise it is retried
                 self._waiting[Alike.of(job)] -= 1
             self.running[job.key] = Running(job, where, self._clock())
@@ -165,6 +167,11 @@ class RunProgress:
     @property
     def ended(self) -> int:
         return self.done + self.stopped + self.failed
+
+    @property
+    def could_not_begin(self) -> bool:
+        """Whether there are jobs, and none has started or ended."""
+        return self.total > 0 and not self._any_started and not self.ended
 
     @property
     def elapsed(self) -> float:

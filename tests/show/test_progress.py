@@ -82,6 +82,16 @@ def test_the_time_left_needs_a_timed_job_of_each_kind():
     assert run_progress.summary == "3 of 4 jobs done · 1 failed · 1 min 31 s so far"
 
 
+@pytest.mark.parametrize("observer", [PlainProgress, RichProgress])
+def test_a_run_that_cannot_begin_has_no_summary(observer: type[PlainProgress | RichProgress]):
+    for jobs, expected in (([A, B], ""), ([], "0 of 0 jobs done · 5 done before · in 0.0 s")):
+        console = Console(file=io.StringIO(), width=100)
+        with observer(console, RunProgress(jobs, already_done=5, clock=Clock())):
+            pass
+        assert console.file.getvalue().strip().endswith(expected)
+        assert ("jobs done" in console.file.getvalue()) == bool(expected)
+
+
 def test_after_an_interruption_no_time_is_left():
     clock = Clock()
     run_progress = RunProgress([A, B], clock=clock, before=[(A, 20.0)])
