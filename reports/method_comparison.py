@@ -36,7 +36,8 @@ class PairedDifference:
 class GroupComparison:
     """Two groups compared seed by seed.
 
-    p: Wilcoxon's p value, adjusted by Holm's method over its family; None if there are too few seeds to reach `ALPHA`.
+    p: Wilcoxon's p value, adjusted by Holm's method over its family; None if ``least_p`` is above `ALPHA`.
+    n_nonzero: the number of seeds at which the scores differ. least_p: the smallest adjusted p that so many allow.
     g: Hedges' g. biserial: rank-biserial correlation. Both are NaN where they are not defined.
     """
 
@@ -44,6 +45,8 @@ class GroupComparison:
     second: Group
     difference: PairedDifference
     p: float | None
+    least_p: float
+    n_nonzero: int
     g: float
     biserial: float
 
@@ -66,15 +69,17 @@ def compare_groups(pairs: Sequence[tuple[Group, Group]], metric: Metric) -> list
     """Compare each pair; all pairs form one family for Holm's method, except those with fewer than two common seeds."""
     values = [paired_values(first, second, metric) for first, second in pairs]
     family = [i for i, (ours, _) in enumerate(values) if len(ours) > 1]
+    n_nonzero = [len(statistics.nonzero_differences(*some)) for some in values]
     adjusted = dict(zip(family, statistics.holm([statistics.wilcoxon(*values[i]) for i in family]), strict=True))
+    least = dict(zip(family, statistics.holm([statistics.least_wilcoxon(n_nonzero[i]) for i in family]), strict=True))
     comparisons = []
-    for i, ((first, second), (ours, theirs)) in enumerate(zip(pairs, values, strict=True)):
-        reachable = i in adjusted and statistics.least_wilcoxon(len(ours), len(family)) <= ALPHA
-        p = float(adjusted[i]) if reachable else None
-        g = statistics.hedges_g(ours, theirs) if i in adjusted else float("nan")
-        biserial = statistics.rank_biserial(ours, theirs) if i in adjusted else float("nan")
+    for i, (first, second) in enumerate(pairs):
+        least_p = float(least.get(i, 1.0))
+        p = float(adjusted[i]) if least_p <= ALPHA else None
+        g = statistics.hedges_g(*values[i]) if i in adjusted else float("nan")
+        biserial = statistics.rank_biserial(*values[i]) if i in adjusted else float("nan")
         difference = paired_difference(first, second, metric)
-        comparisons.append(GroupComparison(first, second, difference, p, g, biserial))
+        comparisons.append(GroupComparison(first, second, difference, p, least_p, n_nonzero[i], g, biserial))
     return comparisons
 
 

@@ -91,8 +91,8 @@ def pairs_table(
     """
     numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
     cells = tuple((Text(first), Text(second), *_comparison_cells(comparison)) for first, second, comparison in rows)
-    if any(comparison.p is None for *_, comparison in rows):
-        notes += (_too_few_seeds(max(comparison.difference.n for *_, comparison in rows), family),)
+    if without_p := [comparison for *_, comparison in rows if comparison.p is None]:
+        notes += (_too_few_seeds(without_p, family),)
     return Table(title, "", (*map(Column, columns), *(Column(title, True) for title in numbers)), cells, notes)
 
 
@@ -108,11 +108,15 @@ def _comparison_cells(comparison: GroupComparison) -> tuple[Text, ...]:
     return (points, interval, n, p, _effect(comparison.g), _effect(comparison.biserial))
 
 
-def _too_few_seeds(n: int, family: int) -> Note:
-    least, needed = p_text(statistics.least_wilcoxon(n, family)), statistics.runs_to_reject(family)
+def _too_few_seeds(comparisons: Sequence[GroupComparison], family: int) -> Note:
+    """Why some comparisons have no p value. Only the seeds at which the scores differ count."""
+    most = max(comparisons, key=lambda comparison: comparison.n_nonzero)
+    any_equal = any(comparison.n_nonzero < comparison.difference.n for comparison in comparisons)
+    differ = " at which the scores differ" if any_equal else ""
     return Note(
-        f"Too few seeds for a p value: with {count(n, 'seed')} and {count(family, 'comparison')} the smallest possible "
-        f"adjusted p of Wilcoxon's test is {least}. At least {needed} seeds are needed.",
+        f"Too few seeds for a p value: with {count(most.n_nonzero, 'seed')}{differ} and {count(family, 'comparison')} "
+        f"the smallest possible adjusted p of Wilcoxon's test is {p_text(most.least_p)}. At least "
+        f"{statistics.runs_to_reject(family)} seeds{differ} are needed.",
     )
 
 

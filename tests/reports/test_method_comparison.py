@@ -153,6 +153,30 @@ def test_a_test_that_cannot_reject_gives_no_p() -> None:
     assert "At least 7 seeds are needed." in table.notes[-1].text
 
 
+def test_equal_scores_do_not_count_towards_the_seeds_that_a_p_value_needs() -> None:
+    """Seven seeds are enough for one comparison, but not if the scores are equal at two of them."""
+
+    def accuracy(trial: dict[str, Any]) -> dict[str, Any]:
+        return {"accuracy": 0.5 + 0.01 * trial["seed"] * (trial["method"] == "cosmo" and trial["seed"] > 1)}
+
+    run = make({"utd-mhad": {}}, methods=("cmc", "cosmo"), seeds=7, spoil=accuracy)
+    (pair,) = compare_with_reference(run, "utd-mhad", run.points("utd-mhad")[0], ACCURACY)
+    assert (pair.difference.n, pair.n_nonzero, pair.least_p, pair.p) == (7, 5, 0.0625, None)
+    (table,) = [block for block in comparison_blocks(run, "utd-mhad") if isinstance(block, Table)]
+    assert table.notes[-1].text == (
+        "Too few seeds for a p value: with 5 seeds at which the scores differ and 1 comparison the smallest possible "
+        "adjusted p of Wilcoxon's test is 0.062. At least 6 seeds at which the scores differ are needed."
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.integers(-3, 3), min_size=4, max_size=9), min_size=1, max_size=6))
+def test_no_adjusted_p_is_below_the_least_possible_one(families: list[list[int]]) -> None:
+    p = [statistics.wilcoxon(d, [0] * len(d)) for d in families]
+    least = [statistics.least_wilcoxon(sum(value != 0 for value in d)) for d in families]
+    assert (statistics.holm(p) >= statistics.holm(least) - 1e-12).all()
+
+
 def test_with_enough_seeds_p_is_adjusted_over_the_family() -> None:
     run = run_with(10, deepsense=0.0, cmc=0.1, cosmo=0.3)
     point = run.points("utd-mhad")[0]
