@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Task
-from harness.nn.augment import Augmentations, device_generator
+from harness.nn.augment import augment_modality, device_generator
 from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
 from harness.nn.encoders import build_encoders
 from harness.nn.heads import ProjectionHead
+from harness.options import Augmentations
 
 
 class ViewsPretrainer(Pretrainer):
@@ -34,7 +35,7 @@ class ViewsPretrainer(Pretrainer):
         """Two augmented views of each sample, (n, 2, ...). Each modality is augmented separately."""
         generator = device_generator(batch, rng)
         return {
-            name: torch.stack([self.augmentations.apply(batch[name], generator) for _ in range(2)], dim=1)
+            name: torch.stack([augment_modality(batch[name], self.augmentations, generator) for _ in range(2)], dim=1)
             for name in self.encoders
         }
 

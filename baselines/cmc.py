@@ -14,7 +14,6 @@ from typing_extensions import override
 
 from harness.method import Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
 from harness.nn.attention import JointAttention
-from harness.nn.augment import Augmentations
 from harness.nn.classifier import FusionClassifier, FusionHead, Iterative, start_encoders, widths
 from harness.nn.contrast import same_sample_floor, same_sample_loss
 from harness.nn.encoders import STEPS
@@ -33,9 +32,6 @@ class CMCStage1(Options):
         description="projections and loss: those of the comparison, or of the original publication",
     )
     temperature: float = Field(default=0.07, gt=0, description="τ, the temperature of the contrastive loss")
-    augmentations: Augmentations | None = Field(
-        default=None, description="augmentations of each sample before it is encoded; by default none"
-    )
 
 
 class CMCStage2(Iterative):
@@ -53,7 +49,7 @@ class CMCPretrainer(ProjectingPretrainer):
     static = True
 
     def __init__(self, task: Task, options: CMCStage1):
-        super().__init__(task, options.augmentations)
+        super().__init__(task)
         self.temperature = options.temperature
         self.loss_floor = same_sample_floor(len(task.modalities))
 

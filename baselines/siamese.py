@@ -7,7 +7,7 @@ from torch import nn
 from typing_extensions import override
 
 from baselines.augmented_views import AugmentedViews
-from harness.nn.augment import Augmentations
+from harness.options import Augmentations
 
 
 class SiameseStage1(Augmentations):

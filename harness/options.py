@@ -62,6 +62,24 @@ class Optimiser(Options):
         return {name: value for name, value in self.to_json().items() if name != "betas" or self.optimizer == "adam"}
 
 
+class Augmentations(Options):
+    """The maximum strength of each augmentation. The strength is drawn for each sample and modality."""
+
+    failure: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="maximum fraction of the time steps that a failing sensor loses; 0 for none",
+    )
+    noise: float = Field(
+        default=0.3,
+        ge=0,
+        description="maximum standard deviation of added noise, for normalised data, and three times its maximum mean; "
+        "0 for none",
+    )
+    down_sampling: int = Field(default=4, ge=1, description="maximum factor of down-sampling in time; 1 for none")
+
+
 class Stage1(Optimiser):
     """Stage 1: pre-training on unlabelled data."""
 
@@ -71,6 +89,11 @@ class Stage1(Optimiser):
     batch_norm: Literal["local", "sync"] = Field(
         default="local",
         description="BatchNorm statistics over each worker's samples, as with the authors' DataParallel, or over all",
+    )
+    augmentations: Augmentations | None = Field(
+        default=None,
+        description="augmentations of each sample in each epoch, before anything that the method itself does to it; "
+        "by default none",
     )
     checkpoint_every: int = Field(
         default=25, ge=1, description="epochs between two checkpoints, which are kept until stage 1 is done"
@@ -87,6 +110,7 @@ class Stage1(Optimiser):
 
     def content(self) -> dict[str, Any]:
         irrelevant = {"gpus_per_worker", "checkpoint_every"} | ({"batch_norm"} if self.workers == 1 else set())
+        irrelevant |= {"augmentations"} if self.augmentations is None else set()
         return {name: value for name, value in super().content().items() if name not in irrelevant}
 
 

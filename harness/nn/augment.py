@@ -10,34 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from harness.options import Options
+from harness.options import Augmentations
 
 
-class Augmentations(Options):
-    """The maximum strength of each augmentation. The strength is drawn for each sample and modality."""
+def augment(batch: Mapping[str, Tensor], augmentations: Augmentations, generator: torch.Generator) -> dict[str, Tensor]:
+    """Augment each modality (n, time, ...) of each sample. ``generator`` is on the batch's device."""
+    return {name: augment_modality(x, augmentations, generator) for name, x in batch.items()}
 
-    failure: float = Field(
-        default=0.3,
-        ge=0,
-        le=1,
-        description="maximum fraction of the time steps that a failing sensor loses; 0 for none",
-    )
-    noise: float = Field(
-        default=0.3,
-        ge=0,
-        description="maximum standard deviation of added noise, for normalised data, and three times its maximum mean; "
-        "0 for none",
-    )
-    down_sampling: int = Field(default=4, ge=1, description="maximum factor of down-sampling in time; 1 for none")
 
-    def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Augment each sample of one modality (n, time, ...). ``generator`` is on the batch's device."""
-        x = down_sample(x, self.down_sampling, generator)
-        x = add_noise(x, self.noise, generator)
-        return sensor_failure(x, self.failure, generator)
+def augment_modality(x: Tensor, augmentations: Augmentations, generator: torch.Generator) -> Tensor:
+    """Augment each sample of one modality (n, time, ...). ``generator`` is on its device."""
+    x = down_sample(x, augmentations.down_sampling, generator)
+    x = add_noise(x, augmentations.noise, generator)
+    return sensor_failure(x, augmentations.failure, generator)
 
 
 def device_generator(batch: Mapping[str, Tensor], rng: torch.Generator) -> torch.Generator:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from harness import registry
 from harness.errors import Problem, did_you_mean
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
-from harness.study.problems import inner_model, option_names
+from harness.study.problems import inner_model, may_be_null, option_names
 from harness.study.settings import TrialOptions
 from harness.study.space import Dimension, InvalidDistribution, dimension
 from harness.study.yamltext import KeyPath, Located
@@ -237,6 +237,8 @@ def _unknown_below(model: type[BaseModel], path: list[str], prefix: str) -> tupl
         if inner is None:
             return None if last else (f"{full!r} has no options of its own", f"use {full} itself")
         if last:
+            if may_be_null(model, name):  # so the group can be left out or given as a whole
+                return None
             return f"{full!r} is a group of options", f"name one of them, such as {full}.{min(option_names(inner))}"
         model = inner
     return None

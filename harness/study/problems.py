@@ -39,6 +39,12 @@ def inner_model(model: type[BaseModel], name: str) -> type[BaseModel] | None:
     return None
 
 
+def may_be_null(model: type[BaseModel], name: str) -> bool:
+    """Whether an option may be null."""
+    fields = {field.alias or key: field for key, field in model.model_fields.items()}
+    return type(None) in get_args(fields[name].annotation)
+
+
 def _problem(item: Any, model: type[BaseModel], where: str, shown: Sequence[str]) -> Problem:
     path = ".".join(map(str, (*shown, *item["loc"])))
     last = str(item["loc"][-1]) if item["loc"] else ""

@@ -76,6 +76,7 @@ class _StudySchema:
     def _add_dotted_options(self) -> None:
         """Define ``Sweep`` and ``Space``: dotted options with lists of values or with distributions."""
         stages = {f"{key}.{option}": one for key in STAGES for option, one in self._leaves(key.capitalize())}
+        stages |= {f"{name}.{inner}": one for name in stages for inner, one in self._inner(stages[name])}
         sweep_only = {f"split.{part}": one for part, one in self._leaves("Split")}
         sweep_only |= {key: _reference("General", key) for key in GENERAL_KEYS if key not in (*STAGES, "split")}
         own: dict[str, Schema] = {}

@@ -47,13 +47,30 @@ class Settings:
 
 
 def flatten(value: Any, path: OptionPath, source: Source) -> Layer:
-    """The leaves of nested mappings; lists are leaves."""
-    if not isinstance(value, Mapping):
+    """The leaves of nested mappings; lists and empty mappings are leaves."""
+    if not isinstance(value, Mapping) or (path and not value):
         return {path: Value(value, source(path))}
     leaves: Layer = {}
     for key, child in value.items():
         leaves |= flatten(child, (*path, str(key)), source)
     return leaves
+
+
+def overlay(lower: Layer, higher: Layer) -> Layer:
+    """Both layers, in which the higher one wins.
+
+    A group of options may be null in one layer and have values in another: then the higher one counts alone. An empty
+    group adds nothing to a group with values.
+    """
+    result = dict(lower)
+    for path, leaf in higher.items():
+        below = [known for known in result if known[: len(path)] == path and known != path]
+        if below and leaf.value == {}:
+            continue
+        for known in [*below, *(path[:length] for length in range(len(path)))]:
+            result.pop(known, None)
+        result[path] = leaf
+    return result
 
 
 def nest(layer: Layer) -> dict[str, Any]:
@@ -82,15 +99,15 @@ class TrialOptions:
         """The checked options at a point (dotted option → value), or None and all their problems."""
         explicit = self._explicit()
         for dotted, value in point.items():
-            explicit |= self._named(tuple(dotted.split(".")), value, lambda path: source)
+            explicit = overlay(explicit, self._named(tuple(dotted.split(".")), value, lambda path: source))
         layer = self._of_method(self.method.SETTINGS, lambda path: f"{self.method_name}'s default")
         for group, presets in self.method.presets().items():
             name, problems = self._preset(group, presets, explicit)
             if problems:
                 return None, problems
             text = f"{self.method_name}.{group}: {name}"
-            layer |= self._of_method(presets[name], lambda path, text=text: text)  # type: ignore[misc]
-        return self._validated(layer | explicit)
+            layer = overlay(layer, self._of_method(presets[name], lambda path, text=text: text))  # type: ignore[misc]
+        return self._validated(overlay(layer, explicit))
 
     def applicable(self, options: Iterable[str]) -> dict[OptionPath, str]:
         """Those of these options (dotted names) that this trial has, by path.
@@ -110,21 +127,21 @@ class TrialOptions:
         layer = self._of_text(raw, ())
         entry = raw["datasets"][self.index]
         if isinstance(entry, dict):
-            layer |= self._of_text(entry, ("datasets", self.index))
+            layer = overlay(layer, self._of_text(entry, ("datasets", self.index)))
         return layer
 
     def _of_text(self, raw: Mapping[str, Any], base: tuple[str | int, ...]) -> Layer:
         layer: Layer = {}
         for key in GENERAL_KEYS:
             if raw.get(key) is not None:
-                layer |= flatten(raw[key], (key,), lambda path: self.located.location((*base, *path)))
+                layer = overlay(layer, flatten(raw[key], (key,), lambda path: self.located.location((*base, *path))))
         for plugin, options in (raw.get("options") or {}).items():
             prefix = (*base, "options", plugin)
 
             def source(path: OptionPath, prefix: tuple[str | int, ...] = prefix) -> str:
                 return self.located.location((*prefix, *(path if path[0] in ("stage1", "stage2") else path[1:])))
 
-            layer |= self._named((plugin,), options, source)
+            layer = overlay(layer, self._named((plugin,), options, source))
         return layer
 
     def _named(self, path: OptionPath, value: Any, source: Source) -> Layer:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from harness.errors import InputError
 from harness.jobs import Progress
 from harness.method import Batch, Method, Pretrained, Pretrainer
+from harness.nn.augment import augment, device_generator
 from harness.nn.distance import modal_distance, modal_plane
 from harness.options import Stage1
 from harness.training.checkpoint import from_bytes, to_bytes
@@ -163,9 +164,16 @@ class _Run:
 
     def step(self, samples: Tensor) -> Tensor:
         """Train on one batch. Returns its loss, without waiting for a GPU to compute it."""
-        loss = self.gradients(self.model.views(self.data.batch(samples), self.draws))
+        loss = self.gradients(self.views(samples))
         self.optimiser.step()
         return loss
+
+    def views(self, samples: np.ndarray | Tensor) -> Batch:
+        """The input of the model for these samples, which are augmented first if the settings say so."""
+        batch: Batch = self.data.batch(samples)
+        if self.settings.augmentations is not None:
+            batch = augment(batch, self.settings.augmentations, device_generator(batch, self.draws))
+        return self.model.views(batch, self.draws)
 
     def loss(self, views: Batch) -> Tensor:
         """The loss of a whole batch, of which this worker encodes a part."""

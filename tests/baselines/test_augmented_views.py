@@ -13,8 +13,9 @@ from baselines.siamese import Siamese
 from baselines.triplet import Triplet
 from harness.data.base import Modality
 from harness.method import Task
-from harness.nn.augment import Augmentations, add_noise, down_sample, sensor_failure
+from harness.nn.augment import add_noise, augment_modality, down_sample, sensor_failure
 from harness.nn.contrast import same_sample_loss
+from harness.options import Augmentations
 
 TASK = Task((Modality("acc", "series", (14, 3)), Modality("depth", "frames", (16, 12, 14))), 3)
 SHAPES = [(14, 3), (20, 8, 3), (16, 12, 14), (9, 4, 5, 6)]
@@ -104,10 +105,10 @@ def test_augmentations_of_any_kind_of_modality(shape: tuple[int, ...]) -> None:
     x = torch.randn(5, *shape)
     kept = x.clone()
     generator = torch.Generator().manual_seed(0)
-    assert Augmentations().apply(x, generator).shape == x.shape
+    assert augment_modality(x, Augmentations(), generator).shape == x.shape
     assert torch.equal(x, kept)
     nothing = Augmentations(failure=0.0, noise=0.0, down_sampling=1)
-    assert torch.equal(nothing.apply(x, generator), x)
+    assert torch.equal(augment_modality(x, nothing, generator), x)
 
 
 def test_a_failure_is_one_block_of_at_most_the_share() -> None:

@@ -25,10 +25,10 @@ sweep: {label_rate: [0.1, 1], cosmo.without: [nothing, guide], cosmo.stage2.lr: 
 seeds: [0, 7]
 unlabeled: 0.5
 split: {test: [1]}
-stage1: {optimizer: adam, betas: [0.5, 0.9]}
+stage1: {augmentations: {noise: 0.1}, optimizer: adam, betas: [0.5, 0.9]}
 stage2: {epochs: 7, encoders_lr: null}
 options:
-  cosmo: {lambda: 0.5, augmentations: {noise: 0.1}, stage2: {lr: 0.1}, reading: paper}
+  cosmo: {lambda: 0.5, stage2: {lr: 0.1}, reading: paper}
   fantasy-device: {series: 6}
 search: {trials: 2, space: {stage2.momentum: {uniform: [0, 0.9]}, cosmo.positives: {randint: [2, 9]}, cpc.steps: {choice: [4, null]}}}
 edge: {devices: [cpu, {name: orin, ssh: me@orin}], seeds: [7]}

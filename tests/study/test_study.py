@@ -1,14 +1,17 @@
 """Bad studies: each fault gives one message with place, key, what is wrong and what would be right."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError, StudyError
+from harness.options import Augmentations
 from harness.plan import make_plan
-from harness.study import Study, read_study
+from harness.study import Study, parse_study, read_study
 from harness.study.settings import Value, flatten, nest
 
 GOOD = """\
@@ -329,3 +332,32 @@ def test_the_reference_may_be_a_variant(tmp_path: Path) -> None:
         ) as caught:
             make_plan(read(tmp_path, wrong + "\n"), None)
         assert "did you mean 'single-modal:sensor_" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("study", "point", "expected"),
+    [
+        ({}, {}, {"failure": 0.3, "noise": 0.3, "down_sampling": 4}),  # the reading's
+        ({}, {"stage1.augmentations": None}, None),
+        ({}, {"stage1.augmentations.noise": 0.1}, {"failure": 0.3, "noise": 0.1, "down_sampling": 4}),
+        ({"augmentations": None}, {}, None),
+        ({"augmentations": None}, {"stage1.augmentations": {"noise": 0.1, "down_sampling": 2}},
+         {"failure": 0.3, "noise": 0.1, "down_sampling": 2}),
+        ({"augmentations": {"down_sampling": 2}}, {"stage1.augmentations": {}},
+         {"failure": 0.3, "noise": 0.3, "down_sampling": 2}),
+    ],
+)  # fmt: skip
+def test_a_group_that_may_be_null_is_merged_from_all_layers(
+    tmp_path: Path, study: dict[str, Any], point: dict[str, Any], expected: dict[str, Any] | None
+) -> None:
+    text = f"study: a\ndatasets: [fantasy-device]\nmethods: [cosmo]\nstage1: {json.dumps(study)}\n"
+    made = parse_study(text + "options: {cosmo: {reading: recommended}}\n", tmp_path / "study.yaml")
+    settings = made.settings(made.file.datasets[0], "cosmo", point)
+    assert settings.general.stage1.content().get("augmentations") == expected
+
+
+def test_an_empty_group_of_augmentations_has_its_defaults(tmp_path: Path) -> None:
+    text = "study: a\ndatasets: [fantasy-device]\nmethods: [cpc, ntxent]\nstage1: {augmentations: {}}\n"
+    made = parse_study(text, tmp_path / "study.yaml")
+    for method in made.file.methods:
+        assert made.settings(made.file.datasets[0], method, {}).general.stage1.augmentations == Augmentations()

@@ -19,7 +19,7 @@ from harness.data.base import Modality
 from harness.errors import InputError
 from harness.jobs import Progress
 from harness.method import Method, Task
-from harness.options import Stage1
+from harness.options import Augmentations, Stage1
 from harness.training import TrainingData, pretrain
 from harness.training.stage1 import _Run
 from harness.training.workers import Workers
@@ -34,7 +34,7 @@ METHODS: dict[str, tuple[type[Method], dict[str, Any]]] = {
         Cosmo,
         {"quality": {"restarts": 1}, "weights": "dirichlet", "weights_per": "sample"},
     ),
-    "cosmo, augmented": (Cosmo, {"quality": {"restarts": 1}, "augmentations": {}}),
+    "cosmo, augmented": (Cosmo, {"quality": {"restarts": 1}}),
     "cmc": (CMC, {}),
     "cmc, original": (CMC, {"form": "original"}),
     "cpc": (CPC, {}),
@@ -58,6 +58,8 @@ def run(name: str, count: int, **settings: Any) -> _Run:
     kind, options = METHODS[name]
     method, base = kind(), training_data()
     assert method.Stage1
+    if name.endswith("augmented"):
+        settings["augmentations"] = Augmentations()
     given = Stage1(**{"batch_size": N, "workers": count, "epochs": 3, **settings})
     data = InDoubles(base.task, base.arrays, base.normalise, base.device, base.seeds)
     torch.set_default_dtype(torch.float64)
@@ -78,7 +80,7 @@ def loss_and_gradients(name: str, count: int, batch_norm: str) -> tuple[float, d
             module.dropout = 0.0
         if batch_norm == "fixed" and "BatchNorm" in type(module).__name__:
             module.eval()
-    loss = job.gradients(job.model.views(job.data.batch(np.arange(N)), job.draws))
+    loss = job.gradients(job.views(np.arange(N)))
     return loss.item(), {k: p.grad.numpy() for k, p in job.model.named_parameters() if p.grad is not None}
 
 
