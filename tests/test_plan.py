@@ -177,6 +177,18 @@ def test_missing_data_is_said_for_every_data_set_at_once(tmp_path: Path) -> None
     assert "study.yaml:4: datasets.1: usc-had" in second
 
 
+def test_the_same_number_of_labels_is_the_same_jobs(tmp_path: Path) -> None:
+    by_rate = plan(tmp_path, "sweep={}", "label_rate=0.1")
+    (number,) = {trial.counts["labelled"] for trial in by_rate.trials}
+    assert number > 4
+    assert plan(tmp_path, "sweep={}", f"labels={number}").jobs.keys() == by_rate.jobs.keys()
+    swept = plan(tmp_path, f"sweep={{labels: [8, {number}]}}")
+    assert by_rate.jobs.keys() < swept.jobs.keys()
+    assert {(t.point["labels"], t.counts["labelled"]) for t in swept.trials} == {(8, 8), (number, number)}
+    per_class = plan(tmp_path, "sweep={labels_per_class: [1, 3]}")
+    assert {(t.point["labels_per_class"], t.counts["labelled"]) for t in per_class.trials} == {(1, 4), (3, 12)}
+
+
 def test_a_label_list_is_followed(tmp_path: Path) -> None:
     import json
 

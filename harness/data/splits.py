@@ -102,12 +102,15 @@ def draw_labelled(
     rate: float,
     label_pool: int | None,
     *names: Any,
+    labels: int | None = None,
+    labels_per_class: int | None = None,
     classes: Sequence[str] = (),
 ) -> np.ndarray:
     """Draw the rows whose labels may be used, sorted int64.
 
-    Their number is rate · (label_pool or len(pool)), at least n_classes. There is at least one row per class; the rest
-    are in proportion to the sizes of the classes. A larger rate draws a superset of a smaller one.
+    Their number is ``labels``, else ``labels_per_class`` · n_classes, else rate · (label_pool or len(pool)) but at
+    least n_classes. There is at least one row per class; unless their number per class is given, the rest are in
+    proportion to the sizes of the classes. A larger draw is a superset of a smaller one.
 
     Args:
         label: (n_samples,), of all samples.
@@ -116,28 +119,51 @@ def draw_labelled(
         rate: The fraction of labelled samples, above 0 and at most 1.
         label_pool: The number of samples that ``rate`` is a fraction of; None stands for ``len(pool)``.
         names: What the draw is for (data set, split, seed). The same names give the same draw.
+        labels: The number of labelled samples, instead of ``rate``.
+        labels_per_class: The number of labelled samples of each class, instead of ``rate``.
         classes: The names of the classes, for the error message.
 
     Raises:
-        InputError: A class has no training sample, or the training part is too small.
+        InputError: A class has no training sample, the training part or a class is too small, or ``labels`` is below
+            the number of classes.
     """
     if not 0 < rate <= 1:
         raise InputError(f"label_rate: {rate} is out of range; it should be above 0 and at most 1")
     rows = [pool[label[pool] == c] for c in range(n_classes)]
     counts = [len(of_class) for of_class in rows]
-    empty = [classes[c] if classes else f"class {c}" for c, count in enumerate(counts) if not count]
-    if empty:
-        raise InputError(f"the training part has no sample of {', '.join(map(repr, empty))}, so none can be labelled")
-    n = max(n_classes, round(rate * (label_pool or len(pool))))
-    if n > len(pool):
-        raise InputError(
-            f"label_rate: {rate} of a label pool of {label_pool} is {n} samples, but the training part has {len(pool)}"
-        )
+    titles = [repr(classes[c] if classes else f"class {c}") for c in range(n_classes)]
+    if empty := [title for title, count in zip(titles, counts, strict=True) if not count]:
+        raise InputError(f"the training part has no sample of {', '.join(empty)}, so none can be labelled")
+    if labels_per_class is not None:
+        small = [
+            f"{title} has {count}" for title, count in zip(titles, counts, strict=True) if count < labels_per_class
+        ]
+        if small:
+            raise InputError(
+                f"labels_per_class: {labels_per_class} is more than the training samples of a class: {', '.join(small)}"
+            )
+        shares = [labels_per_class] * n_classes
+    else:
+        shares = allot(counts, _number_of_labels(rate, labels, label_pool, len(pool), n_classes))
     drawn = [
         rng_of("labels", *names, c).permutation(np.sort(of_class))[:k]
-        for c, (of_class, k) in enumerate(zip(rows, allot(counts, n), strict=True))
+        for c, (of_class, k) in enumerate(zip(rows, shares, strict=True))
     ]
     return np.sort(np.concatenate(drawn)).astype(np.int64)
+
+
+def _number_of_labels(rate: float, labels: int | None, label_pool: int | None, available: int, n_classes: int) -> int:
+    """The number of samples to label, out of those available in the training part."""
+    if labels is None:
+        n = max(n_classes, round(rate * (label_pool or available)))
+        what = f"label_rate: {rate} of a label pool of {label_pool} is {n} samples"
+    else:
+        n, what = labels, f"labels: {labels} samples can't be labelled"
+    if n < n_classes:
+        raise InputError(f"labels: {n} is below the {n_classes} classes, each of which needs a labelled sample")
+    if n > available:
+        raise InputError(f"{what}, but the training part has {available}")
+    return n
 
 
 def draw_unlabelled(train: np.ndarray, labelled: np.ndarray, unlabeled: str | int | float, *names: Any) -> np.ndarray:

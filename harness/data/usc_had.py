@@ -18,6 +18,7 @@ ACTIVITIES = (
     "walking forward", "walking left", "walking right", "walking upstairs", "walking downstairs", "running forward",
     "jumping up", "sitting", "standing", "sleeping", "elevator up", "elevator down",
 )  # fmt: skip
+LABEL_POOL = 20_000  # 1 % of it is 200 labelled windows, as in Cosmo's evaluation
 
 
 class UscOptions(DataOptions):
@@ -32,7 +33,9 @@ class UscHad(Dataset):
     over at the end of a trial is dropped. Labels and subjects are taken from the path, because the activity number
     inside ``Subject14/a3t2`` is wrong.
 
-    Source: Zhang and Sawchuk, UbiComp 2012 (SAGAware). The split is the one that is common in the literature.
+    Source: Zhang and Sawchuk, UbiComp 2012 (SAGAware). The split is the one that is common in the literature. The label
+    pool is that of Cosmo (Ouyang et al., MobiCom 2022): it does not depend on the stride, so neither does the number of
+    labelled windows.
     """
 
     name: ClassVar[str] = "usc-had"
@@ -81,3 +84,7 @@ class UscHad(Dataset):
     @override
     def default_split(self, recordings: Recordings) -> DefaultSplit:
         return DefaultSplit(train=tuple(range(1, 11)), validation=(11, 12), test=(13, 14))
+
+    @override
+    def label_pool(self, recordings: Recordings) -> int | None:
+        return LABEL_POOL

@@ -33,6 +33,7 @@ from harness.results.records import Record
 from harness.search import Candidate, Tuning, draw
 from harness.study import DatasetEntry, Settings
 from harness.study.edge import VERSION as PROFILE_VERSION
+from harness.study.labels import LABEL_KEYS
 from harness.study.model import General
 from harness.study.settings import fields_in_force
 from harness.study.space import Dimension
@@ -245,7 +246,8 @@ class DatasetPlanner:
     def _labelled(self, config: _Configuration, seed: int) -> np.ndarray:
         """The labelled samples, which are drawn once and are the same for every method."""
         general, names = config.settings.general, (*config.source.seed_names, seed)
-        key = content_key([config.source.recordings.fingerprint, general.label_rate, general.label_list, names])
+        amounts = general.to_json()
+        key = content_key([config.source.recordings.fingerprint, [amounts[name] for name in LABEL_KEYS], names])
         if key not in self.drawn:
             self.drawn[key] = self._draw_labelled(config.source, general, names)
         return self.drawn[key]
@@ -259,7 +261,15 @@ class DatasetPlanner:
             return labelled_from_list(recordings, samples, train)
         pool, classes = source.dataset.label_pool(recordings), recordings.classes
         return draw_labelled(
-            recordings.label, train, recordings.n_classes, general.label_rate, pool, *names, classes=classes
+            recordings.label,
+            train,
+            recordings.n_classes,
+            general.label_rate,
+            pool,
+            *names,
+            labels=general.labels,
+            labels_per_class=general.labels_per_class,
+            classes=classes,
         )
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -291,9 +301,11 @@ class DatasetPlanner:
     def _profile(self, trial: Job, config: _Configuration) -> dict[str, str]:
         """Add the profile jobs of a trial, which train it again and time the trained model. Returns device → key."""
         edge, keys = self.file.edge, {}
-        label_rate, seed = config.settings.general.label_rate, trial.about["seed"]
-        if edge is None or not edge.includes(config.method.name, label_rate, seed, self.file.seeds[0]):
+        general, seed = config.settings.general, trial.about["seed"]
+        if edge is None or not edge.includes(config.method.name, general.label_rate, seed, self.file.seeds[0]):
             return {}
+        if edge.label_rates and (general.labels or general.labels_per_class):
+            raise InputError("edge.label_rates selects trials by label_rate, but here another key sets their labels")
         for device in edge.devices:
             measuring = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
             content = {**trial.content, "kind": "profile", "profile": PROFILE_VERSION, "trial": trial.key, **measuring}

@@ -13,6 +13,7 @@ from harness.data.cache import entry_key
 from harness.errors import InputError
 from harness.memo import Memo, cache_folder
 from harness.plan.plan import Plan
+from harness.results.plan_records import labelled_counts
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Outline:
 
     jobs: key → data set, method and kind, which is "search" for the jobs of a search. offline: keys of the jobs that
     are carried to a device in a bundle. waiting: trials whose options are not chosen yet by a search. shared: jobs
-    saved by sharing.
+    saved by sharing. labelled: data set → the numbers of labelled samples of its trials, ascending.
     """
 
     study: str
@@ -32,6 +33,7 @@ class Outline:
     shared: int
     searching: bool
     cautions: list[str]
+    labelled: dict[str, list[int]]
 
 
 def outline(plan: Plan) -> Outline:
@@ -45,6 +47,7 @@ def outline(plan: Plan) -> Outline:
         shared=plan.shared,
         searching=plan.searching,
         cautions=plan.cautions,
+        labelled=labelled_counts(plan.trials),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -24,6 +25,14 @@ class PlannedTrial(RecordModel):
     chosen: dict[str, Any] = Field(default={}, description="option → value chosen by the search")
     error: str | None = Field(default=None, description="why it can't be run")
     profile_keys: dict[str, str] = Field(default={}, description="device → key of its profile job")
+
+
+def labelled_counts(trials: Iterable[PlannedTrial]) -> dict[str, list[int]]:
+    """Data set → the numbers of labelled samples of its trials, ascending."""
+    found: dict[str, set[int]] = {}
+    for trial in trials:
+        found.setdefault(trial.dataset, set()).add(trial.counts["labelled"])
+    return {dataset: sorted(counts) for dataset, counts in found.items()}
 
 
 class PlannedJob(RecordModel):

@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.jobs import Progress
+from harness.results.plan_records import labelled_counts
 from harness.results.run import RunResults
 from harness.show.estimate import TimeLeft, span
 from harness.show.heartbeat import silence, stopped
 from harness.show.progress import running_text
-from harness.show.tables import show_choices, show_failures
+from harness.show.tables import labelled_text, show_choices, show_failures
 
 STATES = ("done", "failed", "running", "waiting")
 STOPPED = "stopped"  # by a search
@@ -51,6 +52,7 @@ def _view(results: RunResults) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{results.plan.study} in {results.folder}: {why or 'running'}"),
         _jobs(results, {one["key"] for one in running}),
+        Text(labelled_text(labelled_counts(results.plan.trials))),
     ]
     if live is not None and why is None:
         parts += [Text(_pace(live)), _nodes(live, running)]

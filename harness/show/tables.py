@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ def show_plan(plan: Outline, todo: Collection[str], console: Console) -> None:
     for (dataset, method, kind), count in counts.items():
         table.add_row(dataset, method, kind, str(count["jobs"]), str(count["jobs"] - count["left"]), str(count["left"]))
     console.print(table)
+    console.print(labelled_text(plan.labelled), highlight=False)
     done = len(plan.jobs) - len(todo)
     who = "the search needs" if plan.searching else f"{plan.trials} trials need"
     text = f"{who} {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
@@ -39,6 +40,15 @@ def show_plan(plan: Outline, todo: Collection[str], console: Console) -> None:
             f"then {plan.waiting} of the study's {plan.trials} trials follow, with the options that the search chooses"
         )
         console.print(text, highlight=False)
+
+
+def labelled_text(counts: Mapping[str, Sequence[int]]) -> str:
+    """The numbers of labelled samples of each data set in one line.
+
+    >>> labelled_text({"utd-mhad": [27, 54], "usc-had": [200]})
+    'labelled samples: utd-mhad 27, 54; usc-had 200'
+    """
+    return "labelled samples: " + "; ".join(f"{name} {', '.join(map(str, some))}" for name, some in counts.items())
 
 
 def show_cautions(cautions: Sequence[str], console: Console) -> None:

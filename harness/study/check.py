@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from harness import registry
 from harness.errors import Problem, did_you_mean
+from harness.study.labels import check_label_keys
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
 from harness.study.problems import inner_model, may_be_null, option_names
 from harness.study.settings import TrialOptions
@@ -19,7 +20,7 @@ from harness.study.yamltext import KeyPath, Located
 def check(file: StudyFile, located: Located) -> list[Problem]:
     """All problems of a study whose structure is valid, in the order of their lines."""
     space, problems = _check_space(file.search.space if file.search else {}, located)
-    problems += _check_names(file, located)
+    problems += _check_names(file, located) + check_label_keys(located)
     for index, entry in enumerate(file.datasets):
         if entry.plugin not in registry.paths("datasets"):
             continue  # the options of a plug-in that doesn't exist can't be checked

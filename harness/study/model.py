@@ -59,6 +59,14 @@ class General(Options):
         le=1,
         description="fraction of the label pool that is labelled; each class gets at least one sample",
     )
+    labels: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of labelled samples, instead of label_rate; each class gets at least one",
+    )
+    labels_per_class: int | None = Field(
+        default=None, ge=1, description="number of labelled samples of each class, instead of label_rate"
+    )
     label_list: str | None = Field(
         default=None,
         description="JSON file with the names of the samples to label, instead of a random draw; "
@@ -84,6 +92,8 @@ class SharedKeys(Options):
         default=None, description="option → list of values; every combination is run and reported"
     )
     label_rate: Any = Field(default=None, description=General.model_fields["label_rate"].description)
+    labels: Any = Field(default=None, description=General.model_fields["labels"].description)
+    labels_per_class: Any = Field(default=None, description=General.model_fields["labels_per_class"].description)
     label_list: Any = Field(default=None, description=General.model_fields["label_list"].description)
     unlabeled: Any = Field(default=None, description=General.model_fields["unlabeled"].description)
     split: dict[str, Any] = Field(default={}, description=General.model_fields["split"].description)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from harness import registry
 from harness.errors import Problem, did_you_mean
 from harness.options import Options
+from harness.study.labels import overridden
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General
 from harness.study.problems import option_names, problems_of
 from harness.study.yamltext import Located
@@ -127,6 +128,8 @@ class TrialOptions:
         layer = self._of_text(raw, ())
         entry = raw["datasets"][self.index]
         if isinstance(entry, dict):
+            for key in overridden(entry):
+                layer.pop((key,), None)
             layer = overlay(layer, self._of_text(entry, ("datasets", self.index)))
         return layer
 

@@ -112,10 +112,25 @@ def _main_caption(scores: _Scores) -> str:
             "≈: not significantly worse than the best (the paired 95 % interval of the difference is not entirely "
             "above 0, or there is none because fewer than two seeds are shared)."
         )
+    parts.append(_labelled_text(scores))
     chance = run.chance(scores.dataset)
     if chance is not None and scores.metric is ACCURACY:
         parts.append(f"Chance: {percent(chance)} %.")
     return " ".join(parts)
+
+
+def _labelled_text(scores: _Scores) -> str:
+    """The number of labelled samples; at each point of the sweep if it differs."""
+    counts = {point: labelled_count(scores.run, scores.dataset, point) for point in scores.points}
+    if len(set(counts.values())) == 1:
+        return f"Labelled samples: {counts[scores.points[0]]}."
+    return f"Labelled samples: {', '.join(f'{count} at {point_text(point)}' for point, count in counts.items())}."
+
+
+def labelled_count(run: RunData, dataset: str, point: Point) -> str:
+    """The number of labelled samples at a point, or its range."""
+    trials = run.trials_by_group(dataset)
+    return _span(trial["n_labelled"] for (_, at), some in trials.items() if at == point for trial in some)
 
 
 def _values(point: Point) -> tuple[Cell, ...]:

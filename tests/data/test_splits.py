@@ -124,6 +124,39 @@ def test_labelled_draws(counts, rate, other, seed, random):
                                   draw_labelled(label, pool, len(counts), rate, None, "d", seed))  # fmt: skip
 
 
+@quick
+@given(counts_of_classes, st.data())
+def test_draws_of_a_number_of_labels(counts, data):
+    label = np.repeat(np.arange(len(counts)), counts)
+    pool, n = np.arange(len(label)), len(counts)
+    few, many = sorted(data.draw(st.tuples(*[st.integers(n, len(label))] * 2)))
+    small, large = (draw_labelled(label, pool, n, 0.05, 7, "d", 0, labels=number) for number in (few, many))
+    assert (len(small), len(large)) == (few, many)
+    assert set(small) <= set(large)
+    assert set(label[small]) == set(range(n))
+    each = data.draw(st.integers(1, min(counts)))
+    assert Counter(label[draw_labelled(label, pool, n, 0.05, 7, "d", 0, labels_per_class=each)]) == dict.fromkeys(
+        range(n), each
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "message"),
+    [
+        ({"labels": 2}, "labels: 2 is below the 3 classes, each of which needs a labelled sample"),
+        ({"labels": 10}, "labels: 10 samples can't be labelled, but the training part has 9"),
+        (
+            {"labels_per_class": 3},
+            "labels_per_class: 3 is more than the training samples of a class: 'run' has 1, 'sit' has 2",
+        ),
+    ],
+)
+def test_numbers_of_labels_that_cannot_be_drawn(amount, message):
+    label = np.repeat([0, 1, 2], [1, 6, 2])
+    with pytest.raises(InputError, match=message):
+        draw_labelled(label, np.arange(9), 3, 0.05, None, classes=("run", "walk", "sit"), **amount)
+
+
 def test_five_per_cent_is_one_a_class_and_ten_is_two():
     label = np.repeat(np.arange(27), [24] * 25 + [23] * 2)
     pool = np.arange(len(label))

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.data.cache import load
-from harness.data.splits import Split, split_indices
+from harness.data.splits import Split, draw_labelled, split_indices
 from harness.data.usc_had import UscHad, UscOptions
 from harness.errors import DataError
 
@@ -43,7 +43,7 @@ def test_labels_come_from_the_path_not_from_inside(usc_files, pack, unpack):
     assert recordings.subject[-1] == 14
     parts = split_indices(recordings, Split(), USC.default_split(recordings))
     assert [len(part) for part in parts.values()] == [240, 48, 48]
-    assert USC.label_pool(recordings) is None
+    assert USC.label_pool(recordings) == 20_000
 
 
 def test_window_and_stride_are_options(unpack, mat):
@@ -61,6 +61,22 @@ def test_window_and_stride_are_options(unpack, mat):
 def test_an_activity_that_does_not_exist(unpack, mat):
     with pytest.raises(DataError, match=r"a13t1.mat: there is no activity 13"):
         load(USC, unpack({"USC-HAD/Subject1/a13t1.mat": mat(sensor_readings=np.ones((300, 6)))}))
+
+
+@pytest.mark.parametrize("stride", [50, 100, 200])
+def test_the_number_of_labels_does_not_depend_on_the_stride(unpack, mat, stride: int):
+    rng = np.random.default_rng(0)
+    files = {
+        f"USC-HAD/Subject{s}/a{a}t1.mat": mat(sensor_readings=rng.normal(size=(4000, 6)))
+        for s in (1, 2)
+        for a in range(1, 13)
+    }
+    usc = UscHad(UscOptions(stride=stride))
+    recordings = load(usc, unpack(files))
+    pool, n = np.arange(recordings.n_samples), recordings.n_classes
+    rows = draw_labelled(recordings.label, pool, n, 0.01, usc.label_pool(recordings), "usc-had", 0)
+    assert len(rows) == 200
+    assert len(draw_labelled(recordings.label, pool, n, 0.05, None, "usc-had", 0, labels=200)) == 200
 
 
 @pytest.mark.data

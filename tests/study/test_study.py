@@ -39,6 +39,40 @@ def problems(tmp_path: Path, text: str, *overrides: str) -> list[str]:
     return [str(problem).replace(str(tmp_path) + "/", "") for problem in caught.value.problems]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "place", "others"),
+    [
+        ("seeds: 2", "labels: 8", "study.yaml:6: labels", "label_rate (study.yaml:5)"),
+        ("seeds: 2", "labels_per_class: 8", "study.yaml:6: labels_per_class", "label_rate (study.yaml:5)"),
+        ("label_rate: [0.1, 0.2]", "labels: [8], label_rate: [0.1]", "study.yaml:5: sweep.labels", "label_rate"),
+        (
+            "  - fantasy-device",
+            "  - {name: fantasy-device, labels: 8}",
+            "study.yaml:3: datasets.0.labels",
+            "label_rate",
+        ),
+        ("sweep: {label_rate: [0.1, 0.2]}", "labels: 8\nlabel_list: a.json", "study.yaml:5: labels", "label_list"),
+    ],
+)
+def test_one_key_says_which_samples_are_labelled(tmp_path: Path, old: str, new: str, place: str, others: str) -> None:
+    (problem,) = problems(tmp_path, GOOD.replace(old, new))
+    assert problem.startswith(f"{place}: ")
+    assert "both say which samples are labelled\n    give one of them; also set: " in problem
+    assert others in problem
+
+
+def test_label_keys_of_a_data_set_override_the_study(tmp_path: Path) -> None:
+    text = GOOD.replace("sweep: {label_rate: [0.1, 0.2]}", "label_rate: 0.3")
+    entries = ("{name: fantasy-device, labels: 8}", "{name: fantasy-device, sweep: {labels: [8]}}")
+    for entry, point in zip(entries, ({}, {"labels": 8}), strict=True):
+        study = read(tmp_path, text.replace("  - fantasy-device", f"  - {entry}"))
+        general = study.settings(study.file.datasets[0], "cosmo", point).general
+        assert (general.labels, general.label_rate) == (8, 0.05)
+    listed = text.replace("  - fantasy-device", "  - {name: fantasy-device, label_list: a.json}")
+    study = read(tmp_path, listed)
+    assert study.settings(study.file.datasets[0], "cosmo", {}).general.label_rate == 0.3
+
+
 def test_a_good_study_is_read(tmp_path: Path) -> None:
     study = read(tmp_path, GOOD)
     entry = study.file.datasets[0]

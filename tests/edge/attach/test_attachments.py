@@ -18,7 +18,7 @@ from harness.ledger import Ledger
 
 STUDY = Path(__file__).parents[3] / "studies/edge_cost.yaml"
 SMALL = (
-    "datasets=[usc-had]", "methods=[cosmo]", "label_rate=0.01", "unlabeled=64", "stage1.epochs=1", "stage2.epochs=4",
+    "datasets=[usc-had]", "methods=[cosmo]", "labels=12", "unlabeled=64", "stage1.epochs=1", "stage2.epochs=4",
     "edge.epochs=2", "edge.idle_seconds=2.5", "edge.hertz=100", "edge.batch_sizes=[1, 8]",
     "edge.latency={seconds: 0.05, count: 12, warmup: 1}",
 )  # fmt: skip

@@ -1,0 +1,47 @@
+"""The keys of a study that say how many samples are labelled, of which a trial can have only one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import Problem
+from harness.study.yamltext import KeyPath, Located
+
+LABEL_KEYS = ("labels", "labels_per_class", "label_list", "label_rate")
+
+
+def label_keys(text: Mapping[str, Any], base: KeyPath = ()) -> dict[str, KeyPath]:
+    """The label keys that a study or an entry of a data set sets, with their paths in the study."""
+    return {key: (*base, key) for key in LABEL_KEYS if text.get(key) is not None}
+
+
+def swept_label_keys(text: Mapping[str, Any], base: KeyPath = ()) -> dict[str, KeyPath]:
+    """The label keys that a study or an entry of a data set sweeps, with their paths in the study."""
+    return {key: (*base, "sweep", key) for key in LABEL_KEYS if key in (text.get("sweep") or ())}
+
+
+def overridden(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The label keys of a study that do not apply to a data set, because its entry has label keys of its own.
+
+    label_rate applies beside an entry's label_list: it names one of the lists in a file with several.
+    """
+    own = {**label_keys(entry), **swept_label_keys(entry)}
+    kept = {"label_rate"} if set(own) == {"label_list"} else set()
+    return tuple(key for key in LABEL_KEYS if own and key not in {*own, *kept})
+
+
+def check_label_keys(located: Located) -> list[Problem]:
+    """A problem for each data set with two keys that say how many samples are labelled."""
+    study, problems = located.value, []
+    for index, entry in enumerate(study["datasets"]):
+        own, base = entry if isinstance(entry, dict) else {}, ("datasets", index)
+        keys = {key: path for key, path in label_keys(study).items() if key not in overridden(own)}
+        keys |= label_keys(own, base)
+        keys |= swept_label_keys(study) if own.get("sweep") is None else swept_label_keys(own, base)
+        first, *others = [key for key in LABEL_KEYS if key in keys] or [""]
+        if others and [first, *others] != ["label_list", "label_rate"]:
+            message = f"{first} and {' and '.join(others)} both say which samples are labelled"
+            hint = f"give one of them; also set: {', '.join(f'{k} ({located.location(keys[k])})' for k in others)}"
+            problems.append(Problem(located.location(keys[first]), ".".join(map(str, keys[first])), message, hint))
+    return problems
