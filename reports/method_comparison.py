@@ -16,7 +16,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean difference between two groups over their ``n`` common seeds, with its 95 % t-interval, as fractions.
+    """The mean difference between two groups over their ``n`` common seeds, with a 95 % interval, as fractions.
 
     low, high: NaN with fewer than two common seeds. mean: NaN with none.
     """
@@ -107,10 +107,16 @@ def groups_with_values(run: RunData, dataset: str, point: Point, metric: Metric)
 def scores_by_seed(run: RunData, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
     """The methods with values at a point, and their scores of shape (n_seeds, n_methods) at their common seeds."""
     groups = groups_with_values(run, dataset, point, metric)
+    scores = all_scores(groups, metric)
+    return [group.method for group in groups], scores[~np.isnan(scores).any(axis=1)]
+
+
+def all_scores(groups: Sequence[Group], metric: Metric) -> np.ndarray:
+    """The scores of groups, shape (n_seeds, n_groups), at the seeds of any of them; NaN where a group has none."""
     scores = [group.scores[metric.column] for group in groups]
-    common = [seed for seed in scores[0] if all(seed in other for other in scores)] if scores else []
-    array = np.array([[one[seed] for one in scores] for seed in common], dtype=np.float64)
-    return [group.method for group in groups], array.reshape(len(common), len(groups))
+    seeds = sorted({seed for some in scores for seed in some})
+    rows = [[some.get(seed, np.nan) for some in scores] for seed in seeds]
+    return np.array(rows, dtype=np.float64).reshape(len(seeds), len(groups))
 
 
 def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods: Sequence[str]) -> list[list[Group]]:
@@ -125,8 +131,8 @@ def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods:
 def best_and_close(contest: Sequence[Group], metric: Metric) -> tuple[list[Group], list[Group]]:
     """The groups with the highest mean, and those that are not significantly worse than the first of these.
 
-    Not significantly worse: the paired 95 % t-interval of the best minus the group is not entirely above 0, or cannot
-    be computed because there are fewer than two common seeds.
+    Not significantly worse: the simultaneous 95 % interval of the best minus the group is not entirely above 0, or
+    cannot be computed because there are fewer than two common seeds.
     """
     shown = [group for group in contest if group.values(metric)]
     if len(shown) < 2:
@@ -134,4 +140,21 @@ def best_and_close(contest: Sequence[Group], metric: Metric) -> tuple[list[Group
     means = [round(float(statistics.mean(group.values(metric))), 9) for group in shown]
     best = [group for group, value in zip(shown, means, strict=True) if value == max(means)]
     others = [group for group in shown if group not in best]
-    return best, [group for group in others if not paired_difference(best[0], group, metric).significant]
+    differences = simultaneous_differences(best[0], [*best[1:], *others], metric)[len(best) - 1 :]
+    return best, [group for group, some in zip(others, differences, strict=True) if not some.significant]
+
+
+def simultaneous_differences(best: Group, others: Sequence[Group], metric: Metric) -> list[PairedDifference]:
+    """A group minus each of the others, with intervals that hold for all pairs of these groups at the same time.
+
+    So they may be used for the best of the groups, although it was chosen because of its scores.
+    """
+    scores = all_scores([best, *others], metric)
+    if not others:
+        return []
+    means, half_widths = statistics.differences_from(0, scores)
+    common = (~np.isnan(scores) & ~np.isnan(scores[:, :1])).sum(axis=0)
+    return [
+        PairedDifference(float(mean), float(mean - half), float(mean + half), int(n))
+        for mean, half, n in zip(means[1:], half_widths[1:], common[1:], strict=True)
+    ]

@@ -31,8 +31,9 @@ from reports.text import count, listing, point_text, status_notes, value_text
 READING = (
     "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and "
     "how the weights are initialised. They do not show how the methods would perform on other subjects or other data. "
-    "For each seed, all methods use the same labelled samples, so methods are compared seed by seed. The intervals are "
-    "not corrected for multiple comparisons."
+    "For each seed, all methods use the same labelled samples, so methods are compared seed by seed. Comparisons with "
+    "the best are corrected for all pairs of methods at one point of a sweep, but not over the points. Other intervals "
+    "are not corrected for multiple comparisons."
 )
 SELECTION = {
     "last": "Scores are those of the last epoch; the test samples were not used to select anything.",

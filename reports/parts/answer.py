@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports import statistics
-from reports.method_comparison import PairedDifference, paired_difference
+from reports.method_comparison import PairedDifference, simultaneous_differences
 from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, Group, Metric, RunData, is_number
 from reports.text import capitalised, count, listing, number, percent, point_text, point_values, where_text
@@ -42,16 +42,17 @@ def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric)
     caveats = _caveats(run, dataset, groups, best, metric)
     if not others:
         return f"{where}, only {title} has results: {score}.{caveats}"
-    differences = [paired_difference(best, other, metric) for other in others]
+    differences = simultaneous_differences(best, others, metric)
     margin = _margin(differences[0], run.title(others[0].method))
     unclear = [run.title(o.method) for o, d in zip(others, differences, strict=True) if not d.significant]
     highest = f"{where}, {title} has the highest mean {_name(metric)}: {score}, {margin}"
     if differences[0].n < 2:
         return f"{highest}; {_too_few_seeds(best, metric)}{caveats}"
     if not unclear:
-        return f"{where}, {title} is best: {score}, {margin} ({_interval(differences[0])}).{caveats}"
+        return f"{where}, {title} is best: {score}, {margin} ({_interval(differences)}).{caveats}"
     rest = "any other method" if len(unclear) == len(others) > 1 else listing(unclear, "or")
-    return f"{highest}; it is not significantly better than {rest} (paired 95 % t-interval).{caveats}"
+    intervals = f"{_simultaneous(others)}95 % interval of the paired difference"
+    return f"{highest}; it is not significantly better than {rest} ({intervals}).{caveats}"
 
 
 def _along_sweep(run: RunData, contests: Sequence[Sequence[Group]], metric: Metric) -> list[str]:
@@ -75,14 +76,15 @@ def _single_method(run: RunData, dataset: str, groups: Sequence[Group], metric: 
     if not others:
         return f"On {dataset}, {title} has a mean {_name(metric)} of {_score(best, metric)}.{caveats}"
     worst = others[-1]
-    difference = paired_difference(best, worst, metric)
+    differences = simultaneous_differences(best, others, metric)
+    difference = differences[-1]
     highest = f"its highest mean {_name(metric)} at {point_text(best.point)}: {_score(best, metric)}"
     lowest = f"its lowest at {point_text(worst.point)}: {_score(worst, metric)}"
     text = f"On {dataset}, {title} has {highest}, and {lowest}"
     if difference.n < 2:
         return f"{text}; {_too_few_seeds(best, metric)}{caveats}"
     verdict = "" if difference.significant else ", not significant"
-    return f"{text}, {number(100 * difference.mean)} points lower ({_interval(difference)}{verdict}).{caveats}"
+    return f"{text}, {number(100 * difference.mean)} points lower ({_interval(differences, -1)}{verdict}).{caveats}"
 
 
 def _margin(difference: PairedDifference, other: str) -> str:
@@ -96,9 +98,15 @@ def _margin(difference: PairedDifference, other: str) -> str:
     return f"{number(100 * difference.mean)} points above {other}"
 
 
-def _interval(difference: PairedDifference) -> str:
-    low, high = number(100 * difference.low), number(100 * difference.high)
-    return f"95 % interval of the paired difference: {low} to {high}"
+def _interval(differences: Sequence[PairedDifference], i: int = 0) -> str:
+    """One of the differences from the best, with how its interval is corrected."""
+    low, high = number(100 * differences[i].low), number(100 * differences[i].high)
+    return f"{_simultaneous(differences)}95 % interval of the paired difference: {low} to {high}"
+
+
+def _simultaneous(compared: Sequence[object]) -> str:
+    """Names the correction, if the best is compared with more than one other."""
+    return "simultaneous " if len(compared) > 1 else ""
 
 
 def _too_few_seeds(best: Group, metric: Metric) -> str:

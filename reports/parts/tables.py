@@ -109,8 +109,9 @@ def _main_caption(scores: _Scores) -> str:
         parts.append(f"Highest mean{at_each} in bold.")
     if close:
         parts.append(
-            "≈: not significantly worse than the best (the paired 95 % interval of the difference is not entirely "
-            "above 0, or there is none because fewer than two seeds are shared)."
+            "≈: not significantly worse than the best (the 95 % interval of the paired difference, simultaneous for "
+            f"{_corrected_over(scores)}, is not entirely above 0, or there is none because fewer than two seeds are "
+            "shared)."
         )
     parts.append(_labelled_text(scores))
     chance = run.chance(scores.dataset)
@@ -131,6 +132,14 @@ def labelled_count(run: RunData, dataset: str, point: Point) -> str:
     """The number of labelled samples at a point, or its range."""
     trials = run.trials_by_group(dataset)
     return _span(trial["n_labelled"] for (_, at), some in trials.items() if at == point for trial in some)
+
+
+def _corrected_over(scores: _Scores) -> str:
+    """The pairs that the comparisons with the best are corrected for."""
+    if len(scores.methods) < 2:
+        return "all pairs of points"
+    at_one_point = " at one point but not over the points" if scores.run.swept(scores.dataset) else ""
+    return f"all pairs of methods{at_one_point}"
 
 
 def _values(point: Point) -> tuple[Cell, ...]:

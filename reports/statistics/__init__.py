@@ -5,6 +5,7 @@ unless a function says otherwise.
 """
 
 from reports.statistics.arrays import nonzero_differences
+from reports.statistics.best import differences_from
 from reports.statistics.effects import hedges_g, rank_biserial
 from reports.statistics.intervals import bootstrap_interval, mean, paired_difference, t_half_width, t_interval
 from reports.statistics.ranks import (
@@ -21,6 +22,7 @@ from reports.statistics.ranks import (
 __all__ = [
     "bootstrap_interval",
     "critical_difference",
+    "differences_from",
     "friedman",
     "hedges_g",
     "holm",
