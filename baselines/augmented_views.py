@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Task
-from harness.nn.augment import augment_modality, device_generator
+from harness.nn.augment import two_views
 from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
 from harness.nn.encoders import build_encoders
 from harness.nn.heads import ProjectionHead
@@ -33,11 +33,7 @@ class ViewsPretrainer(Pretrainer):
     @override
     def views(self, batch: Batch, rng: torch.Generator) -> Batch:
         """Two augmented views of each sample, (n, 2, ...). Each modality is augmented separately."""
-        generator = device_generator(batch, rng)
-        return {
-            name: torch.stack([augment_modality(batch[name], self.augmentations, generator) for _ in range(2)], dim=1)
-            for name in self.encoders
-        }
+        return two_views(batch, self.augmentations, rng)
 
     @override
     def forward(self, batch: Batch, rng: torch.Generator) -> Features:

@@ -24,6 +24,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "attnsense": "baselines.attnsense:AttnSense",
         "cpc": "baselines.cpc:CPC",
         "cmc": "baselines.cmc:CMC",
+        "cocoa": "baselines.cocoa:COCOA",
+        "focal": "baselines.focal:FOCAL",
         "siamese": "baselines.siamese:Siamese",
         "triplet": "baselines.triplet:Triplet",
         "ntxent": "baselines.ntxent:NTXent",

@@ -27,6 +27,15 @@ def augment_modality(x: Tensor, augmentations: Augmentations, generator: torch.G
     return sensor_failure(x, augmentations.failure, generator)
 
 
+def two_views(batch: Mapping[str, Tensor], augmentations: Augmentations, rng: torch.Generator) -> dict[str, Tensor]:
+    """Two augmented views of each sample, (n, 2, ...). Each modality is augmented separately."""
+    generator = device_generator(batch, rng)
+    return {
+        name: torch.stack([augment_modality(x, augmentations, generator) for _ in range(2)], dim=1)
+        for name, x in batch.items()
+    }
+
+
 def device_generator(batch: Mapping[str, Tensor], rng: torch.Generator) -> torch.Generator:
     """A generator on the batch's device, seeded by one draw from ``rng``."""
     seed = int(torch.randint(2**62, (), generator=rng))

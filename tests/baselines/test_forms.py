@@ -276,7 +276,7 @@ class Quiet:
 @pytest.mark.parametrize(
     ("pairing", "methods"),
     [
-        ("paired", "deepsense, attnsense, cpc, cmc, siamese, triplet, ntxent"),
+        ("paired", "deepsense, attnsense, cpc, cmc, cocoa, focal, siamese, triplet, ntxent"),
         ("unpaired", "deepsense, cpc, siamese, triplet, ntxent, single-modal"),
     ],
 )

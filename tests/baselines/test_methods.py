@@ -67,7 +67,8 @@ def test_loss_falls(name: str, modalities: int) -> None:
     data, everything, pretrained = training_data(task), np.arange(24), None
     method.check(task, plain(method.Stage1), plain(method.Stage2))
     if method.Stage1:
-        stage1 = run(pretrain(method, plain(method.Stage1), Stage1(epochs=6, batch_size=12), data, everything))
+        given = Stage1(**{"epochs": 6, "batch_size": 12, **method.SETTINGS.get("stage1", {})})
+        stage1 = run(pretrain(method, plain(method.Stage1), given, data, everything))
         assert min(stage1.loss[3:]) < stage1.loss[0]
         pretrained = stage1.pretrained
     for variant in method.variants(task) or ("",):

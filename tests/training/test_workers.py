@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from baselines.cmc import CMC
+from baselines.cocoa import COCOA
 from baselines.cpc import CPC
+from baselines.focal import FOCAL
 from baselines.ntxent import NTXent
 from baselines.siamese import Siamese
 from harness.cosmo.method import Cosmo
@@ -38,6 +40,8 @@ METHODS: dict[str, tuple[type[Method], dict[str, Any]]] = {
     "cmc": (CMC, {}),
     "cmc, original": (CMC, {"form": "original"}),
     "cpc": (CPC, {}),
+    "cocoa": (COCOA, {}),
+    "focal": (FOCAL, {}),
     "ntxent": (NTXent, {}),
     "siamese": (Siamese, {}),
 }
