@@ -35,8 +35,9 @@ class CMCStage1(Options):
 
 
 class CMCStage2(Iterative):
-    """Stage 2 of CMC."""
+    """Stage 2 of CMC. Encoders and head are trained together, as in the code of Cosmo's authors."""
 
+    iterative: bool = Field(default=False, description=Iterative.model_fields["iterative"].description)
     form: Form = Field(
         default="comparison",
         description="head: that of the comparison, with attention, or the linear layer of the original publication",
@@ -120,7 +121,8 @@ class CMC(Method):
     """CMC: contrast between the modalities of a sample, in two forms with the encoders that all methods share.
 
     comparison: Cosmo's loss with the modalities as the only views, so that negatives can also have the same modality,
-    and Cosmo's stage 2 with `JointAttention` and without quality guide. Source: the code of Cosmo's authors for UTD.
+    and a stage 2 with `JointAttention` that trains encoders and head together. Source: the code of Cosmo's authors for
+    UTD. It also reads the length of a turn for iterative training, but never uses it.
 
     original: the method of Tian et al. 2020, `cross_view_loss` and a linear classifier. It differs in two ways: the
     negatives are those of the batch and not of a memory bank, because a pretrainer does not know the identity of its
@@ -137,12 +139,10 @@ class CMC(Method):
     READINGS: ClassVar[Readings] = {
         "paper": {},
         "authors-code": {
-            "freeze": False,
-            "first_phase": "short",
             "stage1": {"epochs": 300, "batch_size": 32, "lr_milestones": [100, 200, 300]},
-            "stage2": {"epochs": 500, "lr": 0.001, "lr_milestones": [350, 400, 450]},
+            "stage2": {"epochs": 500, "lr": 0.001, "lr_milestones": [350, 400, 450], "batch_norm": "running"},
         },
-        "original": {"form": "original", "iterative": False, "freeze_encoders": True},
+        "original": {"form": "original", "freeze_encoders": True},
     }
 
     @override

@@ -284,7 +284,7 @@ class CPC(Method):
     Stage2 = CPCStage2
     READINGS: ClassVar[Readings] = {
         "paper": {},
-        "authors-code": {"stage2": {"epochs": 300, "lr": 0.001}},
+        "authors-code": {"stage2": {"epochs": 300, "lr": 0.001, "batch_norm": "running"}},
         "original": {
             "form": "original",
             "horizon": HORIZON,

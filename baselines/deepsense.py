@@ -107,7 +107,7 @@ class DeepSense(Method):
     Stage2 = SpectralStage2
     READINGS: ClassVar[Readings] = {
         "paper": {},
-        "authors-code": {"stage2": {"epochs": 300, "lr": 0.001}},
+        "authors-code": {"stage2": {"epochs": 300, "lr": 0.001, "batch_norm": "running"}},
         "original": {"form": "original", "stage2": PUBLISHED},
     }
 

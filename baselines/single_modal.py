@@ -15,7 +15,10 @@ class SingleModal(Method):
 
     name = "single-modal"
     title = "SingleModal"
-    READINGS: ClassVar[Readings] = {"paper": {}, "authors-code": {"stage2": {"epochs": 300, "lr": 0.001}}}
+    READINGS: ClassVar[Readings] = {
+        "paper": {},
+        "authors-code": {"stage2": {"epochs": 300, "lr": 0.001, "batch_norm": "running"}},
+    }
 
     @override
     def variants(self, task: Task) -> tuple[str, ...]:

@@ -118,6 +118,11 @@ class Stage2(Optimiser):
     """Stage 2: supervised training on few labels."""
 
     encoders_lr: float | None = Field(default=None, gt=0, description="learning rate of the encoders; by default lr")
+    batch_norm: Literal["reestimated", "running"] = Field(
+        default="reestimated",
+        description="BatchNorm statistics at evaluation: estimated anew on the labelled samples with dropout off, or "
+        "the running statistics of training (authors' code)",
+    )
     evaluate_every: int = Field(
         default=5,
         ge=1,

@@ -147,7 +147,7 @@ class Cosmo(Method):
             "guide": "fixed",
             "fusion": "concat",
             "stage1": {"epochs": 300, "batch_size": 32, "lr_milestones": [100, 200, 300]},
-            "stage2": {"epochs": 500, "lr": 0.001, "lr_milestones": [350, 400, 450]},
+            "stage2": {"epochs": 500, "lr": 0.001, "lr_milestones": [350, 400, 450], "batch_norm": "running"},
         },
         "recommended": {
             "iterative": False,

@@ -124,7 +124,7 @@ def _measure_training(
         measurement.on_part("training", repeats[-1])
         time.sleep(REST_SECONDS if meter.name else 0)
     figures = {"epochs_of_the_trial": stage2.epochs, "repeats": repeats, **_means(repeats, meter.absent)}
-    return training.model, figures
+    return training.ready_for_evaluation(), figures
 
 
 def _repeat(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -29,21 +29,32 @@ class Iterative(Options):
         description="no gradient for the part whose turn it is not (slides); if false, that part is only put in "
         "evaluation mode and still gets gradients (authors' code)",
     )
+    frozen_mode: Literal["eval", "train"] = Field(
+        default="eval",
+        description="mode of a part that gets no gradient: eval (dropout off, BatchNorm with the statistics of "
+        "evaluation) or train (dropout on, BatchNorm with the statistics of the batch)",
+    )
     first_phase: Literal["full", "short"] = Field(
         default="full", description="first turn of the encoders: T_iter epochs (slides), or one less (authors' code)"
     )
     freeze_encoders: bool = Field(default=False, description="never train the encoders, only the head")
 
+    @model_validator(mode="after")
+    def _frozen_mode_needs_a_frozen_part(self) -> Iterative:
+        if self.frozen_mode == "train" and not (self.freeze or self.freeze_encoders):
+            raise ValueError("frozen_mode: train needs freeze: true; with freeze: false every part gets gradients")
+        return self
+
     def phase(self, epoch: int) -> Phase:
         """The parts that are trained in ``epoch``, counted from 1."""
         both = frozenset({ENCODERS, HEAD})
-        if self.freeze_encoders:
-            return Phase(frozenset({HEAD}))
-        if not self.iterative:
-            return Phase(both)
         turn = (epoch - (self.first_phase == "full")) // self.iterative_epochs
-        active = frozenset({HEAD if turn % 2 else ENCODERS})
-        return Phase(active) if self.freeze else Phase(both, train_mode=active)
+        active = frozenset({HEAD if self.freeze_encoders or turn % 2 else ENCODERS})
+        if not (self.iterative or self.freeze_encoders):
+            return Phase(both)
+        if not (self.freeze or self.freeze_encoders):
+            return Phase(both, train_mode=active)
+        return Phase(active, train_mode=both if self.frozen_mode == "train" else None)
 
     def cautions(self, epochs: int) -> list[str]:
         """A warning if the first turn of the head comes after the last epoch, so that it is never trained."""

@@ -39,9 +39,22 @@ class FrozenFeatures:
             self._forget()
         self._from_features = frozen and self._keep(samples)
 
+    def holds(self, samples: np.ndarray) -> bool:
+        """Whether the features of all these samples are kept."""
+        return bool((self._row[samples] >= 0).all())
+
     def training_logits(self, samples: Tensor) -> Tensor:
         """The logits (n, n_classes) of samples of the epoch that has begun, with gradient."""
         return self._classify(samples) if self._from_features else self._model(self._data.batch(samples))
+
+    def logits_for_statistics(self, samples: np.ndarray) -> Tensor:
+        """The logits (n, n_classes) of samples whose features are all kept, or which are encoded without keeping any.
+
+        Their passage through BatchNorm layers in train() mode is what counts.
+        """
+        index = self._data.indices([samples])[0]
+        with autocast(self._data.device, self._settings.precision):
+            return self._classify(index) if self.holds(samples) else self._model(self._data.batch(index))
 
     @torch.no_grad()
     def evaluation_logits(self, samples: np.ndarray) -> Iterator[Tensor]:

@@ -18,6 +18,7 @@ from harness.method import Batch, Method, Pretrained, Pretrainer
 from harness.nn.augment import augment, device_generator
 from harness.nn.distance import modal_distance, modal_plane
 from harness.options import Stage1
+from harness.training.batch_norm import batch_norms, estimated_statistics, passes
 from harness.training.checkpoint import from_bytes, to_bytes
 from harness.training.device import OwnRandomness, at_least_float32, autocast, build_optimiser, n_parameters, to_device
 from harness.training.gradients import Gradients
@@ -96,9 +97,10 @@ def pretrain(
             run.model.loss_floor,
             checkpoint=run.checkpoint() if due else None,
         )
+    encoders = {name: tensor.clone() for name, tensor in bare(run.model.encoders.state_dict()).items()}
     distance, plane, variance = _between_modalities(run.model, data, unlabelled)
     return Stage1Result(
-        pretrained=Pretrained(bare(run.model.encoders.state_dict()), run.diagnostics),
+        pretrained=Pretrained(encoders, run.diagnostics),
         loss=tuple(run.losses),
         loss_floor=run.model.loss_floor,
         seconds=run.seconds,
@@ -215,15 +217,24 @@ class _Run:
 def _between_modalities(
     model: Pretrainer, data: TrainingData, samples: np.ndarray
 ) -> tuple[float | None, np.ndarray | None, float | None]:
-    """Compute ``modal_distance``, ``modal_plane`` and ``plane_variance`` of `Stage1Result`."""
+    """Compute ``modal_distance``, ``modal_plane`` and ``plane_variance`` of `Stage1Result`.
+
+    The BatchNorm statistics of the model are those of ``samples`` afterwards, see `harness.training.batch_norm`.
+    """
     projections = getattr(model, "projections", None)
     if not isinstance(projections, nn.ModuleDict) or len(projections) < 2:
         return None, None, None
-    model.eval()
+
+    def projected(chunk: np.ndarray) -> list[Tensor]:
+        batch = data.batch(chunk)
+        return [head(model.encoders[name](batch[name])).float() for name, head in projections.items()]
+
+    with estimated_statistics(model, batch_norms([model])):
+        for chunk in passes(samples, data.rng("batch norm")):
+            projected(chunk)
     total, kept = 0.0, []
     for chunk in in_order(samples):
-        batch = data.batch(chunk)
-        z = [head(model.encoders[name](batch[name])).float() for name, head in projections.items()]
+        z = projected(chunk)
         total += modal_distance(z).sum().item()
         kept.append(torch.stack([one.flatten(1) for one in z], 1).numpy(force=True))
     if not np.isfinite(total):

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from harness.errors import InputError
 from harness.jobs import Progress
-from harness.method import Classifier, Method, Phase, Pretrained
+from harness.method import ENCODERS, Classifier, Method, Phase, Pretrained
 from harness.nn.distance import modal_plane
 from harness.options import Stage2
+from harness.training.batch_norm import batch_norms, estimated_statistics, passes
 from harness.training.cost import inference_flops
 from harness.training.device import OwnRandomness, autocast, build_optimiser, n_parameters, to_device
 from harness.training.features import FrozenFeatures
@@ -75,7 +76,7 @@ def train(
     """
     training = Training(method, options, settings, data, label, labelled, pretrained, variant)
     model = training.model
-    evaluations = Evaluations(model, training.features, data, evaluated)
+    evaluations = Evaluations(training, data, evaluated)
     losses: list[float] = []
     seconds = 0.0
     for epoch in range(1, settings.epochs + 1):
@@ -146,6 +147,8 @@ class Training:
     def epoch(self, epoch: int) -> float:
         """Train one epoch, counted from 1. Returns the mean loss over the samples."""
         phase = self.model.phase(epoch)
+        if self._parts_without_statistics(phase):
+            self._estimate_statistics()
         apply_phase(self.model, phase)
         self.features.begin(phase, self._labelled)
         batches = self._data.indices(permuted(self._labelled, self._settings.batch_size, self._order))
@@ -158,6 +161,31 @@ class Training:
         if not np.isfinite(loss):
             raise RuntimeError(f"the loss of stage 2 is {loss} in epoch {epoch}; a smaller lr may help")
         return loss
+
+    def ready_for_evaluation(self) -> Classifier:
+        """The model in eval() mode, with the BatchNorm statistics that the settings ask for.
+
+        This does not affect training: with re-estimated statistics, training never uses the running ones.
+        """
+        self._estimate_statistics()
+        return self.model.eval()
+
+    def _estimate_statistics(self) -> None:
+        """Estimate the BatchNorm statistics on the labelled samples, unless the settings ask for the running ones."""
+        if self._settings.batch_norm == "running":
+            return
+        parts = dict(self.model.named_children())
+        if self.features.holds(self._labelled):  # the statistics of the encoders are those of the features
+            del parts[ENCODERS]
+        if layers := batch_norms(parts.values()):
+            with estimated_statistics(self.model, layers):
+                for samples in passes(self._labelled, self._data.rng("batch norm")):
+                    self.features.logits_for_statistics(samples)
+
+    def _parts_without_statistics(self, phase: Phase) -> set[str]:
+        """The parts that a phase puts in eval() mode and whose statistics belong to earlier parameters."""
+        frozen = {name for name, _ in self.model.named_children()} - _in_training(phase)
+        return frozen - {ENCODERS} if self.features.holds(self._labelled) else frozen
 
     def _step(self, samples: Tensor) -> Tensor:
         """Train on one batch. Returns its mean loss, without waiting for a GPU to compute it."""
@@ -176,7 +204,7 @@ def apply_phase(model: Classifier, phase: Phase) -> None:
     Raises KeyError if the classifier has no such part.
     """
     parts = dict(model.named_children())
-    in_training = phase.gradient if phase.train_mode is None else phase.train_mode
+    in_training = _in_training(phase)
     if unknown := (phase.gradient | in_training) - set(parts):
         raise KeyError(f"a phase names {', '.join(sorted(unknown))}; the classifier's parts are {', '.join(parts)}")
     for name, part in parts.items():
@@ -184,13 +212,16 @@ def apply_phase(model: Classifier, phase: Phase) -> None:
         part.train(name in in_training)
 
 
+def _in_training(phase: Phase) -> frozenset[str]:
+    """The parts that are in train() mode."""
+    return phase.gradient if phase.train_mode is None else phase.train_mode
+
+
 class Evaluations:
     """The predictions for the evaluated samples, one array per evaluation."""
 
-    def __init__(
-        self, model: Classifier, features: FrozenFeatures, data: TrainingData, evaluated: Mapping[str, np.ndarray]
-    ):
-        self.model, self.features, self.data, self.evaluated = model, features, data, evaluated
+    def __init__(self, training: Training, data: TrainingData, evaluated: Mapping[str, np.ndarray]):
+        self.training, self.data, self.evaluated = training, data, evaluated
         self.epochs: list[int] = []
         self.predictions: dict[str, list[np.ndarray]] = {name: [] for name in evaluated}
         self.seconds = 0.0
@@ -199,10 +230,10 @@ class Evaluations:
     def evaluate(self, epoch: int) -> None:
         """Predict all evaluated samples, with the model in eval() mode."""
         started = perf_counter()
-        self.model.eval()
+        self.training.ready_for_evaluation()
         self.epochs.append(epoch)
         for name, samples in self.evaluated.items():
-            parts = [logits.argmax(1) for logits in self.features.evaluation_logits(samples)]
+            parts = [logits.argmax(1) for logits in self.training.features.evaluation_logits(samples)]
             predicted = torch.cat(parts) if parts else torch.empty(0)
             self.predictions[name].append(predicted.numpy(force=True).astype(np.uint16))
         self.seconds += perf_counter() - started
@@ -215,11 +246,10 @@ class Evaluations:
 
     @torch.no_grad()
     def explain(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        """The classifier's explanations of these samples, float32."""
-        self.model.eval()
+        """The explanations of these samples by the model of the last evaluation, float32."""
         parts: dict[str, list[np.ndarray]] = {}
         for chunk in in_order(samples):
-            for name, tensor in self.model.explain(self.data.batch(chunk)).items():
+            for name, tensor in self.training.model.explain(self.data.batch(chunk)).items():
                 parts.setdefault(name, []).append(tensor.float().numpy(force=True))
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 

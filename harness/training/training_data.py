@@ -106,6 +106,6 @@ def permuted(samples: np.ndarray, size: int, rng: np.random.Generator, fewest: i
     return batches(rng.permutation(samples), size, fewest)
 
 
-def in_order(samples: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:
+def in_order(samples: np.ndarray, size: int = 64) -> Iterator[np.ndarray]:
     """Divide the samples into batches in their own order, for evaluation, in which a batch may have a single sample."""
     return (samples[i : i + size] for i in range(0, len(samples), size))

@@ -39,22 +39,24 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_frozen_encoders_run_once_in_the_whole_training(encoded: list[int]) -> None:
     finish(second_stage(CMC(), {"freeze_encoders": True}, epochs=6, evaluate_every=1))
     in_training = encoded[:-2]  # then the explanations, and one sample to count operations
-    assert sorted(in_training) == [len(TEST), len(LABELLED)]
+    statistics = len(LABELLED)
+    assert in_training == [statistics, len(LABELLED), len(TEST)]
 
 
 def test_features_are_kept_for_a_phase_and_its_evaluations(encoded: list[int]) -> None:
     """The encoders are trained in epochs 1, 2 and 5, 6; what epoch 2's evaluation computes serves until epoch 5."""
     finish(second_stage(Cosmo(), {"iterative_epochs": 2, "guide": "none"}, epochs=6, evaluate_every=1))
-    batches = [8, 9]
-    training_of_encoders = [*batches, len(TEST), *batches, len(TEST)]
-    assert encoded[:-2] == [*training_of_encoders, len(LABELLED), *training_of_encoders]
+    statistics = len(LABELLED)  # before each use in eval() mode: of the head in training, of all in an evaluation
+    epoch = [8, 9, statistics, len(TEST)]
+    first, second = [*epoch, statistics, *epoch], [statistics, len(LABELLED)]
+    assert encoded[:-2] == [statistics, *first, *second, *first]
 
 
 @pytest.mark.parametrize(
     ("method", "options"),
     [
         (Cosmo(), {"iterative_epochs": 2, "guide": "none"}),
-        (CMC(), {"iterative_epochs": 1}),
+        (CMC(), {"iterative": True, "iterative_epochs": 1}),
         (CMC(), {"freeze_encoders": True}),
         (CPC(), {"form": "original", "freeze_encoders": True}),
     ],
@@ -65,13 +67,15 @@ def test_the_result_does_not_depend_on_it(
     kept = finish(second_stage(method, options, epochs=5, evaluate_every=1, lr=1e-3))
     monkeypatch.setattr(features, "MOST_BYTES", 0)
     computed = finish(second_stage(method, options, epochs=5, evaluate_every=1, lr=1e-3))
-    np.testing.assert_allclose(kept.loss, computed.loss, rtol=1e-4)
+    # BatchNorm divides by the variance of the samples in train() mode, and by that of the population in eval() mode, so
+    # the statistics of the head differ by n / (n - 1) if they are estimated from features instead
+    np.testing.assert_allclose(kept.loss, computed.loss, rtol=5e-3)
     assert np.mean(kept.predictions["test"] == computed.predictions["test"]) > 0.9
 
 
 @pytest.mark.parametrize(
     ("method", "options"),
-    [(DeepSense(), {}), (CMC(), {"iterative": False}), (CMC(), {"freeze": False, "iterative_epochs": 1})],
+    [(DeepSense(), {}), (CMC(), {}), (CMC(), {"iterative": True, "freeze": False, "iterative_epochs": 1})],
 )
 def test_nothing_is_kept_of_encoders_that_are_trained(method: Method, options: dict[str, Any]) -> None:
     model = method.build_classifier(TASK, method.Stage2.from_plain(options), None)

@@ -127,7 +127,8 @@ def test_freezing(freeze: bool, moves: bool, epochs: int, resting: str) -> None:
     models: list[Any] = []
     build = method.build_classifier
     method.build_classifier = lambda *a: models.append(build(*a)) or models[-1]  # type: ignore[method-assign, func-returns-value]
-    loop = second_stage(method, {"iterative_epochs": 2, "freeze": freeze}, epochs=epochs, weight_decay=0.1)
+    options = {"iterative": True, "iterative_epochs": 2, "freeze": freeze}
+    loop = second_stage(method, options, epochs=epochs, weight_decay=0.1, batch_norm="running")
     for _ in range(epochs - 1):
         next(loop)
     part = getattr(models[0], resting)
@@ -140,7 +141,7 @@ def test_freezing(freeze: bool, moves: bool, epochs: int, resting: str) -> None:
 
 
 def test_first_phase_of_the_authors_code_is_one_epoch_short() -> None:
-    full, short = CMC.Stage2(iterative_epochs=5), CMC.Stage2(iterative_epochs=5, first_phase="short")
+    full, short = Cosmo.Stage2(iterative_epochs=5), Cosmo.Stage2(iterative_epochs=5, first_phase="short")
     assert [next(iter(full.phase(e).gradient)) for e in (1, 5, 6, 10, 11)] == [
         "encoders",
         "encoders",
@@ -156,7 +157,7 @@ def test_first_phase_of_the_authors_code_is_one_epoch_short() -> None:
         "encoders",
     ]
     assert CMC.Stage2(freeze_encoders=True).phase(1).gradient == {"head"}
-    assert CMC.Stage2(iterative=False).phase(1).gradient == {"head", "encoders"}
+    assert CMC.Stage2().phase(1).gradient == {"head", "encoders"}
 
 
 def test_phase_of_an_unknown_part_is_an_error() -> None:
