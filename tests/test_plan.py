@@ -156,12 +156,13 @@ def test_what_does_not_fit_the_data_is_said_with_its_place(tmp_path: Path, overr
 
 
 def test_a_head_that_is_never_trained_is_said(tmp_path: Path) -> None:
-    assert plan(tmp_path, "stage2.epochs=6").cautions == []
+    in_turns = "cmc.iterative=true"
+    assert plan(tmp_path, "stage2.epochs=6", in_turns).cautions == []
     text = "the classifier is never trained, because stage 2 has 5 epochs and iterative_epochs is 5"
-    assert plan(tmp_path, "stage2.epochs=5").cautions == [
+    assert plan(tmp_path, "stage2.epochs=5", in_turns).cautions == [
         f"{name} on fantasy-device: {text}" for name in ("cosmo", "cmc")
     ]
-    assert plan(tmp_path, "stage2.epochs=5", "cosmo.freeze=false", "cmc.iterative_epochs=2").cautions == []
+    assert plan(tmp_path, "stage2.epochs=5", in_turns, "cosmo.freeze=false", "cmc.iterative_epochs=2").cautions == []
 
 
 def test_missing_data_is_said_for_every_data_set_at_once(tmp_path: Path) -> None:

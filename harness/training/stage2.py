@@ -207,6 +207,7 @@ def apply_phase(model: Classifier, phase: Phase) -> None:
     in_training = _in_training(phase)
     if unknown := (phase.gradient | in_training) - set(parts):
         raise KeyError(f"a phase names {', '.join(sorted(unknown))}; the classifier's parts are {', '.join(parts)}")
+    model.training = True  # not of the parts, each of which has a mode of its own
     for name, part in parts.items():
         part.requires_grad_(name in phase.gradient)
         part.train(name in in_training)
