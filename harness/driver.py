@@ -196,7 +196,10 @@ class Driver:
         search = self.plan.study.file.search
         if search is None or search.scheduler == "none":
             return None
-        rivals = tuple(tuple(candidate.key for candidate in tuning.candidates) for tuning in self.plan.tunings)
+        rivals = tuple(
+            tuple(trial.key for candidate in tuning.candidates for trial in candidate.trials)  # a single seed's
+            for tuning in self.plan.tunings
+        )
         return EarlyStopping(rivals, search.grace_period, search.reduction_factor)
 
 

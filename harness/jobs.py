@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -54,10 +55,10 @@ class Job:
     def title(self) -> str:
         """The job in one line, such as ``train cosmo · utd-mhad · seed 0 · label_rate 0.05``."""
         parts = [f"{self.kind} {self.about['method']}", str(self.about["dataset"]), f"seed {self.about['seed']}"]
-        parts += [f"{name} {value}" for name, value in self.about.get("point", {}).items()]
+        parts += [f"{name} {value_text(value)}" for name, value in self.about.get("point", {}).items()]
         if search := self.about.get("search"):
             drawn = ", ".join(
-                f"{name} {f'{value:.4g}' if isinstance(value, float) else value}"
+                f"{name} {f'{value:.4g}' if isinstance(value, float) else value_text(value)}"
                 for name, value in search["values"].items()
             )
             parts.append(f"search {search['number']}: {drawn}")
@@ -145,3 +146,8 @@ Inputs = Mapping[str, Mapping[str, bytes]]
 """Key of a needed job → its artefacts by file name. The job's own key may hold a `CHECKPOINT` to resume from."""
 
 CHECKPOINT = "checkpoint"
+
+
+def value_text(value: Any) -> str:
+    """The value of an option as in a study: null, true, [1, 2]."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,4 +1,4 @@
-"""A study's search: what is drawn for each method, how accurate each draw is on the validation subjects, which is
+"""A study's search: what is drawn for each method, how accurate each draw is on the validation samples, which is
 chosen.
 
 Pure functions of the study and of the search's records. No test sample takes part.
@@ -8,33 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from statistics import fmean
+from typing import Any, Literal, get_args
 
 from harness.keys import rng_of
 from harness.results.records import Record, StoppedRecord, TrainRecord
 from harness.results.selection import selected_index
 from harness.study.space import Dimension
 
-Status = Literal["pending", "done", "stopped", "failed"]
+Status = Literal["pending", "failed", "stopped", "done"]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One drawn configuration of a method, trained once.
+class SearchTrial:
+    """One training of a candidate.
 
-    number: of the draw, from 1. values: option → value. key: of its train job; equal draws share one. accuracy: share
-    of validation samples predicted correctly at ``epoch``; None without a record.
+    key: of its train job; equal draws share one. accuracy: share of validation samples predicted correctly at
+    ``epoch``; None without a record.
     """
 
-    number: int
-    values: Mapping[str, Any]
+    seed: int
     key: str
     status: Status = "pending"
     accuracy: float | None = None
     epoch: int | None = None
 
-    def judged(self, record: Record | None, select: str) -> Candidate:
-        """The candidate with what its record says: the accuracy at the last evaluation, or the best by validation."""
+    def judged(self, record: Record | None, select: str) -> SearchTrial:
+        """The trial with what its record says: the accuracy at the last evaluation, or the best by validation."""
         if not isinstance(record, TrainRecord | StoppedRecord):
             return replace(self, status="failed" if record else "pending")
         result = record.result
@@ -44,13 +44,44 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One drawn configuration of a method, trained with each seed of the search.
+
+    number: of the draw, from 1. values: option → value.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    trials: tuple[SearchTrial, ...]
+
+    @property
+    def status(self) -> Status:
+        """The status that its trials have in common; pending or failed if any of them is."""
+        found = {trial.status for trial in self.trials}
+        return next(status for status in get_args(Status) if status in found)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The mean validation accuracy over the seeds; None unless all of them have one."""
+        known = [trial.accuracy for trial in self.trials if trial.accuracy is not None]
+        return fmean(known) if len(known) == len(self.trials) else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "status": self.status, "accuracy": self.accuracy}
+
+
+@dataclass(frozen=True)
 class Tuning:
-    """The search for one (data set, variant of a method, point of the sweep)."""
+    """The search for one (data set, variant of a method, point of the sweep).
+
+    validation_labels: the number of labelled validation samples that it chooses by.
+    """
 
     dataset: str
     method: str
     point: Mapping[str, Any]
     candidates: tuple[Candidate, ...]
+    validation_labels: int
 
     @property
     def settled(self) -> bool:
@@ -68,12 +99,15 @@ class Tuning:
         """Why nothing can be chosen; None if something is, or may still be."""
         if not self.settled or self.chosen:
             return None
-        return (
+        found = (
             f"the search has nothing to choose from: none of its {len(self.candidates)} trials was trained to its end"
         )
+        return found + (" with every seed" if len(self.candidates[0].trials) > 1 else "")
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "chosen": self.chosen.number if self.chosen else None}
+        candidates = [candidate.to_json() for candidate in self.candidates]
+        chosen = self.chosen.number if self.chosen else None
+        return {**asdict(self), "candidates": candidates, "chosen": chosen}
 
 
 def draw(space: Mapping[str, Dimension], seed: int, number: int) -> dict[str, Any]:

@@ -79,8 +79,9 @@ class RunData:
         study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance,
             data, options, command and versions.
             If known also reference, folder, hosts, provenance, others (number of records of other plans) and in_force.
-            After a search of hyper-parameters ``search`` with trials, scheduler, sampler, seed, space and tunings
-            [{dataset, method, point, chosen, candidates [{number, values, status, accuracy, epoch}]}].
+            After a search of hyper-parameters ``search`` with trials, scheduler, sampler, seed, seeds, refit, space and
+            tunings [{dataset, method, point, chosen, validation_labels, candidates [{number, values, status, accuracy,
+            trials [{seed, status, accuracy, epoch}]}]}].
             After measurements on devices ``edge``, tables of {title, columns, rows, notes}, and ``latency``, curves of
             {dataset, device, method, runtime, precision, batch_size, n, seconds, shares}.
         details: key of a trial → what its record and artefacts hold beyond the row: epochs, accuracy, macro_f1 and

@@ -155,12 +155,17 @@ def _search_text(search: Mapping[str, Any], select: str) -> str:
     else:
         stopping = "All of them were trained to the end."
     epoch = "best" if select == "validation" else "last"
+    seeds = [str(seed) for seed in search.get("seeds", [search["seed"]])]
+    several = len(seeds) > 1
+    refit = " and train on the labelled validation samples as well" if search.get("refit") else ""
     return (
         "Hyper-parameters were searched separately for each method, data set and point of the sweep, all with the same "
-        f"budget: {count(search['trials'], 'configuration')} drawn at random and trained once each, with seed "
-        f"{search['seed']}. {stopping} The configuration with the highest accuracy on the validation subjects at the "
-        f"{epoch} evaluation was chosen; test samples were not used. The trials in the tables use the chosen "
-        "configurations."
+        f"budget: {count(search['trials'], 'configuration')} drawn at random and trained "
+        f"{f'{len(seeds)} times each, with seeds' if several else 'once each, with seed'} {listing(seeds)}. {stopping} "
+        f"The configuration with the highest {'mean ' * several}accuracy on the labelled validation samples at the "
+        f"{epoch} evaluation was chosen; test samples were not used. The choice was made once and not for each seed of "
+        "the trials, so intervals over these seeds do not show how it would vary. The trials in the tables use the "
+        f"chosen configurations{refit}."
     )
 
 

@@ -112,12 +112,37 @@ def seeds_text(groups: list[Group], metric: Metric) -> str:
     return f"Mean ± half-width of the 95 % t-interval over {count(planned, 'seed')}{fewer}."
 
 
-def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
-    """The warnings for every table and figure: leakage, pending trials and failed trials.
+def selection_text(run: RunData, dataset: str | None = None) -> str:
+    """How many labelled validation samples options or epochs were chosen by; empty if none.
 
-    dataset: count failed trials on this data set only.
+    dataset: of the trials on this data set only.
+    """
+    used = {method: [0] for method in run.methods}
+    for trial in run.rows:
+        if dataset in (None, trial["dataset"]):
+            used[trial["method"]].append(int(trial.get("n_validation_labels") or 0))
+    counts = sorted({n for numbers in used.values() for n in numbers} - {0})
+    if not counts:
+        return ""
+    labels = (
+        count(counts[0], "validation label") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} validation labels"
+    )
+    search = run.study.get("search")
+    who = "Tuned on" if search else "Epochs selected on"
+    others = [run.title(method) for method, numbers in used.items() if not any(numbers)]
+    but = f" (not {listing(others, 'or')})" if others else ""
+    then = ", with which the trials were trained as well" if search and search.get("refit") else ""
+    return f"{who} {labels}{but}, in addition to the labelled training samples{then}."
+
+
+def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
+    """The notes for every table and figure: labels used for selection, leakage, pending trials and failed trials.
+
+    dataset: only of this data set's trials, where they are about trials.
     """
     notes = []
+    if text := selection_text(run, dataset):
+        notes.append(Note(text))
     total, pending = len(run.trials), run.count("pending")
     failed = sum(dataset in (None, trial["dataset"]) for trial in run.failures())
     if run.oracle:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from harness.results.gather import write_reports
 from harness.results.records import RECORD, Record, TrainRecord
 from harness.results.run import RunResults
 from harness.results.table import trial_table
-from harness.search import Candidate, Tuning
+from harness.search import Candidate, SearchTrial, Tuning
 from harness.show.status import show_status
 from harness.study import read_study
 
@@ -67,10 +68,15 @@ def record(status: str, curve: list[float]) -> Record:
 
 
 def tuning(records: list[Record | None], select: str = "last") -> Tuning:
-    candidates = [
-        Candidate(number, {"x": number}, f"{number:08x}").judged(one, select) for number, one in enumerate(records, 1)
-    ]
-    return Tuning("data", "method", {}, tuple(candidates))
+    return tuning_with_seeds([[one] for one in records], select)
+
+
+def tuning_with_seeds(records: Sequence[Sequence[Record | None]], select: str = "last") -> Tuning:
+    candidates = []
+    for number, of_seeds in enumerate(records, 1):
+        trials = [SearchTrial(seed, f"{number}{seed:07x}").judged(one, select) for seed, one in enumerate(of_seeds)]
+        candidates.append(Candidate(number, {"x": number}, tuple(trials)))
+    return Tuning("data", "method", {}, tuple(candidates), validation_labels=9)
 
 
 CURVES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=4)
@@ -101,6 +107,32 @@ def test_nothing_is_chosen_before_all_are_settled(before: list[Record], after: l
     assert (made.chosen, made.settled, made.error) == (None, False, None)
 
 
+@given(st.lists(st.tuples(RECORDS, RECORDS, RECORDS), min_size=1, max_size=6))
+def test_with_several_seeds_the_mean_counts_of_those_done_with_all(records: list[tuple[Record, ...]]) -> None:
+    made = tuning_with_seeds(records)
+    means = {
+        number: sum(one.result.curves["validation"].accuracy[-1] for one in of_seeds) / 3
+        for number, of_seeds in enumerate(records, 1)
+        if all(isinstance(one, TrainRecord) for one in of_seeds)
+    }
+    if not means:
+        assert made.chosen is None
+        assert made.error
+        assert made.error.endswith("trials was trained to its end with every seed")
+        return
+    assert made.chosen is not None
+    assert made.chosen.accuracy == pytest.approx(max(means.values()))
+    shown = made.to_json()
+    assert shown["chosen"] == made.chosen.number
+    assert [len(one["trials"]) for one in shown["candidates"]] == [3] * len(records)
+
+
+def test_a_draw_is_pending_until_all_its_seeds_are_settled() -> None:
+    made = tuning_with_seeds([[record("done", [0.5]), None], [record("failed", []), None]])
+    assert [candidate.status for candidate in made.candidates] == ["pending", "pending"]
+    assert [candidate.accuracy for candidate in made.candidates] == [None, None]
+
+
 # -- the plan ----------------------------------------------------------------------------------------------------------------
 
 
@@ -129,11 +161,58 @@ def test_a_longer_search_holds_a_shorter_one_and_another_seed_is_another_search(
     assert not set(short.jobs) & set(other.jobs)
 
 
+def test_each_draw_is_trained_with_each_seed_of_the_search(tmp_path: Path) -> None:
+    planned = plan(tmp_path, "search.seeds=[3, 1]", "search.trials=2")
+    assert {tuple(trial.seed for trial in one.trials) for made in planned.tunings for one in made.candidates} == {
+        (3, 1)
+    }
+    assert [job.kind for job in planned.jobs.values()] == ["pretrain"] * 2 + ["train"] * 8
+    values = [one.values for one in planned.tunings[0].candidates]
+    assert values == [one.values for one in plan(tmp_path, "search.trials=2").tunings[0].candidates]
+    assert plan(tmp_path, "search.seeds=2", "search.seed=4").study.file.search_seeds == [4, 5]
+
+
+def test_groups_of_options_and_null_can_be_drawn(tmp_path: Path) -> None:
+    space = "{stage1.augmentations: {choice: [null, {noise: 0.1}]}, stage2.encoders_lr: {choice: [null, 0.001]}}"
+    planned = plan(tmp_path, f"search.space={space}", "search.trials=12")
+    settings = [
+        (job.content["settings"].get("augmentations", {}).get("noise"), planned.tunings[1].method)
+        for job in planned.jobs.values()
+        if job.kind == "pretrain"
+    ]
+    assert {noise for noise, _ in settings} == {None, 0.1}
+    assert {job.content["settings"].get("encoders_lr") for job in planned.jobs.values()} == {None, 0.001}
+    assert any("search 1: stage1.augmentations" in job.title for job in planned.jobs.values())
+    assert any("stage2.encoders_lr null" in job.title for job in planned.jobs.values())
+
+
+def test_validation_labels_limit_what_the_search_and_its_trials_evaluate(tmp_path: Path) -> None:
+    def planned(*overrides: str) -> Plan:
+        return plan(tmp_path, "fantasy-device.seconds=60", *overrides)
+
+    def validation(planned: Plan) -> set[tuple[int, ...]]:
+        return {tuple(job.indices["validation"]) for job in planned.jobs.values() if job.kind == "train"}
+
+    all_of_them, limited = planned(), planned("validation_labels=8")
+    (everything,), (few,) = validation(all_of_them), validation(limited)
+    assert set(few) < set(everything)
+    (recordings,) = limited.data.values()
+    assert np.bincount(recordings.label[list(few)]).tolist() == [2] * 4
+    one = planned("validation_labels=8", "search.space={cosmo.lambda: {uniform: [0, 1]}}")
+    assert {trial.method: trial.validation_labels for trial in one.trials} == {"deepsense": 0, "cosmo": 8}
+    assert [made.validation_labels for made in one.tunings] == [8]
+    swept = planned("sweep={validation_labels: [4, 8]}")
+    assert {trial.point["validation_labels"]: trial.validation_labels for trial in swept.trials} == {4: 4, 8: 8}
+    message = r"validation_labels: 1000 samples can't be drawn; the validation subjects have"
+    with pytest.raises(StudyError, match=message):
+        planned("validation_labels=1000")
+
+
 def test_a_search_trial_is_an_ordinary_job(tmp_path: Path) -> None:
     searched = plan(tmp_path)
     first = searched.tunings[1].candidates[0]
     asked = [f"{option}={value!r}" for option, value in first.values.items()]
-    assert first.key in plan(tmp_path, "search=null", *asked).jobs
+    assert first.trials[0].key in plan(tmp_path, "search=null", *asked).jobs
 
 
 def test_a_method_without_anything_to_search_is_said(tmp_path: Path) -> None:
@@ -182,7 +261,8 @@ def test_the_choice_is_kept_and_the_trials_run_with_it(ledger: Ledger) -> None:
     for made in search["tunings"]:
         chosen = made["candidates"][made["chosen"] - 1]
         best = max(
-            ledger.record(one["key"])["result"]["curves"]["validation"]["accuracy"][-1] for one in made["candidates"]
+            ledger.record(one["trials"][0]["key"])["result"]["curves"]["validation"]["accuracy"][-1]
+            for one in made["candidates"]
         )
         assert chosen["accuracy"] == best
         rows = table[table["method"] == made["method"]]
@@ -192,7 +272,7 @@ def test_the_choice_is_kept_and_the_trials_run_with_it(ledger: Ledger) -> None:
             content = ledger.record(key)["content"]
             assert content["settings"]["lr"] == chosen["values"]["stage2.lr"]
             assert content["options"].get("lambda") == chosen["values"].get("cosmo.lambda")
-        assert rows["key"].iloc[0] == chosen["key"]  # seed 0 was trained by the search
+        assert rows["key"].iloc[0] == chosen["trials"][0]["key"]  # seed 0 was trained by the search
     assert table.loc[table["method"] == "deepsense", "cosmo.lambda"].isna().all()
 
 
@@ -204,6 +284,29 @@ def test_the_search_is_told_and_its_trials_are_no_results(ledger: Ledger) -> Non
     assert "test samples were not used" in page
     assert "loguniform" in page
     assert "over 2 seeds" in page
+    labels = int(trial_table(RunResults(ledger.root))["n_validation"].iloc[0])
+    text = f"Tuned on {labels} validation labels, in addition to the labelled training samples."
+    assert said.count(text) == 2 + 1  # both main tables and the answer
+    assert text in page
+
+
+def test_with_refit_the_trials_also_train_on_the_validation_labels(tmp_path: Path) -> None:
+    ledger, status = run(
+        tmp_path, "search.refit=true", "search.seeds=2", "validation_labels=4", "seeds=[0]", "methods=[cosmo]"
+    )
+    assert status == 0
+    (row,) = trial_table(RunResults(ledger.root)).to_dict("records")
+    (made,) = RunResults(ledger.root).plan.search["tunings"]
+    searched = [ledger.record(trial["key"]) for one in made["candidates"] for trial in one["trials"]]
+    assert {trial["seed"] for one in made["candidates"] for trial in one["trials"]} == {0, 1}
+    assert row["n_labelled"] == searched[0]["result"]["n_labelled"] + 4
+    assert (row["n_validation"], row["n_validation_labels"]) == (0, 4)
+    trial = ledger.record(row["key"])
+    assert trial["key"] not in {one["key"] for one in searched}
+    assert set(trial["result"]["curves"]) == {"test"}
+    said = (tmp_path / "out.txt").read_text()
+    assert "in addition to the labelled training samples, with which the trials were trained as well" in said
+    assert "labelled validation samples, mean over 2 seeds" in said
 
 
 def test_a_second_run_does_nothing_and_a_longer_search_runs_what_is_new(ledger: Ledger) -> None:

@@ -166,6 +166,25 @@ def _number_of_labels(rate: float, labels: int | None, label_pool: int | None, a
     return n
 
 
+def draw_validation(label: np.ndarray, validation: np.ndarray, n: int, *names: Any) -> np.ndarray:
+    """Draw the ``n`` validation rows whose labels may be used, sorted int64.
+
+    All classes get the same number as far as they have enough rows. A larger draw contains the smaller ones.
+    label: (n_samples,), of all samples. validation: the rows of the validation part. names: what the draw is for; the
+    same names give the same draw. Raises `InputError` if there are fewer rows than ``n``.
+    """
+    if n > len(validation):
+        raise InputError(
+            f"validation_labels: {n} samples can't be drawn; the validation subjects have {len(validation)}"
+        )
+    rows = rng_of("validation labels", *names).permutation(np.sort(validation))
+    turn = np.zeros(len(rows), dtype=np.int64)  # how many rows of the same class come before
+    for c in np.unique(label[rows]):
+        of_class = label[rows] == c
+        turn[of_class] = np.arange(of_class.sum())
+    return np.sort(rows[np.argsort(turn, kind="stable")[:n]]).astype(np.int64)
+
+
 def draw_unlabelled(train: np.ndarray, labelled: np.ndarray, unlabeled: str | int | float, *names: Any) -> np.ndarray:
     """Draw the rows for stage 1, sorted int64. Their labels are never read.
 

@@ -17,6 +17,7 @@ from harness.data.base import Dataset, Recordings
 from harness.data.splits import (
     draw_labelled,
     draw_unlabelled,
+    draw_validation,
     labelled_from_list,
     read_label_list,
     resolve_split,
@@ -30,7 +31,7 @@ from harness.method import Method, Task
 from harness.plan.plan import Plan
 from harness.results.plan_records import PlannedTrial
 from harness.results.records import Record
-from harness.search import Candidate, Tuning, draw
+from harness.search import Candidate, SearchTrial, Tuning, draw
 from harness.study import DatasetEntry, Settings
 from harness.study.edge import VERSION as PROFILE_VERSION
 from harness.study.labels import LABEL_KEYS
@@ -78,6 +79,7 @@ class _Configuration:
     point: Mapping[str, Any]
     settings: Settings
     source: _Source
+    refit: bool = False  # whether stage 2 trains on the labelled validation samples as well
 
     @property
     def name(self) -> str:
@@ -130,7 +132,11 @@ class DatasetPlanner:
         if not subjects["validation"]:
             self._check_validation(subjects)
         parts = split_indices(recordings, split, default)
-        return _Source(recordings, dataset, parts, subjects, (self.entry.name, content_key(subjects)))
+        names = (self.entry.name, content_key(subjects))
+        if (n := settings.general.validation_labels) is not None:  # drawn once, for all methods and seeds
+            drawn = draw_validation(recordings.label, parts["validation"], n, *names, self.file.search_seed)
+            parts = {**parts, "validation": drawn}
+        return _Source(recordings, dataset, parts, subjects, names)
 
     def _check_validation(self, subjects: Mapping[str, list[int]]) -> None:
         """Raise `InputError` if the study selects or searches by validation subjects."""
@@ -159,16 +165,17 @@ class DatasetPlanner:
     def _plan_configuration(self, config: _Configuration) -> None:
         """Plan the trials of one configuration, preceded by its search if it has one."""
         self.plan.titles[config.name] = config.title
-        space = self.study.searched(self.entry, config.method.name)
-        if not space:
+        space, search = self.study.searched(self.entry, config.method.name), self.file.search
+        if search is None or not space:
             self._check(config)
-            if self.file.search:
+            if search:
                 self.plan.cautions.append(
                     f"{config.method.name} on {self.entry.name} is not tuned: none of its options is in search.space"
                 )
             return self._plan_trials(config)
         tuning = self._tune(config, {option: searched.dimension for option, searched in space.items()})
         self.plan.tunings.append(tuning)
+        config = replace(config, refit=search.refit)
         if not tuning.chosen:
             return self._await_choice(config, tuning.error)
         chosen = dict(tuning.chosen.values)
@@ -190,7 +197,9 @@ class DatasetPlanner:
     def _add_trial(self, config: _Configuration, seed: int, **trial: Any) -> None:
         counts = {part: len(indices) for part, indices in self._samples(config, seed).items()}
         about: dict[str, Any] = {"dataset": self.entry.name, "method": config.name, "seed": seed, "point": config.point}
-        self.plan.trials.append(PlannedTrial(**about, counts=counts, **trial))
+        tuned = self.study.searched(self.entry, config.method.name) or self.file.select == "validation"
+        n_validation = len(config.source.parts["validation"]) if tuned else 0
+        self.plan.trials.append(PlannedTrial(**about, counts=counts, validation_labels=n_validation, **trial))
 
     def _tune(self, config: _Configuration, space: Mapping[str, Dimension]) -> Tuning:
         """Plan the jobs of the search of one configuration, and evaluate those that have a record."""
@@ -202,12 +211,18 @@ class DatasetPlanner:
             drawn = replace(config, settings=self.study.settings(self.entry, config.method.name, point, source))
             self._check(drawn)
             about = {"point": config.point, "search": {"number": number, "values": values}}
-            key, _ = self._train(drawn, self.file.search_seed, about)
-            record = self.record(key)
-            if record and record.status == "stopped" and search.scheduler == "none":
-                record = None  # stopped early by an earlier search, but this one needs all epochs
-            candidates.append(Candidate(number, values, key).judged(record, self.file.select))
-        return Tuning(self.entry.name, config.name, config.point, tuple(candidates))
+            trials = tuple(self._search_trial(drawn, seed, about) for seed in self.file.search_seeds)
+            candidates.append(Candidate(number, values, trials))
+        n_validation = len(config.source.parts["validation"])
+        return Tuning(self.entry.name, config.name, config.point, tuple(candidates), n_validation)
+
+    def _search_trial(self, config: _Configuration, seed: int, about: dict[str, Any]) -> SearchTrial:
+        """Plan the jobs of a drawn configuration with one seed, and evaluate it if it has a record."""
+        key, _ = self._train(config, seed, about)
+        record = self.record(key)
+        if record and record.status == "stopped" and self.file.search and self.file.search.scheduler == "none":
+            record = None  # stopped early by an earlier search, but this one needs all epochs
+        return SearchTrial(seed, key).judged(record, self.file.select)
 
     def _check(self, config: _Configuration) -> None:
         """Raise `InputError` if the method can't be built with these options for this data set."""
@@ -237,11 +252,11 @@ class DatasetPlanner:
         labelled = self._labelled(config, seed)
         names = (*source.seed_names, seed)
         unlabelled = draw_unlabelled(source.parts["train"], labelled, general.unlabeled, *names)
-        return {
-            **source.parts,
-            "labelled": labelled,
-            "unlabelled": unlabelled if config.method.Stage1 else unlabelled[:0],
-        }
+        parts = {**source.parts, "labelled": labelled}
+        if config.refit:
+            validation = source.parts["validation"]
+            parts |= {"labelled": np.sort(np.concatenate([labelled, validation])), "validation": validation[:0]}
+        return {**parts, "unlabelled": unlabelled if config.method.Stage1 else unlabelled[:0]}
 
     def _labelled(self, config: _Configuration, seed: int) -> np.ndarray:
         """The labelled samples, which are drawn once and are the same for every method."""

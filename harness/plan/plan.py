@@ -46,7 +46,8 @@ class Plan:
 
         status: gives the status of the record of a key, None where there is no record.
         """
-        stopped = {c.key for tuning in self.tunings for c in tuning.candidates if c.status == "stopped"}
+        searched = [trial for tuning in self.tunings for one in tuning.candidates for trial in one.trials]
+        stopped = {trial.key for trial in searched if trial.status == "stopped"}
         settled = {"done": set(self.jobs), "stopped": stopped - {trial.key for trial in self.trials}}
         return [job for key, job in self.jobs.items() if key not in settled.get(status(key) or "", ())]
 
@@ -80,6 +81,7 @@ class Plan:
         return {
             **search.to_json(),
             "seed": self.study.file.search_seed,
+            "seeds": self.study.file.search_seeds,
             "tunings": [tuning.to_json() for tuning in self.tunings],
         }
 

@@ -22,6 +22,9 @@ class PlannedTrial(RecordModel):
     counts: dict[str, int] = Field(
         description="number of samples in each part: train, validation, test, labelled, unlabelled"
     )
+    validation_labels: int = Field(
+        default=0, description="number of labelled validation samples that its options or its epoch were chosen by"
+    )
     chosen: dict[str, Any] = Field(default={}, description="option → value chosen by the search")
     error: str | None = Field(default=None, description="why it can't be run")
     profile_keys: dict[str, str] = Field(default={}, description="device → key of its profile job")

@@ -30,8 +30,9 @@ COLUMNS = {
     "n_labelled": "labelled samples that stage 2 trains on",
     "n_unlabelled": "unlabelled samples that stage 1 trains on",
     "n_train": "samples of the training subjects",
-    "n_validation": "samples of the validation subjects",
+    "n_validation": "samples of the validation subjects that are evaluated",
     "n_test": "samples of the test subjects",
+    "n_validation_labels": "labelled validation samples that its options or its epoch were chosen by",
     "stage1_key": "key of the pretrain job, empty for a method without a stage 1",
     "stage1_seconds": "training time of stage 1 alone",
     "stage2_seconds": "training time of stage 2 alone",
@@ -85,6 +86,7 @@ def _row(trial: PlannedTrial, results: RunResults, swept: list[str]) -> dict[str
     row |= {
         f"n_{part}": trial.counts.get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")
     }
+    row["n_validation_labels"] = trial.validation_labels
     row["status"] = results.trial_status(trial)
     row["error"] = str(record.error) if isinstance(record, FailedRecord) else trial.error
     if stage1 := results.pretrained(trial.stage1_key):

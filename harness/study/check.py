@@ -20,7 +20,7 @@ from harness.study.yamltext import KeyPath, Located
 def check(file: StudyFile, located: Located) -> list[Problem]:
     """All problems of a study whose structure is valid, in the order of their lines."""
     space, problems = _check_space(file.search.space if file.search else {}, located)
-    problems += _check_names(file, located) + check_label_keys(located)
+    problems += _check_names(file, located) + check_label_keys(located) + _check_search_keys(file, located)
     for index, entry in enumerate(file.datasets):
         if entry.plugin not in registry.paths("datasets"):
             continue  # the options of a plug-in that doesn't exist can't be checked
@@ -180,6 +180,20 @@ def _check_space(space: Mapping[str, Any], located: Located) -> tuple[dict[str, 
     return valid, problems
 
 
+def _check_search_keys(file: StudyFile, located: Located) -> list[Problem]:
+    """The keys of a search that exclude each other, or another key of the study."""
+    problems = []
+    if file.search and file.search.scheduler == "asha" and len(file.search_seeds) > 1:
+        text = "asha compares trials of one seed, so it would stop a configuration with some seeds and not with others"
+        hint = "train every configuration to its end with scheduler: none, or with a single seed"
+        problems.append(Problem(located.location(("search", "seeds")), "search.seeds", text, hint))
+    if file.search and file.search.refit and file.select == "validation":
+        text = "the trials also train on the validation samples, so these can't select an epoch"
+        hint = "set select: last, and search stage2.epochs instead"
+        problems.append(Problem(located.location(("search", "refit")), "search.refit", text, hint))
+    return problems
+
+
 def _unsearchable(dotted: str) -> tuple[str, str] | None:
     root = dotted.partition(".")[0]
     sweep_only = (root in GENERAL_KEYS and root not in ("stage1", "stage2")) or root in registry.paths("datasets")
@@ -193,8 +207,8 @@ def _check_search(
 ) -> list[Problem]:
     """Check that each distribution fits its option, and that no option is both swept and searched."""
     problems = []
-    swept = trial.applicable(sweep)
-    for path, dotted in trial.applicable(space).items():
+    swept, searched = trial.applicable(sweep), trial.applicable(space)
+    for path, dotted in searched.items():
         location = located.location((*SPACE, dotted))
         wrong = [
             problem
@@ -203,9 +217,14 @@ def _check_search(
             if problem.where == location
         ]
         problems += wrong[:1]
-        if path in swept:
-            text = f"for {trial.method_name} this option is also swept, as {swept[path]}"
+        groups = [path[:length] for length in range(1, len(path) + 1)]
+        inner = [known for known in swept if known[: len(path)] == path]
+        if found := [known for known in groups if known in swept] or inner:
+            text = f"for {trial.method_name} this option is also swept, as {swept[found[0]]}"
             problems.append(Problem(location, f"search.space.{dotted}", text, "sweep it or search it, not both"))
+        if found := [known for known in groups[:-1] if known in searched]:
+            text = f"for {trial.method_name} this option is also searched, as part of {searched[found[0]]}"
+            problems.append(Problem(location, f"search.space.{dotted}", text, "search one of them"))
     return problems
 
 

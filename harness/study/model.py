@@ -32,6 +32,11 @@ def _seeds(value: Any) -> Any:
     raise ValueError("should be a number of seeds, at least 1, or a list of distinct integers, at least 0")
 
 
+def _search_seeds(value: Any) -> Any:
+    _seeds(value)
+    return value
+
+
 def _sampler(value: Any) -> Any:
     if value == "random":
         return value
@@ -72,6 +77,12 @@ class General(Options):
         description="JSON file with the names of the samples to label, instead of a random draw; "
         "the path is relative to the study",
     )
+    validation_labels: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of validation samples with a label, which a search or select: validation chooses by; "
+        "by default all",
+    )
     unlabeled: Annotated[Any, BeforeValidator(_unlabeled, json_schema_input_type=Unlabeled)] = Field(
         default="all",
         description="samples of stage 1: all training samples, the rest (all but the labelled ones), a count, "
@@ -95,6 +106,7 @@ class SharedKeys(Options):
     labels: Any = Field(default=None, description=General.model_fields["labels"].description)
     labels_per_class: Any = Field(default=None, description=General.model_fields["labels_per_class"].description)
     label_list: Any = Field(default=None, description=General.model_fields["label_list"].description)
+    validation_labels: Any = Field(default=None, description=General.model_fields["validation_labels"].description)
     unlabeled: Any = Field(default=None, description=General.model_fields["unlabeled"].description)
     split: dict[str, Any] = Field(default={}, description=General.model_fields["split"].description)
     stage1: dict[str, Any] = Field(default={}, description=General.model_fields["stage1"].description)
@@ -121,7 +133,7 @@ class DatasetEntry(SharedKeys):
 
 
 class Search(Options):
-    """How the hyper-parameters of each method are tuned before the trials, by accuracy on the validation subjects."""
+    """How the hyper-parameters of each method are tuned before the trials, by accuracy on the validation samples."""
 
     space: dict[str, Any] = Field(min_length=1, description="option → distribution of its values")
     trials: int = Field(
@@ -130,7 +142,17 @@ class Search(Options):
     seed: int | None = Field(
         default=None,
         ge=0,
-        description="seed of the draws and of their training; by default the first seed of the study",
+        description="seed of the draws, and the first one that they are trained with; by default the first seed of the "
+        "study",
+    )
+    seeds: Annotated[int | list[int], BeforeValidator(_search_seeds, json_schema_input_type=Seeds)] = Field(
+        default=1,
+        description="seeds that each configuration is trained with, and judged by their mean: a list, or a number N "
+        "for seed to seed + N - 1",
+    )
+    refit: bool = Field(
+        default=False,
+        description="after the choice, train on the labelled validation samples as well",
     )
     sampler: Annotated[Literal["random"], BeforeValidator(_sampler)] = Field(
         default="random", description="how configurations are chosen: each one is drawn independently"
@@ -172,8 +194,14 @@ class StudyFile(SharedKeys):
 
     @property
     def search_seed(self) -> int:
-        """The seed of the draws of a search and of their training."""
+        """The seed of the draws of a search, and of the choice of the labelled validation samples."""
         return self.seeds[0] if self.search is None or self.search.seed is None else self.search.seed
+
+    @property
+    def search_seeds(self) -> list[int]:
+        """The seeds that each draw of a search is trained with."""
+        seeds = self.search.seeds if self.search else 1
+        return seeds if isinstance(seeds, list) else [self.search_seed + number for number in range(seeds)]
 
     def sweep_of(self, entry: DatasetEntry) -> dict[str, Any]:
         """Option → its values in the sweep of a data set, which is the study's unless the entry has its own."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import InputError, did_you_mean
+from harness.jobs import value_text
 
 RANGES = {
     "uniform": ("lower", "upper"),
@@ -59,7 +60,7 @@ class Dimension:
         )
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(str, self.arguments))})"
+        return f"{self.name}({', '.join(map(value_text, self.arguments))})"
 
 
 def dimension(value: Any) -> Dimension:

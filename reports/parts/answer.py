@@ -8,7 +8,17 @@ from reports import statistics
 from reports.method_comparison import PairedDifference, simultaneous_differences
 from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, Group, Metric, RunData, is_number
-from reports.text import capitalised, count, listing, number, percent, point_text, point_values, where_text
+from reports.text import (
+    capitalised,
+    count,
+    listing,
+    number,
+    percent,
+    point_text,
+    point_values,
+    selection_text,
+    where_text,
+)
 
 MAX_NAMED_POINTS = 4  # a sweep over more names is summarised like a sweep over numbers
 
@@ -23,10 +33,15 @@ def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
     contests = [contest for contest in by_point if _ranked(contest, metric)]
     if not contests:
         return [f"No trial on {dataset} has produced results yet, so there is no answer."]
+    labels = [text] if (text := selection_text(run, dataset)) else []
     if len(run.methods) == 1:
-        return [_single_method(run, dataset, groups, metric)]
+        return [_single_method(run, dataset, groups, metric), *labels]
     reported = contests if len(contests) <= MAX_NAMED_POINTS and _over_names(contests) else contests[:1]
-    return [*(_leader(run, dataset, contest, metric) for contest in reported), *_along_sweep(run, contests, metric)]
+    return [
+        *(_leader(run, dataset, contest, metric) for contest in reported),
+        *_along_sweep(run, contests, metric),
+        *labels,
+    ]
 
 
 def _over_names(contests: Sequence[Sequence[Group]]) -> bool:

@@ -249,11 +249,14 @@ def _first_few(names: Sequence[str], most: int = 3) -> str:
 def search_table(run: RunData) -> Table:
     """What the search of hyper-parameters chose for each method and point, out of how many trials, and its accuracy."""
     search = run.study["search"]
+    seeds = search.get("seeds", [search["seed"]])
+    over = f", mean over {len(seeds)} seeds" if len(seeds) > 1 else ""
     counted = (Column(name, True) for name in ("Trained", "Stopped early", "Failed", "Pending"))
-    columns = (*map(Column, ("Method", "Data set", "At")), *counted, Column("Chosen"), Column("Validation", True))
+    columns = (*map(Column, ("Method", "Data set", "At")), *counted, Column("Chosen"))
+    columns += (Column("Validation", True), Column("Validation labels", True))
     caption = (
         f"Chosen from {search['trials']} configurations each, drawn at random. Validation: accuracy (%) of the chosen "
-        "configuration on the validation subjects."
+        f"configuration on the labelled validation samples{over}."
     )
     rows = tuple(_tuning_cells(run, tuning) for tuning in search["tunings"])
     return Table("What the search chose", caption, columns, rows)
@@ -274,6 +277,7 @@ def _tuning_cells(run: RunData, tuning: Mapping[str, Any]) -> tuple[Text, ...]:
         *(Text(str(statuses[status])) for status in ("done", "stopped", "failed", "pending")),
         configuration,
         accuracy,
+        Text(str(tuning.get("validation_labels", "–"))),
     )
 
 

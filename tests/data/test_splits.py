@@ -16,6 +16,7 @@ from harness.data.splits import (
     allot,
     draw_labelled,
     draw_unlabelled,
+    draw_validation,
     labelled_from_list,
     resolve_split,
     split_indices,
@@ -122,6 +123,21 @@ def test_labelled_draws(counts, rate, other, seed, random):
     shuffled = np.array(random.sample(list(pool), len(pool)))
     np.testing.assert_array_equal(draw_labelled(label, shuffled, len(counts), rate, None, "d", seed),
                                   draw_labelled(label, pool, len(counts), rate, None, "d", seed))  # fmt: skip
+
+
+@quick
+@given(counts_of_classes, st.data())
+def test_validation_draws_are_balanced_and_nested(counts, data):
+    label = np.array(data.draw(st.permutations(np.repeat(np.arange(len(counts)), counts))))
+    validation = np.arange(len(label))
+    n, other = sorted(data.draw(st.tuples(*[st.integers(1, len(label))] * 2)))
+    small, large = (draw_validation(label, validation, k, "d", 0) for k in (n, other))
+    assert len(set(small)) == len(small) == n
+    assert set(small) <= set(large)
+    drawn = np.bincount(label[small], minlength=len(counts))
+    assert all(k in (drawn.max(), drawn.max() - 1) or k == count for k, count in zip(drawn, counts, strict=True))
+    with pytest.raises(InputError, match="samples can't be drawn"):
+        draw_validation(label, validation, len(label) + 1, "d", 0)
 
 
 @quick

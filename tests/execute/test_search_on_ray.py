@@ -125,14 +125,14 @@ def test_a_study_searches_with_asha(tmp_path: Path) -> None:
         status: [one for one in tuning["candidates"] if one["status"] == status] for status in ("done", "stopped")
     }
     assert len(by_status["done"]) + len(by_status["stopped"]) == 6
-    assert all(one["epoch"] == 8 for one in by_status["done"])
+    assert all(one["trials"][0]["epoch"] == 8 for one in by_status["done"])
     for one in by_status["stopped"]:
-        assert one["epoch"] < 8
-        assert "test" not in first.ledger.record(one["key"])["result"]["curves"]
+        assert one["trials"][0]["epoch"] < 8
+        assert "test" not in first.ledger.record(one["trials"][0]["key"])["result"]["curves"]
     assert tuning["candidates"][tuning["chosen"] - 1]["accuracy"] == max(one["accuracy"] for one in by_status["done"])
     assert (trial_table(RunResults(first.ledger.root))["status"] == "done").all()
     assert "ASHA stopped the worse ones early" in (tmp_path / "run/report.html").read_text()
 
     assert driver().todo == []  # stopped is settled for this search
     whole = driver("search.scheduler=none")  # and for no other
-    assert {job.key for job in whole.todo} == {one["key"] for one in by_status["stopped"]}
+    assert {job.key for job in whole.todo} == {one["trials"][0]["key"] for one in by_status["stopped"]}

@@ -134,6 +134,10 @@ def test_what_is_searched_for_a_method(tmp_path: Path) -> None:
         ("trials: 3", "trials: 0", "7: search.trials: 0 should be greater than or equal to 1"),
         ("trials: 3", "trails: 3", "7: search.trails: there is no such option\n    did you mean 'trials'?"),
         ("trials: 3", "scheduler: hyperband", "7: search.scheduler: 'hyperband' should be 'none' or 'asha'"),
+        ("trials: 3", "seeds: 0", "7: search.seeds: 0 should be a number of seeds, at least 1, or a list of distinct"),
+        ("trials: 3", "seeds: 2\n  scheduler: asha", "7: search.seeds: asha compares trials of one seed"),
+        ("cosmo.lambda: {uniform: [0, 1]}", "stage1.augmentations: {choice: [null, {nois: 1}]}", "10: stage1.augmentations.nois: there is no such option"),
+        ("cosmo.lambda: {uniform: [0, 1]}", "stage1.augmentations: {choice: [null]}\n    stage1.augmentations.noise: {uniform: [0, 1]}", "11: search.space.stage1.augmentations.noise: for cosmo this option is also searched, as part of stage1.augmentations"),
         ("trials: 3", "sampler: optuna", "7: search.sampler: 'optuna' should be random: the draws of an adaptive sampler depend on which trial ends first"),
     ],
 )  # fmt: skip
@@ -142,6 +146,13 @@ def test_a_fault_is_one_clear_message(tmp_path: Path, old: str, new: str, messag
     with pytest.raises(StudyError) as caught:
         read(tmp_path, GOOD.replace(old, new))
     assert f"study.yaml:{message}" in str(caught.value) or (not message[0].isdigit() and message in str(caught.value))
+
+
+def test_samples_that_are_trained_on_select_no_epoch(tmp_path: Path) -> None:
+    with pytest.raises(
+        StudyError, match=r"search.refit: the trials also train on the validation samples, so these can't"
+    ):
+        read(tmp_path, GOOD, "search.refit=true", "select=validation")
 
 
 def test_the_command_line_sets_a_distribution(tmp_path: Path) -> None:
@@ -154,3 +165,11 @@ def test_without_ray_the_message_says_what_to_do(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"search: draws with Ray Tune.*pip install 'cosmo-harness\[ray\]'"):
         read(tmp_path, GOOD)
+
+
+def test_a_group_is_swept_or_searched_also_by_one_of_its_options(tmp_path: Path) -> None:
+    text = GOOD.replace("label_rate: [0.1, 0.2]", "stage1.augmentations: [null]")
+    with pytest.raises(
+        StudyError, match=r"augmentations.noise: for cosmo this option is also swept, as stage1.augment"
+    ):
+        read(tmp_path, text.replace("cosmo.lambda", "stage1.augmentations.noise"))
