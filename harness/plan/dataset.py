@@ -24,7 +24,7 @@ from harness.data.splits import (
     split_indices,
 )
 from harness.errors import InputError
-from harness.jobs import Job
+from harness.jobs import Job, value_text
 from harness.keys import array_key, content_key
 from harness.memo import Memo
 from harness.method import Method, Task
@@ -95,6 +95,10 @@ def _is_registered(method: Method) -> bool:
     """Whether the method is the one that the registry names, so that the memo of its check holds for it."""
     kind = type(method)
     return registry.paths("methods").get(method.name) == f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{option} {value_text(value)}" for option, value in values.items())
 
 
 class DatasetPlanner:
@@ -209,7 +213,10 @@ class DatasetPlanner:
             values = draw(space, self.file.search_seed, number)
             point, source = {**config.point, **values}, f"search, draw {number}"
             drawn = replace(config, settings=self.study.settings(self.entry, config.method.name, point, source))
-            self._check(drawn)
+            try:
+                self._check(drawn)
+            except InputError as error:
+                raise InputError(f"{source} ({_listed(values)}): {error}") from None
             about = {"point": config.point, "search": {"number": number, "values": values}}
             trials = tuple(self._search_trial(drawn, seed, about) for seed in self.file.search_seeds)
             candidates.append(Candidate(number, values, trials))
