@@ -34,8 +34,11 @@ class Iterative(Options):
         description="mode of a part that gets no gradient: eval (dropout off, BatchNorm with the statistics of "
         "evaluation) or train (dropout on, BatchNorm with the statistics of the batch)",
     )
+    first_part: Literal["encoders", "head"] = Field(
+        default="encoders", description="the part whose turn comes first, the encoders in all sources"
+    )
     first_phase: Literal["full", "short"] = Field(
-        default="full", description="first turn of the encoders: T_iter epochs (slides), or one less (authors' code)"
+        default="full", description="the first turn: T_iter epochs (slides), or one less (authors' code)"
     )
     freeze_encoders: bool = Field(default=False, description="never train the encoders, only the head")
 
@@ -49,7 +52,8 @@ class Iterative(Options):
         """The parts that are trained in ``epoch``, counted from 1."""
         both = frozenset({ENCODERS, HEAD})
         turn = (epoch - (self.first_phase == "full")) // self.iterative_epochs
-        active = frozenset({HEAD if self.freeze_encoders or turn % 2 else ENCODERS})
+        of_head = self.freeze_encoders or turn % 2 == (self.first_part == "encoders")
+        active = frozenset({HEAD if of_head else ENCODERS})
         if not (self.iterative or self.freeze_encoders):
             return Phase(both)
         if not (self.freeze or self.freeze_encoders):

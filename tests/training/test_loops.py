@@ -140,7 +140,7 @@ def test_freezing(freeze: bool, moves: bool, epochs: int, resting: str) -> None:
     assert all(torch.equal(b, buffers[n]) for n, b in part.named_buffers())
 
 
-def test_first_phase_of_the_authors_code_is_one_epoch_short() -> None:
+def test_turns() -> None:
     full, short = Cosmo.Stage2(iterative_epochs=5), Cosmo.Stage2(iterative_epochs=5, first_phase="short")
     assert [next(iter(full.phase(e).gradient)) for e in (1, 5, 6, 10, 11)] == [
         "encoders",
@@ -155,6 +155,14 @@ def test_first_phase_of_the_authors_code_is_one_epoch_short() -> None:
         "head",
         "head",
         "encoders",
+    ]
+    head_first = Cosmo.Stage2(iterative_epochs=5, first_part="head")
+    assert [next(iter(head_first.phase(e).gradient)) for e in (1, 5, 6, 10, 11)] == [
+        "head",
+        "head",
+        "encoders",
+        "encoders",
+        "head",
     ]
     assert CMC.Stage2(freeze_encoders=True).phase(1).gradient == {"head"}
     assert CMC.Stage2().phase(1).gradient == {"head", "encoders"}
