@@ -92,6 +92,7 @@ class Table(Cleaned):
     """A table; its first column labels the rows. notes: warnings that are shown wherever the table is shown.
 
     listing: whether it is a long list for reference, which the formats for paper leave out.
+    folded: whether an HTML page shows only its title until a reader opens it.
     """
 
     title: str
@@ -100,6 +101,7 @@ class Table(Cleaned):
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[Note, ...] = ()
     listing: bool = False
+    folded: bool = False
     kind: ClassVar[str] = "table"
 
     def __post_init__(self) -> None:

@@ -119,6 +119,12 @@ def all_scores(groups: Sequence[Group], metric: Metric) -> np.ndarray:
     return np.array(rows, dtype=np.float64).reshape(len(seeds), len(groups))
 
 
+def paired_strata(groups: Sequence[Group], metric: Metric) -> list[np.ndarray]:
+    """The scores at the common seeds of some groups: an array of shape (n_seeds, n_groups) for each split."""
+    scores = all_scores(groups, metric)
+    return [scores[~np.isnan(scores).any(axis=1)]]
+
+
 def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods: Sequence[str]) -> list[list[Group]]:
     """The groups among which the best is marked: all methods at each point or, with a single method, all its points."""
     if len(methods) > 1:

@@ -15,6 +15,7 @@ from reports.parts.diagnostics import class_blocks, learning_blocks, modality_bl
 from reports.parts.edge import edge_blocks
 from reports.parts.figures import all_curves, curves, heat_maps, numeric_option
 from reports.parts.pairwise import HOW, ablation_blocks, comparison_blocks
+from reports.parts.robust import robust_blocks
 from reports.parts.tables import (
     data_table,
     hosts_table,
@@ -222,6 +223,7 @@ SECTIONS: tuple[Callable[[RunData], Iterator[Section]], ...] = (
     answer_section,
     dataset_sections,
     by_dataset("Methods compared", "compared", comparison_blocks, HOW),
+    by_dataset("Robust comparison", "robust", robust_blocks),
     by_dataset("Ablation", "ablation", ablation_blocks),
     diagnostics_sections,
     cost_section,

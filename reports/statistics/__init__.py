@@ -5,9 +5,18 @@ unless a function says otherwise.
 """
 
 from reports.statistics.arrays import nonzero_differences
+from reports.statistics.bayesian import signed_rank_probabilities
 from reports.statistics.best import differences_from
 from reports.statistics.effects import hedges_g, rank_biserial
-from reports.statistics.intervals import bootstrap_interval, mean, paired_difference, t_half_width, t_interval
+from reports.statistics.intervals import (
+    LEAST_FOR_BOOTSTRAP,
+    bootstrap_interval,
+    mean,
+    paired_difference,
+    t_half_width,
+    t_interval,
+)
+from reports.statistics.power import MOST_BLOCKS, blocks_for_power
 from reports.statistics.ranks import (
     critical_difference,
     friedman,
@@ -18,22 +27,40 @@ from reports.statistics.ranks import (
     runs_to_reject,
     wilcoxon,
 )
+from reports.statistics.robust import (
+    LEAST_PER_STRATUM,
+    can_bootstrap,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    stratified_interval,
+)
 
 __all__ = [
+    "LEAST_FOR_BOOTSTRAP",
+    "LEAST_PER_STRATUM",
+    "MOST_BLOCKS",
+    "blocks_for_power",
     "bootstrap_interval",
+    "can_bootstrap",
     "critical_difference",
     "differences_from",
     "friedman",
     "hedges_g",
     "holm",
+    "interquartile_mean",
     "least_friedman",
     "least_wilcoxon",
     "mean",
     "mean_ranks",
     "nonzero_differences",
     "paired_difference",
+    "performance_profile",
+    "probability_of_improvement",
     "rank_biserial",
     "runs_to_reject",
+    "signed_rank_probabilities",
+    "stratified_interval",
     "t_half_width",
     "t_interval",
     "wilcoxon",

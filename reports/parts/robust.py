@@ -1,0 +1,187 @@
+"""Comparisons that depend less on single scores than means do, the probability of practical differences, and power."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from reports import statistics
+from reports.charts import LineChart, Panel, Series
+from reports.document import Block, Column, Figure, Note, Prose, Table, Text
+from reports.method_comparison import groups_with_values, paired_strata, paired_values
+from reports.run import ACCURACY, Group, Metric, Point, RunData
+from reports.text import capitalised, count, number, percent, point_values, status_notes, where_text
+
+REGION = 0.01  # differences of at most one point are practically equivalent
+LEAST_SCORES = 5
+DIFFERENCE = 0.03  # the difference of the note on power
+POWER = 0.8
+THRESHOLDS = 51
+HOW = (
+    "IQM: the interquartile mean, that is, the mean of the middle half of the scores, with the 95 % interval of a "
+    "stratified bootstrap. P(improvement): the probability that a run scores higher than a run of the reference; 0.5 "
+    "if they are alike. P(better), P(equivalent) and P(worse): the Bayesian signed-rank test on the differences from "
+    "the reference, paired by seed, where differences of at most 1 point are practically equivalent. Nothing is "
+    "corrected for multiple comparisons."
+)
+
+
+def robust_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iterator[Block]:
+    """The robust comparison on one data set; yields nothing if fewer than two methods have values."""
+    points = [point for point in run.points(dataset) if len(groups_with_values(run, dataset, point, metric)) > 1]
+    if not points:
+        return
+    most = max(len(group.values(metric)) for p in points for group in groups_with_values(run, dataset, p, metric))
+    if most < LEAST_SCORES:
+        yield Prose(
+            f"On {dataset}, methods have at most {count(most, 'score')} at a point. Interquartile means, probabilities "
+            f"and performance profiles need at least {LEAST_SCORES}."
+        )
+    else:
+        yield _table(run, dataset, points, metric)
+        yield from _profiles(run, dataset, points, metric)
+    yield from _power_note(run, dataset, points[0], metric)
+
+
+# -- table -------------------------------------------------------------------------------------------------------------
+
+
+def _table(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) -> Table:
+    """A row for each method at each point."""
+    reference = run.title(run.reference)
+    rows, without_interval = [], False
+    for point in points:
+        groups = groups_with_values(run, dataset, point, metric)
+        against = next((group for group in groups if group.method == run.reference), None)
+        for group in groups:
+            middle = _middle_cells(group, metric)
+            without_interval |= middle[1].text == "–"
+            cells = (*middle, *_against_cells(group, against, metric))
+            rows.append((Text(point_values(point) or "–"), Text(run.title(group.method)), *cells))
+    numbers = ("IQM (%)", "95 % interval", "n", "P(improvement)", "P(better)", "P(equivalent)", "P(worse)")
+    columns = (*map(Column, ("At", "Method")), *(Column(title, True) for title in numbers))
+    title = f"Robust comparison of {metric.title.lower()} with {reference} on {dataset}"
+    notes = (*status_notes(run, dataset), *((_without_interval(),) if without_interval else ()))
+    return Table(title, HOW, columns, tuple(rows), notes, folded=True)
+
+
+def _middle_cells(group: Group, metric: Metric) -> tuple[Text, ...]:
+    """The interquartile mean of a group, its interval and the number of scores."""
+    strata = [scores[:, 0] for scores in paired_strata([group], metric)]
+    n = sum(map(len, strata))
+    middle = interval = Text("–")
+    if n >= LEAST_SCORES:
+        value = float(statistics.interquartile_mean(strata))
+        middle = Text(percent(value), rank=value)
+    if statistics.can_bootstrap(strata):
+        low, high = map(float, statistics.stratified_interval(statistics.interquartile_mean, strata))
+        interval = Text(f"{percent(low)} to {percent(high)}", rank=low)
+    return middle, interval, Text(str(n), rank=n)
+
+
+def _against_cells(group: Group, reference: Group | None, metric: Metric) -> tuple[Text, ...]:
+    """The probabilities of a group against the reference."""
+    empty = (Text("–"),) * 4
+    if reference is None or group is reference:
+        return empty
+    ours, theirs = paired_values(group, reference, metric)
+    if len(ours) < LEAST_SCORES:
+        return empty
+    improvement = float(statistics.probability_of_improvement(paired_strata([group, reference], metric)))
+    posterior = statistics.signed_rank_probabilities(ours, theirs, REGION)
+    return (Text(number(improvement, 2), rank=improvement), *(Text(_probability(p), rank=p) for p in posterior))
+
+
+def _probability(p: float) -> str:
+    """A probability that was estimated by drawing, with as many decimals as that allows."""
+    return "< 0.01" if p < 0.01 else "> 0.99" if p > 0.99 else number(p, 2)
+
+
+def _without_interval() -> Note:
+    return Note(
+        f"A bootstrap interval needs at least {statistics.LEAST_FOR_BOOTSTRAP} scores, "
+        f"{statistics.LEAST_PER_STRATUM} on each split; with fewer it would be too narrow."
+    )
+
+
+# -- performance profiles ----------------------------------------------------------------------------------------------
+
+
+def _profiles(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) -> Iterator[Figure]:
+    """The performance profile of every method with enough scores at all points."""
+    strata = _profile_strata(run, dataset, points, metric)
+    if not strata:
+        return
+    scores = np.concatenate([some for each in strata.values() for some in each])
+    low, high = math.floor(50 * scores.min()) / 50, math.ceil(50 * scores.max()) / 50
+    thresholds = np.linspace(low, max(high, low + 0.02), THRESHOLDS)
+    lines = tuple(_profile(run, method, each, thresholds) for method, each in strata.items())
+    title = f"Performance profiles by {metric.title.lower()} on {dataset}"
+    chart = LineChart((Panel("", f"{metric.title.lower()} (%)", lines),), "runs above (%)", top=100.0)
+    over = f" over {count(len(points), 'point')} of the sweep" if len(points) > 1 else ""
+    banded = any(line.low[0] == line.low[0] for line in lines)
+    caption = (
+        f"{title}: the share of runs{over} that score above each value; a method whose line is higher everywhere is "
+        f"better.{' Bands are 95 % intervals of a bootstrap.' if banded else ''}"
+    )
+    yield Figure(title, chart, f"{title}. {_profile_alt(lines)}", caption, status_notes(run, dataset))
+
+
+def _profile_strata(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) -> dict[str, list[np.ndarray]]:
+    """The scores of the methods that have values at all points, one array for each point and split."""
+    groups = [{g.method: g for g in groups_with_values(run, dataset, point, metric)} for point in points]
+    found = {}
+    for method in run.methods:
+        if all(method in some for some in groups):
+            strata = [scores[:, 0] for some in groups for scores in paired_strata([some[method]], metric)]
+            if sum(map(len, strata)) >= LEAST_SCORES:
+                found[method] = strata
+    return found
+
+
+def _profile(run: RunData, method: str, strata: Sequence[np.ndarray], thresholds: np.ndarray) -> Series:
+    shares = 100 * statistics.performance_profile(strata, thresholds)
+    low = high = np.full(len(thresholds), np.nan)
+    if statistics.can_bootstrap(strata):
+        ends = statistics.stratified_interval(lambda some: statistics.performance_profile(some, thresholds), strata)
+        low, high = (100 * end for end in ends)
+    n = sum(map(len, strata))
+    x, y, bottom, top = (tuple(map(float, some)) for some in (100 * thresholds, shares, low, high))
+    return Series(run.title(method), run.styles[method], x, y, bottom, top, (n,) * len(x))
+
+
+def _profile_alt(lines: Sequence[Series]) -> str:
+    """For each line, the first value that fewer than half of the runs reach."""
+    values = {line.name: next(x for x, y in zip(line.x, line.y, strict=True) if y < 50) for line in lines}
+    return f"Fewer than half of the runs are above: {'; '.join(f'{name} {number(x)} %' for name, x in values.items())}."
+
+
+# -- power -------------------------------------------------------------------------------------------------------------
+
+
+def _power_note(run: RunData, dataset: str, point: Point, metric: Metric) -> Iterator[Prose]:
+    """How many seeds a difference of three points needs, given the spread of the differences seen at a point."""
+    groups = groups_with_values(run, dataset, point, metric)
+    reference = next((group for group in groups if group.method == run.reference), None)
+    if reference is None:
+        return
+    pairs = [paired_values(group, reference, metric) for group in groups if group is not reference]
+    spreads = sorted(float(np.std(np.subtract(*pair), ddof=1)) for pair in pairs if len(pair[0]) > 2)
+    where = capitalised(where_text(dataset, point))
+    if not spreads:
+        text = "unknown, because it takes the differences from the reference at three seeds or more"
+        yield Prose(f"{where}, the number of seeds that a difference of 3 points needs is {text}.")
+        return
+    needed = [statistics.blocks_for_power(spread, DIFFERENCE, POWER) for spread in (spreads[0], spreads[-1])]
+    yield Prose(
+        f"{where}, the paired differences from {run.title(run.reference)} have a standard deviation of "
+        f"{_span([number(100 * spread) for spread in (spreads[0], spreads[-1])])} points. To find a difference of "
+        f"{100 * DIFFERENCE:.0f} points with a power of {100 * POWER:.0f} %, one two-sided paired t-test at α = 0.05 "
+        f"needs {_span([f'more than {statistics.MOST_BLOCKS}' if n is None else str(n) for n in needed])} seeds."
+    )
+
+
+def _span(ends: Sequence[str]) -> str:
+    return " to ".join(dict.fromkeys(ends))
