@@ -46,7 +46,7 @@ def test_a_complete_run_has_every_section(tmp_path: Path) -> None:
     run = gather(write_ledger(tmp_path))
     made = document(run)
     assert anchors(made) == [
-        "answer", "data-pretend", "compared", "classes", "learning", "modalities", "cost", "setup", "trials",
+        "answer", "data-pretend", "compared", "robust", "classes", "learning", "modalities", "cost", "setup", "trials",
         "provenance",
     ]  # fmt: skip
     text = texts(made)
