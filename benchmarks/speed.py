@@ -103,7 +103,7 @@ def stage2(
     arrays: Mapping[str, np.ndarray], device: str, method: Method, given: Mapping[str, Any], epochs: int, limit: float
 ) -> Comparison:
     options = method.Stage2.from_plain(given)
-    settings = Stage2(epochs=epochs)
+    settings = Stage2(epochs=epochs, batch_norm="running")  # as the plain form does
     labelled, test = np.arange(LABELLED), np.arange(N - TESTED, N)
     listed, listed_test = as_list(arrays, LABEL, labelled.tolist()), as_list(arrays, LABEL, test.tolist())
     variant = next(iter(method.variants(TASK)), "")
