@@ -108,14 +108,16 @@ def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[
     ``per_class`` maps each part to the accuracy of each class at the last evaluation, None where the part has no sample
     of the class. `harness.results.artefacts` has the other evaluations and the confusion matrices.
     """
-    curves, per_class = {}, {}
+    curves, per_class, largest = {}, {}, {}
     for part, predictions in done.predictions.items():
         truth = recordings.label[job.indices[part]]
         evaluations = [metrics(truth, predicted, recordings.n_classes) for predicted in predictions]
         curves[part] = {
             "accuracy": [evaluation.accuracy for evaluation in evaluations],
             "macro_f1": [evaluation.macro_f1 for evaluation in evaluations],
+            "classes_predicted": [len(np.unique(predicted)) for predicted in predictions],
         }
+        largest[part] = float(np.bincount(truth).max() / len(truth))
         per_class[part] = list(evaluations[-1].per_class)
     return {
         "loss": done.loss,
@@ -127,6 +129,7 @@ def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[
         "n_labelled": len(job.indices["labelled"]),
         "flops": done.flops,
         "per_class": per_class,
+        "largest_class_share": largest,
         "modal_plane_variance": done.plane_variance,
         **_explained_means(done, recordings),
     }

@@ -87,6 +87,7 @@ class Scores(RecordModel):
 
     accuracy: list[float] = Field(default=[], description="fraction of samples predicted correctly, 0 to 1")
     macro_f1: list[float] = Field(default=[], description="F1 averaged over classes, 0 to 1")
+    classes_predicted: list[int] = Field(default=[], description="number of different classes among the predictions")
 
 
 class PretrainResult(RecordModel):
@@ -120,6 +121,9 @@ class TrainResult(RecordModel):
     flops: int | None = Field(default=None, description="floating-point operations of one inference")
     per_class: dict[Part, list[float | None]] = Field(
         default={}, description="recall of each class at the last evaluation"
+    )
+    largest_class_share: dict[Part, float] = Field(
+        default={}, description="fraction of the samples that are of the most common class, 0 to 1"
     )
     attention: dict[str, float] | None = Field(default=None, description="modality → mean weight over the test samples")
     modal_distance: float | None = Field(

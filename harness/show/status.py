@@ -15,21 +15,25 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.jobs import Progress
+from harness.results.health import warnings_of
 from harness.results.plan_records import labelled_counts
 from harness.results.run import RunResults
 from harness.show.estimate import TimeLeft, span
 from harness.show.heartbeat import silence, stopped
 from harness.show.progress import running_text
-from harness.show.tables import labelled_text, show_choices, show_failures
+from harness.show.tables import labelled_text, show_choices, show_failures, show_warnings
 
 STATES = ("done", "failed", "running", "waiting")
 STOPPED = "stopped"  # by a search
+MOST_READ = 1000  # trials whose records are read for warnings; the report reads them all
 
 
 def show_status(results: RunResults, console: Console) -> None:
     """Jobs and trials by state, what runs where, rate and time left; the failed jobs with their errors."""
+    warnings = warnings_of(results) if len(results.plan.trials) <= MOST_READ else []
     console.print(_view(results), soft_wrap=not console.is_terminal)
     show_choices(results, console)
+    show_warnings(warnings, console)
     show_failures(results, console)
 
 

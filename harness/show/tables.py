@@ -12,6 +12,7 @@ from rich.table import Table
 
 from harness.data.base import Dataset, Recordings
 from harness.data.describe import describe
+from harness.results.health import TrialsWarning, warnings_of
 from harness.results.profiles import edge_tables
 from harness.results.run import RunResults
 
@@ -76,6 +77,12 @@ def show_failures(results: RunResults, console: Console) -> None:
         console.print(clean(text), style="red", markup=False, highlight=False, soft_wrap=True)
 
 
+def show_warnings(warnings: Sequence[TrialsWarning], console: Console) -> None:
+    """A line for each sign of a training that went wrong."""
+    for warning in warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def show_result(results: RunResults, console: Console) -> int:
     """The main tables and the failures. Returns how many trials and measurements failed."""
     from harness.results.gather import gather
@@ -85,6 +92,7 @@ def show_result(results: RunResults, console: Console) -> int:
     show_choices(results, console)
     show(run, console)
     show_edge(results, console)
+    show_warnings(warnings_of(results), console)
     show_failures(results, console)
     profiles = sum(record.kind == "profile" for _, record in results.failed())
     return int((run.trials["status"] == "failed").sum()) + profiles
