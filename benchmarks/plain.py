@@ -164,7 +164,7 @@ def plain_trial(
             model = method.build_pretrainer(task, first)
             plain_stage1(model, stage1, samples)
             everything = {name: torch.stack([sample[0][name] for sample in samples]) for name in samples[0][0]}
-            found = method.diagnose(everything, task, first, 0)
+            found = method.diagnose(model.eval(), everything, task, first, 0)
             pretrained = Pretrained(model.encoders.state_dict(), found)
         second = method.Stage2.from_plain({n: v for n, v in options.items() if _has(method.Stage2, n)})
         classifier = method.build_classifier(task, second, pretrained, variant)

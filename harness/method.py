@@ -183,8 +183,11 @@ class Method(ABC):
         """The model of stage 1, randomly initialised from the global generator of torch."""
         raise TypeError(f"{self.name} has no stage 1")
 
-    def diagnose(self, batch: Batch, task: Task, options: Any, seed: int) -> dict[str, Any]:
-        """The diagnostics of the normalised unlabelled samples, as JSON. Stage 2 gets them in `Pretrained`."""
+    def diagnose(self, pretrainer: Pretrainer, batch: Batch, task: Task, options: Any, seed: int) -> dict[str, Any]:
+        """The diagnostics of the unlabelled data, as JSON. Stage 2 gets them in `Pretrained`.
+
+        pretrainer: the model after stage 1, in eval() mode. batch: all unlabelled samples, normalised.
+        """
         return {}
 
     @abstractmethod

@@ -22,6 +22,7 @@ from harness.nn.encoders import build_encoders
 from harness.nn.pretrainer import ProjectingPretrainer
 from harness.options import Fraction, Options
 
+ENCODED_AT_ONCE = 256  # samples, for the features that the quality is computed from
 SMALLEST_NORM = 1e-12  # as in torch.nn.functional.normalize
 
 
@@ -175,10 +176,16 @@ class Cosmo(Method):
         return CosmoPretrainer(task, options)
 
     @override
-    def diagnose(self, batch: Batch, task: Task, options: CosmoStage1, seed: int) -> dict[str, Any]:
+    def diagnose(
+        self, pretrainer: Pretrainer, batch: Batch, task: Task, options: CosmoStage1, seed: int
+    ) -> dict[str, Any]:
         """``quality``: modality → `Quality`, from all unlabelled samples."""
         names = [m.name for m in task.modalities]
-        found = measure([batch[name].numpy(force=True) for name in names], task.n_classes, options.quality, seed)
+        features = dict(batch)
+        if options.quality.features == "encoders":
+            for name, encoder in pretrainer.encoders.items():
+                features[name] = torch.cat([encoder(part) for part in torch.split(batch[name], ENCODED_AT_ONCE)])
+        found = measure([features[name].numpy(force=True) for name in names], task.n_classes, options.quality, seed)
         return {"quality": {name: quality.to_json() for name, quality in zip(names, found, strict=True)}}
 
     @override

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from harness.cosmo.clusters import Covariance, Criterion, cluster_range, optimal_clusters
 from harness.keys import rng_of, seed_of
 from harness.options import Options
 
 MIN_SAMPLES = 4  # samples; with fewer, neither statistic is meaningful
+SUBSET = 0.8  # share of the samples in each subset
+PERCENTILES = (5, 95)  # of the values in the subsets, which the intervals end at
+MAX_NUMBERS = 18  # numbers of clusters that are compared in a subset, spread over the whole range
+MAX_WIDTH = 0.1  # share of the range of k that the interval of an identified k_opt may take
 
 
 class QualitySettings(Options):
@@ -22,7 +27,17 @@ class QualitySettings(Options):
     change. The silhouette needs the distances of all pairs, so the number of clustered samples is limited.
     """
 
-    components: int = Field(default=20, ge=1, description="principal components that the samples are reduced to")
+    features: Literal["samples", "encoders"] = Field(
+        default="samples",
+        description="what is assessed: the normalised samples, or the outputs of the encoders after stage 1",
+    )
+    components: int | None = Field(
+        default=20, ge=1, description="principal components that the features are reduced to; null: no reduction"
+    )
+    criterion: Criterion = Field(default="silhouette", description="criterion that chooses the number of clusters")
+    covariance: Covariance = Field(
+        default="diag", description="covariance matrices of the Gaussian mixture of criterion bic"
+    )
     hopkins_share: float = Field(
         default=0.1, description="fraction of the samples that the Hopkins statistic is computed from"
     )
@@ -34,20 +49,48 @@ class QualitySettings(Options):
     samples: int = Field(
         default=1500, ge=1, description="maximum number of samples that are clustered, drawn at random"
     )
-    restarts: int = Field(default=3, ge=1, description="number of runs of k-means, of which the best is used")
+    restarts: int = Field(
+        default=3, ge=1, description="number of runs of k-means or of the mixture, of which the best is used"
+    )
+    subsets: int = Field(
+        default=10, ge=0, description="random subsets of 80 % of the samples, which the intervals are computed from"
+    )
+
+    @model_validator(mode="after")
+    def _covariance_can_be_estimated(self) -> QualitySettings:
+        if self.criterion == "bic" and self.covariance != "diag" and self.components is None:
+            raise ValueError(f"covariance '{self.covariance}' needs a number of components, or use 'diag'")
+        return self
 
 
 @dataclass(frozen=True)
 class Quality:
     """The quality of one modality.
 
-    hopkins: H. k_opt: the optimal number of clusters. score: q = H / max(|k_opt − classes|, 1). weight: q / Σq.
+    The intervals are None if there are no subsets. ``identified`` then only says whether k_opt is at an end of its
+    range. Records of earlier versions have neither.
+
+    Attributes:
+        hopkins: H.
+        k_opt: The optimal number of clusters.
+        score: q = H / max(|k_opt − classes|, 1).
+        weight: q / Σq.
+        hopkins_interval, k_opt_interval, score_interval, weight_interval: The 5th and the 95th percentile over the
+            subsets.
+        identified: Whether the data determine k_opt.
+        reason: Why they don't.
     """
 
     hopkins: float
     k_opt: int
     score: float
     weight: float
+    hopkins_interval: tuple[float, float] | None = None
+    k_opt_interval: tuple[float, float] | None = None
+    score_interval: tuple[float, float] | None = None
+    weight_interval: tuple[float, float] | None = None
+    identified: bool = True
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,25 +113,6 @@ def hopkins(x: np.ndarray, rng: np.random.Generator, sample: int) -> float:
     return float(u / (u + w)) if u + w else 0.5
 
 
-def optimal_clusters(x: np.ndarray, max_clusters: int, seed: int, restarts: int) -> int:
-    """The number of k-means clusters of x (n, d), from 2 to ``max_clusters``, with the highest mean silhouette.
-
-    It is the smallest of those that are tied.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import pairwise_distances, silhouette_score
-
-    distances = pairwise_distances(x)
-    np.fill_diagonal(distances, 0)
-    best, best_k = -np.inf, 2
-    for k in range(2, min(max_clusters, len(x) - 1, len(np.unique(x, axis=0))) + 1):
-        labels = KMeans(k, n_init=restarts, random_state=seed % 2**32).fit_predict(x)
-        score = silhouette_score(distances, labels, metric="precomputed")
-        if score > best + 1e-12:
-            best, best_k = score, k
-    return best_k
-
-
 def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Quality, ...]:
     """The quality of each modality, from its H and k_opt.
 
@@ -103,37 +127,112 @@ def scores(h: Sequence[float], k_opt: Sequence[int], n_classes: int) -> tuple[Qu
 
 
 def measure(arrays: Sequence[np.ndarray], n_classes: int, settings: QualitySettings, seed: int) -> tuple[Quality, ...]:
-    """The quality of each modality, from its normalised unlabelled samples (n, ...).
+    """The quality of each modality, from the features (n, ...) of the same unlabelled samples.
+
+    The intervals show how much the estimates depend on the samples and on the random draws. They are computed from
+    random subsets of 80 % of the samples, in which at most 18 numbers of clusters are compared, with k_opt among them.
+    They are no confidence intervals: the mean over such a subset has half the standard error of the mean over all
+    samples, and both H and k_opt depend on the number of samples, so that an interval need not contain its estimate.
+    Subsets are used and not bootstrap samples, because repeated samples are at distance zero.
 
     Raises ValueError if there are fewer than four samples.
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # otherwise the number of cores could change the last bits
-        found = [_hopkins_and_clusters(array, j, n_classes, settings, seed) for j, array in enumerate(arrays)]
-    return scores([h for h, _ in found], [k for _, k in found], n_classes)
-
-
-def _hopkins_and_clusters(
-    array: np.ndarray, j: int, n_classes: int, settings: QualitySettings, seed: int
-) -> tuple[float, int]:
-    """H and k_opt of the j-th modality."""
-    from sklearn.decomposition import PCA
-
-    n = len(array)
+    n = len(arrays[0])
     if n < MIN_SAMPLES:
         raise ValueError(
             f"the quality of a modality needs at least {MIN_SAMPLES} unlabelled samples, but there are {n}"
         )
-    flat = array.reshape(n, -1)
+    size = round(SUBSET * n)
+    with threadpool_limits(1):  # otherwise the number of cores could change the last bits
+        features = [_reduced(array, j, settings, seed) for j, array in enumerate(arrays)]
+        estimates = [_estimate(x, j, n_classes, settings, seed) for j, x in enumerate(features)]
+        resampled = []
+        for names in [(seed, "subset", number) for number in range(settings.subsets if size >= MIN_SAMPLES else 0)]:
+            rows = np.sort(rng_of(*names).permutation(n)[:size])
+            inner = seed_of(*names)
+            of_subset = [
+                _estimate(x[rows], j, n_classes, settings, inner, estimates[j].k_opt) for j, x in enumerate(features)
+            ]
+            resampled.append(_scores(of_subset, n_classes))
+    found = _scores(estimates, n_classes)
+    return tuple(
+        _with_intervals(found[j], estimates[j].numbers, [of_subset[j] for of_subset in resampled])
+        for j in range(len(arrays))
+    )
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """H, k_opt, and the numbers of clusters that were compared."""
+
+    hopkins: float
+    k_opt: int
+    numbers: range
+
+
+def _scores(estimates: Sequence[_Estimate], n_classes: int) -> tuple[Quality, ...]:
+    return scores([one.hopkins for one in estimates], [one.k_opt for one in estimates], n_classes)
+
+
+def _reduced(array: np.ndarray, j: int, settings: QualitySettings, seed: int) -> np.ndarray:
+    """The features (n, d) of the j-th modality, in principal components if there is a number of components."""
+    from sklearn.decomposition import PCA
+
+    flat = array.reshape(len(array), -1)
+    if settings.components is None:
+        return flat.astype(np.float64)
     reducer = PCA(
-        min(settings.components, n - 1, flat.shape[1]),
+        min(settings.components, len(flat) - 1, flat.shape[1]),
         svd_solver="randomized",
         random_state=seed_of(seed, j, "pca") % 2**32,
     )
     with np.errstate(invalid="ignore"):  # a constant modality has no variance to divide by
-        reduced = reducer.fit_transform(flat).astype(np.float64)
+        return np.asarray(reducer.fit_transform(flat), dtype=np.float64)
+
+
+def _estimate(
+    x: np.ndarray, j: int, n_classes: int, settings: QualitySettings, seed: int, k_opt: int | None = None
+) -> _Estimate:
+    """H and k_opt of the j-th modality.
+
+    k_opt: that of all samples, where x is a subset of them.
+    """
+    n = len(x)
     sample = max(round(settings.hopkins_share * n), min(settings.hopkins_least, n // 2))
-    h = hopkins(reduced, rng_of(seed, j, "hopkins"), sample)
-    chosen = reduced[rng_of(seed, j, "silhouette").permutation(n)[: settings.samples]]
-    return h, optimal_clusters(chosen, 2 * n_classes, seed_of(seed, j, "k-means"), settings.restarts)
+    h = hopkins(x, rng_of(seed, j, "hopkins"), sample)
+    chosen = x[rng_of(seed, j, "silhouette").permutation(n)[: settings.samples]]
+    numbers = cluster_range(chosen, 2 * n_classes, settings.criterion)
+    compared = numbers if k_opt is None else _spread(numbers, k_opt)
+    clustering = (seed_of(seed, j, "k-means"), settings.criterion, settings.restarts, settings.covariance)
+    return _Estimate(h, optimal_clusters(chosen, compared, *clustering), numbers)
+
+
+def _spread(numbers: range, k_opt: int) -> list[int]:
+    """Some of the numbers, both ends among them, and k_opt."""
+    step = -(-len(numbers) // MAX_NUMBERS) or 1
+    return sorted({*numbers[::step], *numbers[-1:], *({k_opt} & set(numbers))})
+
+
+def _with_intervals(quality: Quality, numbers: range, subsets: Sequence[Quality]) -> Quality:
+    """The quality with the intervals over its values in the subsets, and whether k_opt is identified."""
+    intervals: dict[str, Any] = {}
+    if subsets:
+        for name in ("hopkins", "k_opt", "score", "weight"):
+            low, high = np.percentile([getattr(one, name) for one in subsets], PERCENTILES)
+            intervals[f"{name}_interval"] = (float(low), float(high))
+    reason = _why_not_identified(quality.k_opt, intervals.get("k_opt_interval"), numbers)
+    return replace(quality, **intervals, identified=not reason, reason=reason)
+
+
+def _why_not_identified(k_opt: int, interval: tuple[float, float] | None, numbers: range) -> str:
+    """Why the data do not determine k_opt; empty if they do."""
+    if len(numbers) < 2:
+        return "too few different samples"
+    if k_opt in (numbers[0], numbers[-1]):
+        end = "lower" if k_opt == numbers[0] else "upper"
+        return f"k_opt is at the {end} end of its range, {numbers[0]} to {numbers[-1]}"
+    if interval and max(interval[1], k_opt) - min(interval[0], k_opt) > max(MAX_WIDTH * (numbers[-1] - numbers[0]), 1):
+        return f"k_opt is {k_opt} for all samples, and {interval[0]:.0f} to {interval[1]:.0f} for subsets of them"
+    return ""

@@ -85,8 +85,6 @@ def pretrain(
     run = _Run(method, options, settings, data, unlabelled, workers)
     if checkpoint is not None:
         run.restore(checkpoint)
-    elif workers.rank == 0:
-        run.diagnose()
     for epoch in range(len(run.losses) + 1, (settings.epochs if run.model.trains else 0) + 1):
         run.epoch(epoch)
         due = epoch % settings.checkpoint_every == 0 and epoch < settings.epochs
@@ -99,12 +97,14 @@ def pretrain(
         )
     encoders = {name: tensor.clone() for name, tensor in bare(run.model.encoders.state_dict()).items()}
     distance, plane, variance = _between_modalities(run.model, data, unlabelled)
+    run.model.eval()
+    diagnostics, diagnostics_seconds = run.diagnose() if workers.rank == 0 else ({}, 0.0)
     return Stage1Result(
-        pretrained=Pretrained(encoders, run.diagnostics),
+        pretrained=Pretrained(encoders, diagnostics),
         loss=tuple(run.losses),
         loss_floor=run.model.loss_floor,
         seconds=run.seconds,
-        diagnostics_seconds=run.diagnostics_seconds,
+        diagnostics_seconds=diagnostics_seconds,
         n_parameters=n_parameters(run.model),
         modal_distance=distance,
         modal_plane=plane,
@@ -136,17 +136,8 @@ class _Run:
         static = self.model.static and workers.count == 1
         self.gradients = Gradients(self.loss, list(self.model.parameters()), data.device, static)
         self.losses: list[float] = []
-        self.seconds = self.diagnostics_seconds = 0.0
-        self.diagnostics: dict[str, Any] = {}
+        self.seconds = 0.0
         self.model.train()
-
-    def diagnose(self) -> None:
-        """Compute the method's diagnostics of the unlabelled data, such as its quality."""
-        started = perf_counter()
-        with torch.no_grad():
-            batch = self.data.batch(self.unlabelled)
-            self.diagnostics = self.method.diagnose(batch, self.data.task, self.options, self.data.seed("findings"))
-        self.diagnostics_seconds = perf_counter() - started
 
     def epoch(self, epoch: int) -> None:
         """Train one epoch."""
@@ -184,6 +175,14 @@ class _Run:
         gathered = self.workers.gather(tuple(at_least_float32(f) for f in features))
         return self.model.loss(gathered, self.draws)
 
+    @torch.no_grad()
+    def diagnose(self) -> tuple[dict[str, Any], float]:
+        """The method's diagnostics of the unlabelled data, such as their quality, and the seconds that they took."""
+        started = perf_counter()
+        batch, seed = self.data.batch(self.unlabelled), self.data.seed("findings")
+        found = self.method.diagnose(self.model, batch, self.data.task, self.options, seed)
+        return found, perf_counter() - started
+
     def checkpoint(self) -> bytes:
         """The state of all workers, as `restore` needs it."""
         state = {
@@ -194,8 +193,7 @@ class _Run:
             "draws": self.draws.get_state(),
             "randomness": self.workers.collect(self.randomness.states()),
             "losses": self.losses,
-            "seconds": [self.seconds, self.diagnostics_seconds],
-            "findings": json.dumps(self.diagnostics),
+            "seconds": self.seconds,
         }
         return to_bytes(state)
 
@@ -209,8 +207,7 @@ class _Run:
         self.draws.set_state(state["draws"])
         self.randomness.restore(state["randomness"][self.workers.rank])
         self.losses = state["losses"]
-        self.seconds, self.diagnostics_seconds = state["seconds"]
-        self.diagnostics = json.loads(state["findings"])
+        self.seconds = state["seconds"]
 
 
 @torch.no_grad()

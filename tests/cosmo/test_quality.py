@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import json
+import typing
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from harness.cosmo.quality import QualitySettings, hopkins, measure, optimal_clusters, scores
+from harness.cosmo.clusters import Criterion, cluster_range, optimal_clusters
+from harness.cosmo.quality import QualitySettings, hopkins, measure, scores
+
+CRITERIA = typing.get_args(Criterion)
 
 
 def clustered(n: int, k: int, d: int = 4, seed: int = 0) -> np.ndarray:
@@ -21,9 +30,77 @@ def test_hopkins_of_uniform_clustered_and_regular_data() -> None:
     assert hopkins(np.ones((10, 2)), rng, 5) == 0.5
 
 
+@given(st.integers(0, 2**32 - 1), st.floats(0.001, 1000))
+@settings(max_examples=25, deadline=None)
+def test_hopkins_does_not_depend_on_order_of_columns_position_or_scale(seed: int, scale: float) -> None:
+    x = np.random.default_rng(seed).normal(size=(60, 3)) ** 3
+    h = hopkins(x, np.random.default_rng(0), 20)
+    assert hopkins(scale * (x + 5), np.random.default_rng(0), 20) == pytest.approx(h)
+    assert 0 < h < 1
+    whole = hopkins(x, np.random.default_rng(0), 60)  # all samples, so that their order can't change the draw
+    permuted = x[np.random.default_rng(seed).permutation(60)]
+    assert hopkins(permuted, np.random.default_rng(0), 60) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("k", [2, 5, 7])
-def test_k_of_clustered_data(k: int) -> None:
-    assert optimal_clusters(clustered(200, k), 12, 0, 3) == k
+def test_k_of_clustered_data(k: int, criterion: Criterion) -> None:
+    x = clustered(200, k)
+    numbers = cluster_range(x, 12, criterion)
+    assert optimal_clusters(x, numbers, 0, criterion) == k
+    assert optimal_clusters(1e-4 * x, numbers, 0, criterion) == k
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_planted_clusters_are_identified_and_noise_is_not(criterion: Criterion) -> None:
+    rng = np.random.default_rng(1)
+    planted = rng.uniform(-10, 10, (6, 8))[np.arange(120) % 6] + rng.normal(0, 1, (120, 8))
+    asked = QualitySettings(criterion=criterion, restarts=2)
+    first, second = measure([planted, rng.uniform(size=(120, 8))], 6, asked, 0)
+    assert (first.k_opt, first.k_opt_interval, first.identified, first.reason) == (6, (6, 6), True, "")
+    assert not second.identified
+    assert second.reason.startswith("k_opt is")
+
+
+def test_the_range_begins_at_one_cluster_where_the_criterion_is_defined_there() -> None:
+    x = clustered(30, 3)
+    assert [cluster_range(x, 9, criterion)[0] for criterion in CRITERIA] == [2, 2, 1, 1]
+    assert cluster_range(x[:5], 9, "silhouette") == range(2, 5)
+    assert not cluster_range(np.ones((9, 2)), 9, "silhouette")
+
+
+def test_intervals_come_from_subsets_and_leave_the_estimates_as_they_are() -> None:
+    arrays = [clustered(100, 4), np.random.default_rng(2).uniform(size=(100, 4))]
+    without = measure(arrays, 4, QualitySettings(subsets=0, restarts=1), 7)
+    found = measure(arrays, 4, QualitySettings(subsets=5, restarts=1), 7)
+    for one, bare in zip(found, without, strict=True):
+        names = ("hopkins", "k_opt", "score", "weight")
+        assert [getattr(one, name) for name in names] == [getattr(bare, name) for name in names]
+        for name in names:
+            low, high = getattr(one, f"{name}_interval")
+            assert getattr(bare, f"{name}_interval") is None
+            assert 0 < low <= high
+        assert json.loads(json.dumps(one.to_json()))["weight_interval"] == list(one.weight_interval or ())
+    lows_and_highs = zip(found[0].weight_interval or (), reversed(found[1].weight_interval or ()), strict=True)
+    assert all(first + second == pytest.approx(1) for first, second in lows_and_highs)
+
+
+def test_values_of_the_first_version() -> None:
+    """The values before there were criteria and intervals: the weights of stage 2 are the same at the defaults."""
+    rng = np.random.default_rng(0)
+    planted = rng.uniform(-10, 10, (6, 30))[np.arange(120) % 6] + rng.normal(0, 1, (120, 30))
+    first, second = measure([planted, rng.uniform(size=(120, 30))], 6, QualitySettings(), 5)
+    assert (first.k_opt, second.k_opt) == (6, 11)
+    assert [first.hopkins, second.hopkins] == pytest.approx([0.8138536796518112, 0.5650491007039691], rel=1e-6)
+    assert [first.weight, second.weight] == pytest.approx([0.8780728552089052, 0.12192714479109479], rel=1e-6)
+
+
+def test_without_components_the_features_are_not_reduced() -> None:
+    x = clustered(60, 3, d=40)
+    assert measure([x], 3, QualitySettings(components=None, subsets=0), 0)[0].k_opt == 3
+    assert measure([x], 3, QualitySettings(components=None, criterion="bic", subsets=0), 0)[0].k_opt == 3
+    with pytest.raises(ValidationError, match="'full' needs a number of components"):
+        QualitySettings(components=None, criterion="bic", covariance="full")
 
 
 def test_published_example() -> None:
@@ -37,11 +114,11 @@ def test_published_example() -> None:
 def test_measure_prefers_the_modality_whose_clusters_are_the_classes() -> None:
     noise = np.random.default_rng(1).uniform(size=(300, 10, 3))
     good = clustered(300, 6, 30).reshape(300, 10, 3)
-    settings = QualitySettings()
-    first, second = measure([good, noise], 6, settings, 3)
+    asked = QualitySettings(subsets=2)
+    first, second = measure([good, noise], 6, asked, 3)
     assert first.k_opt == 6
     assert first.weight > second.weight
-    assert measure([good, noise], 6, settings, 3) == (first, second)
+    assert measure([good, noise], 6, asked, 3) == (first, second)
 
 
 @pytest.mark.parametrize("n", [4, 5])
@@ -52,7 +129,9 @@ def test_few_samples(n: int) -> None:
 
 
 def test_constant_modality() -> None:
-    assert measure([np.zeros((20, 5))], 4, QualitySettings(), 0)[0].hopkins == 0.5
+    for criterion in CRITERIA:
+        (found,) = measure([np.zeros((20, 5))], 4, QualitySettings(criterion=criterion, subsets=2), 0)
+        assert (found.hopkins, found.identified, found.reason) == (0.5, False, "too few different samples")
 
 
 @pytest.mark.parametrize(("kind", "theirs"), [("clustered", 0.9672), ("uniform", 0.5095), ("regular", 0.3234)])
