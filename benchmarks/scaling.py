@@ -74,7 +74,7 @@ def step_seconds(batch_size: int, workers: Workers) -> float:
     """The median seconds of a step on these workers."""
     settings = Stage1(epochs=1, batch_size=batch_size, workers=workers.count)
     data = TrainingData(TASK, make_arrays(), lambda _, x: x, "cpu", ("scaling",))
-    options = Cosmo.Stage1.from_plain({"quality": {"restarts": 1}})
+    options = Cosmo.Stage1.from_plain({"quality": {"restarts": 1, "subsets": 0}})
     run = _Run(Cosmo(), options, settings, data, np.arange(batch_size * STEPS) % 861, workers)
     times = []
     for samples in data.indices(np.split(run.unlabelled, STEPS)):

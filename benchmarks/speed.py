@@ -76,7 +76,7 @@ def finish(loop: Any) -> Any:
 
 def stage1(arrays: Mapping[str, np.ndarray], device: str, batch_size: int, batches: int) -> Comparison:
     method, settings = Cosmo(), Stage1(epochs=1, batch_size=batch_size)
-    options = Cosmo.Stage1.from_plain({"quality": {"restarts": 1}})
+    options = Cosmo.Stage1.from_plain({"quality": {"restarts": 1, "subsets": 0}})
     samples = np.arange(batch_size * batches) % N
     listed = as_list(arrays, LABEL, samples.tolist())
     data = TrainingData(TASK, arrays, lambda _, x: x, device, ("speed",))

@@ -24,7 +24,7 @@ from harness.options import Options
 from harness.testing import check_dataset, check_meter, check_method
 
 torch.set_num_threads(1)  # on tiny data more threads only wait for each other
-QUICK: dict[str, dict[str, Any]] = {"cosmo": {"quality": {"restarts": 1}}}
+QUICK: dict[str, dict[str, Any]] = {"cosmo": {"quality": {"restarts": 1, "subsets": 0}}}
 SMALL = {"series": 4, "seconds": 40}
 
 
@@ -123,7 +123,7 @@ def test_a_static_pretrainer_that_draws_is_found() -> None:
             return Drawing(task, options)
 
     with pytest.raises(AssertionError, match=r"is static, but forward\(\) or loss\(\) draws from rng"):
-        check_method(DrawingCosmo, {"weights": "uniform", "quality": {"restarts": 1}})
+        check_method(DrawingCosmo, {"weights": "uniform", "quality": {"restarts": 1, "subsets": 0}})
 
 
 def test_a_broken_method_fails_with_the_reason() -> None:

@@ -16,8 +16,8 @@ from harness.options import Options
 MIN_SAMPLES = 4  # samples; with fewer, neither statistic is meaningful
 SUBSET = 0.8  # share of the samples in each subset
 PERCENTILES = (5, 95)  # of the values in the subsets, which the intervals end at
-MAX_NUMBERS = 18  # numbers of clusters that are compared in a subset, spread over the whole range
-MAX_WIDTH = 0.1  # share of the range of k that the interval of an identified k_opt may take
+MAX_NUMBERS = 12  # numbers of clusters that are compared in a subset, spread over the whole range
+MAX_WIDTH = 0.1  # share of its range that an identified k_opt may vary over
 
 
 class QualitySettings(Options):
@@ -67,8 +67,9 @@ class QualitySettings(Options):
 class Quality:
     """The quality of one modality.
 
-    The intervals are None if there are no subsets. ``identified`` then only says whether k_opt is at an end of its
-    range. Records of earlier versions have neither.
+    k_opt is not identified if it or its interval reaches an end of the range of k, or if they spread over more than a
+    tenth of that range. Without subsets the intervals are None, and only the ends are checked. Records of earlier
+    versions have neither.
 
     Attributes:
         hopkins: H.
@@ -130,7 +131,7 @@ def measure(arrays: Sequence[np.ndarray], n_classes: int, settings: QualitySetti
     """The quality of each modality, from the features (n, ...) of the same unlabelled samples.
 
     The intervals show how much the estimates depend on the samples and on the random draws. They are computed from
-    random subsets of 80 % of the samples, in which at most 18 numbers of clusters are compared, with k_opt among them.
+    random subsets of 80 % of the samples, in which about 12 numbers of clusters are compared, with k_opt among them.
     They are no confidence intervals: the mean over such a subset has half the standard error of the mean over all
     samples, and both H and k_opt depend on the number of samples, so that an interval need not contain its estimate.
     Subsets are used and not bootstrap samples, because repeated samples are at distance zero.
@@ -222,17 +223,21 @@ def _with_intervals(quality: Quality, numbers: range, subsets: Sequence[Quality]
         for name in ("hopkins", "k_opt", "score", "weight"):
             low, high = np.percentile([getattr(one, name) for one in subsets], PERCENTILES)
             intervals[f"{name}_interval"] = (float(low), float(high))
-    reason = _why_not_identified(quality.k_opt, intervals.get("k_opt_interval"), numbers)
+    reason = why_not_identified(quality.k_opt, intervals.get("k_opt_interval"), numbers)
     return replace(quality, **intervals, identified=not reason, reason=reason)
 
 
-def _why_not_identified(k_opt: int, interval: tuple[float, float] | None, numbers: range) -> str:
+def why_not_identified(k_opt: int, interval: tuple[float, float] | None, numbers: range) -> str:
     """Why the data do not determine k_opt; empty if they do."""
     if len(numbers) < 2:
         return "too few different samples"
-    if k_opt in (numbers[0], numbers[-1]):
-        end = "lower" if k_opt == numbers[0] else "upper"
-        return f"k_opt is at the {end} end of its range, {numbers[0]} to {numbers[-1]}"
-    if interval and max(interval[1], k_opt) - min(interval[0], k_opt) > max(MAX_WIDTH * (numbers[-1] - numbers[0]), 1):
-        return f"k_opt is {k_opt} for all samples, and {interval[0]:.0f} to {interval[1]:.0f} for subsets of them"
+    first, last = numbers[0], numbers[-1]
+    low, high = (min(k_opt, interval[0]), max(k_opt, interval[1])) if interval else (k_opt, k_opt)
+    found = f"k_opt is {k_opt}"
+    if interval:
+        found += f" for all samples and {interval[0]:.0f} to {interval[1]:.0f} for subsets of them"
+    if low <= first or high >= last:
+        return f"{found}, which reaches the {'lower' if low <= first else 'upper'} end of its range, {first} to {last}"
+    if high - low > max(MAX_WIDTH * (last - first), 1):
+        return f"{found}, in a range of {first} to {last}"
     return ""

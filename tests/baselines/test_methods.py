@@ -56,7 +56,7 @@ def run(generator: Any) -> Any:
 
 
 def plain(options: type | None) -> Any:
-    values = {"quality": {"restarts": 1}} if options is Cosmo.Stage1 else {}
+    values = {"quality": {"restarts": 1, "subsets": 0}} if options is Cosmo.Stage1 else {}
     return options.from_plain(values) if options else None  # type: ignore[attr-defined]
 
 

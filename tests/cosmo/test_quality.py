@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.cosmo.clusters import Criterion, cluster_range, optimal_clusters
-from harness.cosmo.quality import QualitySettings, hopkins, measure, scores
+from harness.cosmo.quality import QualitySettings, hopkins, measure, scores, why_not_identified
 
 CRITERIA = typing.get_args(Criterion)
 
@@ -45,19 +45,18 @@ def test_hopkins_does_not_depend_on_order_of_columns_position_or_scale(seed: int
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("k", [2, 5, 7])
 def test_k_of_clustered_data(k: int, criterion: Criterion) -> None:
-    x = clustered(200, k)
-    numbers = cluster_range(x, 12, criterion)
-    assert optimal_clusters(x, numbers, 0, criterion) == k
+    x = clustered(150, k)
+    numbers = cluster_range(x, 9, criterion)
     assert optimal_clusters(1e-4 * x, numbers, 0, criterion) == k
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_planted_clusters_are_identified_and_noise_is_not(criterion: Criterion) -> None:
     rng = np.random.default_rng(1)
-    planted = rng.uniform(-10, 10, (6, 8))[np.arange(120) % 6] + rng.normal(0, 1, (120, 8))
-    asked = QualitySettings(criterion=criterion, restarts=2)
-    first, second = measure([planted, rng.uniform(size=(120, 8))], 6, asked, 0)
-    assert (first.k_opt, first.k_opt_interval, first.identified, first.reason) == (6, (6, 6), True, "")
+    planted = rng.uniform(-10, 10, (4, 8))[np.arange(120) % 4] + rng.normal(0, 1, (120, 8))
+    asked = QualitySettings(criterion=criterion, restarts=2, subsets=4)
+    first, second = measure([planted, rng.uniform(size=(120, 8))], 4, asked, 0)
+    assert (first.k_opt, first.k_opt_interval, first.identified, first.reason) == (4, (4, 4), True, "")
     assert not second.identified
     assert second.reason.startswith("k_opt is")
 
@@ -83,6 +82,24 @@ def test_intervals_come_from_subsets_and_leave_the_estimates_as_they_are() -> No
         assert json.loads(json.dumps(one.to_json()))["weight_interval"] == list(one.weight_interval or ())
     lows_and_highs = zip(found[0].weight_interval or (), reversed(found[1].weight_interval or ()), strict=True)
     assert all(first + second == pytest.approx(1) for first, second in lows_and_highs)
+
+
+@pytest.mark.parametrize(
+    ("k_opt", "interval", "reason"),
+    [
+        (20, (18.0, 22.0), ""),
+        (20, None, ""),
+        (54, None, "k_opt is 54, which reaches the upper end of its range, 2 to 54"),
+        (2, (2.0, 2.0), "2 for all samples and 2 to 2 for subsets of them, which reaches the lower end"),
+        (50, (47.0, 54.0), "reaches the upper end"),
+        (20, (14.0, 22.0), "k_opt is 20 for all samples and 14 to 22 for subsets of them, in a range of 2 to 54"),
+        (20, (40.0, 41.0), "40 to 41"),
+    ],
+)
+def test_why_k_opt_is_not_identified(k_opt: int, interval: tuple[float, float] | None, reason: str) -> None:
+    found = why_not_identified(k_opt, interval, range(2, 55))
+    assert reason in found
+    assert bool(found) == bool(reason)
 
 
 def test_values_of_the_first_version() -> None:

@@ -112,7 +112,7 @@ def test_mixtures_on_a_grid_of_three_weights(made: Path, run_study: Callable[...
 
 def test_utd_depth_in_its_layout_runs(unpack, utd_files, run_study: Callable[..., Ledger], tmp_path: Path):
     text = STUDY.replace(METHODS, "deepsense, cosmo").format(data="utd-mhad", split="{test: [7, 8]}")
-    text += "options: {utd-mhad: {depth: true}, cosmo: {quality: {restarts: 1}}}\n"
+    text += "options: {utd-mhad: {depth: true}, cosmo: {quality: {restarts: 1, subsets: 0}}}\n"
     text = text.replace("label_rate: 0.02", "label_rate: 0.2").replace("unlabeled: 64", "unlabeled: all")
     ledger = run_study(text, tmp_path, unpack(utd_files(depth=True)))
     assert set(results(ledger, "train")["cosmo"]["attention"]) == {"inertial", "skeleton", "depth"}

@@ -102,6 +102,17 @@ def test_no_epochs_still_evaluates_once() -> None:
     assert finish(first_stage(epochs=0)).loss == ()
 
 
+def test_the_quality_can_be_that_of_the_encoders_after_the_last_epoch() -> None:
+    asked = {"quality": {**FEW["quality"], "features": "encoders"}}
+    untrained, trained = (
+        finish(first_stage(options=asked, epochs=epochs)).pretrained.diagnostics["quality"] for epochs in (0, 3)
+    )
+    assert all(trained[name]["hopkins"] != untrained[name]["hopkins"] for name in ("a", "b"))
+    checkpoint = next(first_stage(options=asked, epochs=3, checkpoint_every=1)).checkpoint
+    resumed = finish(first_stage(options=asked, epochs=3, checkpoint=checkpoint))
+    assert resumed.pretrained.diagnostics["quality"] == trained
+
+
 def test_without_contrastive_learning_the_encoders_are_random_and_the_quality_is_found() -> None:
     result = finish(first_stage(options={**FEW, "contrastive": False}, epochs=5))
     assert result.loss == ()

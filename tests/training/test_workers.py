@@ -31,12 +31,12 @@ torch.set_num_threads(1)
 N = 22  # parts of unlike size: 11 and 11, or 6, 6, 5 and 5
 TASK = Task((Modality("a", "series", (24, 3)), Modality("b", "skeleton", (20, 8, 3))), 3)
 METHODS: dict[str, tuple[type[Method], dict[str, Any]]] = {
-    "cosmo": (Cosmo, {"quality": {"restarts": 1}}),
+    "cosmo": (Cosmo, {"quality": {"restarts": 1, "subsets": 0}}),
     "cosmo, each sample its own mixtures": (
         Cosmo,
-        {"quality": {"restarts": 1}, "weights": "dirichlet", "weights_per": "sample"},
+        {"quality": {"restarts": 1, "subsets": 0}, "weights": "dirichlet", "weights_per": "sample"},
     ),
-    "cosmo, augmented": (Cosmo, {"quality": {"restarts": 1}}),
+    "cosmo, augmented": (Cosmo, {"quality": {"restarts": 1, "subsets": 0}}),
     "cmc": (CMC, {}),
     "cmc, original": (CMC, {"form": "original"}),
     "cpc": (CPC, {}),

@@ -23,7 +23,7 @@ LABEL = np.arange(N) % CLASSES
 TASK = Task((Modality("a", "series", (12, 3)), Modality("b", "series", (10, 2))), CLASSES)
 LABELLED, TEST = np.arange(0, 17), np.arange(30, 40)
 UNLABELLED = np.arange(0, 30)
-FEW = {"quality": {"restarts": 1}}
+FEW = {"quality": {"restarts": 1, "subsets": 0}}
 
 
 def training_data(**changes: Any) -> TrainingData:
@@ -45,12 +45,14 @@ def finish(generator: Generator[Progress, None, Result]) -> Result:
 
 
 def first_stage(
-    method: Method | None = None, options: dict[str, Any] = FEW, **settings: Any
+    method: Method | None = None, options: dict[str, Any] = FEW, checkpoint: bytes | None = None, **settings: Any
 ) -> Generator[Progress, None, Stage1Result]:
     method = method or Cosmo()
     assert method.Stage1
     given = Stage1(**{"epochs": 2, "batch_size": 8, **settings})
-    return pretrain(method, method.Stage1.from_plain(options), given, training_data(), UNLABELLED)
+    return pretrain(
+        method, method.Stage1.from_plain(options), given, training_data(), UNLABELLED, checkpoint=checkpoint
+    )
 
 
 def second_stage(
