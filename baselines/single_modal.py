@@ -21,7 +21,7 @@ class SingleModal(Method):
     }
 
     @override
-    def variants(self, task: Task) -> tuple[str, ...]:
+    def variants(self, task: Task, options: Any) -> tuple[str, ...]:
         return tuple(m.name for m in task.modalities)
 
     @override
@@ -29,7 +29,8 @@ class SingleModal(Method):
         self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
         """Raises ValueError if ``variant`` is not a modality of the task."""
-        if variant not in self.variants(task):
-            raise ValueError(f"single-modal needs a variant, one of {', '.join(self.variants(task))}; not {variant!r}")
+        names = self.variants(task, options)
+        if variant not in names:
+            raise ValueError(f"single-modal needs a variant, one of {', '.join(names)}; not {variant!r}")
         encoders = start_encoders(task.only((variant,)))
         return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))

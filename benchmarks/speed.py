@@ -106,7 +106,7 @@ def stage2(
     settings = Stage2(epochs=epochs, batch_norm="running")  # as the plain form does
     labelled, test = np.arange(LABELLED), np.arange(N - TESTED, N)
     listed, listed_test = as_list(arrays, LABEL, labelled.tolist()), as_list(arrays, LABEL, test.tolist())
-    variant = next(iter(method.variants(TASK)), "")
+    variant = next(iter(method.variants(TASK, options)), "")
     data = TrainingData(TASK, arrays, lambda _, x: x, device, ("speed",))
 
     def plain() -> float:

@@ -2,7 +2,8 @@
 
 A method has options, builds a `Pretrainer` for stage 1 if it has one, and builds a `Classifier` for stage 2. Its
 options are split by the stage that they affect, so that a sweep over stage 2 shares stage 1. The training loops, in
-`harness.training`, are the same for all methods.
+`harness.training`, are the same for all methods. A method may also start from the stage 1 of another one
+(`Method.stage1_of`), and have a classifier that is fitted once instead of trained (`Method.fitted`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.base import Modality
+from harness.errors import InputError
 from harness.options import Options
 
 Batch = Mapping[str, Tensor]
@@ -109,6 +111,13 @@ class Classifier(nn.Module):
         """Logits of shape (n, n_classes), from the features of `encode`."""
         raise NotImplementedError
 
+    def fit(self, features: Features, label: Tensor) -> None:
+        """Fit the classifier, from `encode` of all labelled samples and their classes (n,), int64.
+
+        Only for a method with ``fitted = True``. What is fitted has to be kept in parameters or buffers.
+        """
+        raise NotImplementedError
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits of shape (n, n_classes)."""
         return self.classify(self.encode(batch))
@@ -140,7 +149,8 @@ class Method(ABC):
     settings of the stages, such as {"authors-code": {"freeze": False, "stage2": {"lr": 0.001}}}, chosen by the option
     ``reading``; the first one is the default. ABLATIONS: the same, chosen by the option ``without`` and applied on top
     of the reading. Values given in a study take precedence over both. SETTINGS: the method's own defaults, a preset
-    that is always applied.
+    that is always applied. fitted: whether classifiers are fitted once, by `Classifier.fit`, instead of trained by
+    gradient descent. Of the settings of stage 2, only those of `Stage2.OF_FITTED` apply then.
     """
 
     name: ClassVar[str]
@@ -152,6 +162,7 @@ class Method(ABC):
     ABLATIONS: ClassVar[Readings] = {}
     SETTINGS: ClassVar[Mapping[str, Any]] = {}
     min_modalities: ClassVar[int] = 1
+    fitted: ClassVar[bool] = False
 
     @classmethod
     def presets(cls) -> dict[str, Readings]:
@@ -160,9 +171,19 @@ class Method(ABC):
             option: presets for option, presets in (("reading", cls.READINGS), ("without", cls.ABLATIONS)) if presets
         }
 
-    def variants(self, task: Task) -> tuple[str, ...]:
-        """The models to compare separately (SingleModal: one per modality); () for a method with one model."""
+    def variants(self, task: Task, options: Any) -> tuple[str, ...]:
+        """The models to compare separately (SingleModal: one per modality); () for a method with one model.
+
+        options: those of stage 2.
+        """
         return ()
+
+    def stage1_of(self, variant: str) -> str | None:
+        """The name of another method, with whose stage 1 this variant starts; None for the method's own, if any.
+
+        It is the same job as that of the other method, with the options that the study gives to that method.
+        """
+        return None
 
     def check(self, task: Task, stage1: Any, stage2: Any) -> None:
         """Raise `InputError` if these options don't fit the task. Called before anything starts.
@@ -173,7 +194,19 @@ class Method(ABC):
             if self.Stage1:
                 self.build_pretrainer(task, stage1)
             else:
-                self.build_classifier(task, stage2, None, next(iter(self.variants(task)), ""))
+                self.build_classifier(task, stage2, None, next(iter(self.variants(task, stage2)), ""))
+
+    def check_stage1_of(self, other: Method, other_options: Any, task: Task, options: Any, variant: str) -> None:
+        """Raise `InputError` if a variant can't start from the encoders of another method's stage 1."""
+        with torch.device("meta"):
+            encoders = other.build_pretrainer(task, other_options).encoders.state_dict()
+            try:
+                self.build_classifier(task, options, Pretrained(encoders, {}), variant)
+            except RuntimeError as error:  # of load_state_dict
+                raise InputError(
+                    f"{self.name} can't start from stage 1 of {other.name} with these options, because its encoders "
+                    "are not those that methods share"
+                ) from error
 
     def cautions(self, stage2: Any, epochs: int) -> list[str]:
         """Warnings about valid options for a stage 2 of ``epochs`` epochs, shown before a run starts."""

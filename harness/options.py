@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
@@ -26,6 +26,10 @@ class Options(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True)
+
+    def content(self) -> dict[str, Any]:
+        """The options that can affect a result, for the key of a job."""
+        return self.to_json()
 
 
 Positive = Annotated[int, Field(ge=1)]
@@ -115,7 +119,12 @@ class Stage1(Optimiser):
 
 
 class Stage2(Optimiser):
-    """Stage 2: supervised training on few labels."""
+    """Stage 2: supervised training on few labels.
+
+    OF_FITTED: the settings that apply to a method whose classifier is fitted once, see `harness.method.Method`.
+    """
+
+    OF_FITTED: ClassVar[frozenset[str]] = frozenset({"precision", "batch_norm"})
 
     encoders_lr: float | None = Field(default=None, gt=0, description="learning rate of the encoders; by default lr")
     batch_norm: Literal["reestimated", "running"] = Field(

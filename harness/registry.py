@@ -24,6 +24,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "attnsense": "baselines.attnsense:AttnSense",
         "cpc": "baselines.cpc:CPC",
         "cmc": "baselines.cmc:CMC",
+        "nearest-neighbour": "baselines.nearest_neighbour:NearestNeighbour",
+        "logistic-regression": "baselines.logistic_regression:LogisticRegression",
         "cocoa": "baselines.cocoa:COCOA",
         "focal": "baselines.focal:FOCAL",
         "siamese": "baselines.siamese:Siamese",

@@ -132,7 +132,7 @@ def test_a_broken_method_fails_with_the_reason() -> None:
 
     lax = type("LaxMethod", (DeepSense,), {"Stage2": Lax})
     numbered = type("Numbered", (DeepSense,), {"version": 2})
-    twice = type("Twice", (DeepSense,), {"variants": lambda self, task: ("a", "a")})
+    twice = type("Twice", (DeepSense,), {"variants": lambda self, task, options: ("a", "a")})
     for method, message in ((lax, "accepts an unknown name"), (numbered, "version is 2"), (twice, "different names")):
         with pytest.raises(AssertionError, match=message):
             check_method(method)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -26,8 +26,9 @@ from harness.data.splits import (
 from harness.errors import InputError
 from harness.jobs import Job, value_text
 from harness.keys import array_key, content_key
-from harness.memo import Memo
 from harness.method import Method, Task
+from harness.options import Stage2
+from harness.plan.model_checks import ModelChecks
 from harness.plan.plan import Plan
 from harness.results.plan_records import PlannedTrial
 from harness.results.records import Record
@@ -91,12 +92,6 @@ class _Configuration:
         return f"{self.method.title} ({self.variant})" if self.variant else self.method.title
 
 
-def _is_registered(method: Method) -> bool:
-    """Whether the method is the one that the registry names, so that the memo of its check holds for it."""
-    kind = type(method)
-    return registry.paths("methods").get(method.name) == f"{kind.__module__}:{kind.__qualname__}"
-
-
 def _listed(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{option} {value_text(value)}" for option, value in values.items())
 
@@ -108,7 +103,7 @@ class DatasetPlanner:
         self.plan, self.entry, self.root, self.record = plan, entry, data_root, record
         self.study, self.file = plan.study, plan.study.file
         self.loaded: dict[str, tuple[Dataset, Recordings]] = {}
-        self.checked: set[str] = set()
+        self.models = ModelChecks()
         self.drawn: dict[str, np.ndarray] = {}
 
     def plan_all(self) -> None:
@@ -118,8 +113,9 @@ class DatasetPlanner:
             method: Method = registry.get("methods", name)()
             settings = self.study.settings(self.entry, name, point)
             source = self._source(settings)
+            self._caution_of_fitted(method, sweep)
             self._store_values(method, settings, source)
-            for variant in method.variants(source.task) or ("",):
+            for variant in method.variants(source.task, settings.stage2_options) or ("",):
                 self._plan_configuration(_Configuration(method, variant, point, settings, source))
 
     # -- the data set -----------------------------------------------------------------------------------------------
@@ -163,6 +159,13 @@ class DatasetPlanner:
         self.plan.in_force.setdefault(self.entry.name, {}).setdefault(method.name, found)
         self.plan.about_data.setdefault(self.entry.name, source.to_json())
         self.plan.data[source.recordings.fingerprint] = source.recordings
+
+    def _caution_of_fitted(self, method: Method, sweep: Iterable[str]) -> None:
+        """Warn of swept settings of gradient descent that a classifier which is fitted once does not have."""
+        names = [option for option in sweep if option.startswith("stage2.") and option[7:] not in Stage2.OF_FITTED]
+        if method.fitted and names:
+            swept, reason = ", ".join(names), "since the classifier is fitted once"
+            self.plan.cautions.append(f"{method.name} on {self.entry.name}: {swept} has no effect, {reason}")
 
     # -- trials -----------------------------------------------------------------------------------------------------
 
@@ -231,25 +234,33 @@ class DatasetPlanner:
             record = None  # stopped early by an earlier search, but this one needs all epochs
         return SearchTrial(seed, key).judged(record, self.file.select)
 
+    def _stage1(self, config: _Configuration) -> _Configuration:
+        """The configuration whose stage 1 a trial starts from: its own, unless its method starts from another one's."""
+        name = config.method.stage1_of(config.variant)
+        if name is None:
+            return config
+        method, settings = registry.get("methods", name)(), self.study.settings(self.entry, name, config.point)
+        return replace(config, method=method, variant="", settings=settings)
+
     def _check(self, config: _Configuration) -> None:
         """Raise `InputError` if the method can't be built with these options for this data set."""
-        method, settings, task = config.method, config.settings, config.source.task
+        method, settings = config.method, config.settings
         cautions = method.cautions(settings.stage2_options, settings.general.stage2.epochs)
         self.plan.cautions += [f"{method.name} on {self.entry.name}: {caution}" for caution in cautions]
+        self._check_models(config)
+
+    def _check_models(self, config: _Configuration) -> None:
+        stage1 = self._stage1(config)
+        if stage1 is not config:
+            self._check_models(stage1)
+        method, settings, task = config.method, config.settings, config.source.task
         if len(task.modalities) < method.min_modalities:
             names = ", ".join(modality.name for modality in task.modalities)
             raise InputError(
                 f"{method.name} needs {method.min_modalities} modalities, {self.entry.name} has only {names}"
             )
-        options = [stage.to_json() if stage else None for stage in (settings.stage1_options, settings.stage2_options)]
-        about = [method.name, [modality.to_json() for modality in task.modalities], task.n_classes, options]
-        key = content_key(about)
-        if key not in self.checked:
-            memo = Memo("checks", about)
-            if not (memo.read() and _is_registered(method)):
-                method.check(task, settings.stage1_options, settings.stage2_options)
-                memo.write(True)
-        self.checked.add(key)
+        start = None if stage1 is config else (stage1.method, stage1.settings)
+        self.models.check(method, settings, task, config.variant, start)
 
     # -- samples ----------------------------------------------------------------------------------------------------
 
@@ -263,7 +274,7 @@ class DatasetPlanner:
         if config.refit:
             validation = source.parts["validation"]
             parts |= {"labelled": np.sort(np.concatenate([labelled, validation])), "validation": validation[:0]}
-        return {**parts, "unlabelled": unlabelled if config.method.Stage1 else unlabelled[:0]}
+        return {**parts, "unlabelled": unlabelled if self._stage1(config).method.Stage1 else unlabelled[:0]}
 
     def _labelled(self, config: _Configuration, seed: int) -> np.ndarray:
         """The labelled samples, which are drawn once and are the same for every method."""
@@ -301,21 +312,22 @@ class DatasetPlanner:
 
         purpose: added to the ``about`` of the train job.
         """
-        general, settings = config.settings.general, config.settings
+        general, settings, stage1 = config.settings.general, config.settings, self._stage1(config)
         samples = self._samples(config, seed)
         about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
         stage1_key = None
-        if settings.stage1_options:
+        if stage1.settings.stage1_options:
             indices = {part: samples[part] for part in ("train", "unlabelled")}
             content: dict[str, Any] = {
-                "options": settings.stage1_options.to_json(),
-                "settings": general.stage1.content(),
+                "options": stage1.settings.stage1_options.content(),
+                "settings": stage1.settings.general.stage1.content(),
             }
-            content |= self._content("pretrain", config, seed, indices)
-            about1 = {**about, "method": config.method.name, "gpus": general.stage1.gpus_per_worker}
+            content |= self._content("pretrain", stage1, seed, indices)
+            gpus = stage1.settings.general.stage1.gpus_per_worker
+            about1 = {**about, "method": stage1.method.name, "gpus": gpus}
             stage1_key = self._add(content, about1, config.source, indices)
         indices = {part: rows for part, rows in samples.items() if part != "unlabelled"}
-        content = {"options": settings.stage2_options.to_json(), "settings": general.stage2.content()}
+        content = {"options": settings.stage2_options.content(), "settings": general.stage2.content()}
         content |= {"row": config.variant, "stage1": stage1_key, **self._content("train", config, seed, indices)}
         about = {**about, "method": config.name, **purpose}
         return self._add(content, about, config.source, indices, (stage1_key,) if stage1_key else ()), stage1_key

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness import registry
 from harness.errors import Problem, did_you_mean
-from harness.options import Options
+from harness.options import Options, Stage2
 from harness.study.labels import overridden
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General
 from harness.study.problems import option_names, problems_of
@@ -108,7 +108,20 @@ class TrialOptions:
                 return None, problems
             text = f"{self.method_name}.{group}: {name}"
             layer = overlay(layer, self._of_method(presets[name], lambda path, text=text: text))  # type: ignore[misc]
-        return self._validated(overlay(layer, explicit))
+        return self._validated(self._of_this_method(overlay(layer, explicit)))
+
+    def applies(self, path: OptionPath) -> bool:
+        """Whether a setting of a stage applies to this method. One of stage 2 may not, if the classifier is fitted."""
+        if path[0] == "stage1":
+            return self.method.Stage1 is not None
+        return path[0] != "stage2" or not self.method.fitted or path[1] in Stage2.OF_FITTED
+
+    def _of_this_method(self, layer: Layer) -> Layer:
+        """The layer, in which a classifier that is fitted has one epoch, and no settings of gradient descent."""
+        if not self.method.fitted:
+            return layer
+        once = {("stage2", "epochs"): Value(1, f"{self.method_name} is fitted once")}
+        return {path: leaf for path, leaf in layer.items() if path[0] != "stage2" or self.applies(path)} | once
 
     def applicable(self, options: Iterable[str]) -> dict[OptionPath, str]:
         """Those of these options (dotted names) that this trial has, by path.
@@ -118,7 +131,7 @@ class TrialOptions:
         found: dict[OptionPath, str] = {}
         for dotted in sorted(options, key=lambda dotted: dotted.partition(".")[0] not in GENERAL_KEYS):
             found |= dict.fromkeys(self._named(tuple(dotted.split(".")), None, lambda path: ""), dotted)
-        return {path: dotted for path, dotted in found.items() if path[0] != "stage1" or self.method.Stage1}
+        return {path: dotted for path, dotted in found.items() if self.applies(path)}
 
     # -- layers -----------------------------------------------------------------------------------------------------
 
@@ -157,12 +170,18 @@ class TrialOptions:
             return flatten(value, ("data", *path[1:]), source)
         return flatten(value, path, source) if path[0] in GENERAL_KEYS else {}
 
-    @staticmethod
-    def _of_method(options: Mapping[str, Any] | None, source: Source) -> Layer:
-        """The options of a method; those below ``stage1`` and ``stage2`` are settings of that stage."""
+    def _of_method(self, options: Mapping[str, Any] | None, source: Source) -> Layer:
+        """The options of a method; those below ``stage1`` and ``stage2`` are settings of that stage.
+
+        A setting of stage 2 that can't apply to the method is kept as an unknown option of it.
+        """
         layer: Layer = {}
         for key, value in (options or {}).items():
-            layer |= flatten(value, (key,) if key in ("stage1", "stage2") else ("method", key), source)
+            found = flatten(value, (key,) if key in ("stage1", "stage2") else ("method", key), source)
+            known = {
+                path: leaf for path, leaf in found.items() if len(path) < 2 or key != "stage2" or self.applies(path)
+            }
+            layer |= known | {("method", ".".join(path)): leaf for path, leaf in found.items() if path not in known}
         return layer
 
     def _preset(self, group: str, presets: Mapping[str, Any], explicit: Layer) -> tuple[str, list[Problem]]:
@@ -194,9 +213,11 @@ class TrialOptions:
         own, data = tree.pop("method", {}), tree.pop("data", {})
         names1, names2 = option_names(self.method.Stage1), option_names(self.method.Stage2)
         for name in sorted(own.keys() - names1 - names2):
+            wrong = "there is no such option"
             hint = did_you_mean(name, names1 | names2 | {*self.method.presets(), "stage1", "stage2"})
-            where = _source(layer, ("method", name))
-            problems.append(Problem(where, f"{self.method_name}.{name}", "there is no such option", hint))
+            if name.startswith("stage2."):
+                wrong, hint = "does not apply, because the classifier is fitted once", "leave it out"
+            problems.append(Problem(_source(layer, ("method", name)), f"{self.method_name}.{name}", wrong, hint))
         general = check(General, tree, (), ())
         stages: list[Any] = []
         for model, names in ((self.method.Stage1, names1), (self.method.Stage2, names2)):

@@ -25,8 +25,9 @@ Result = TypeVar("Result")
 def check_method(method: str | type[Method], options: Mapping[str, Any] | None = None) -> None:
     """Check a method, given by its name or class, on synthetic recordings with two and with three modalities.
 
-    Models must build, logits must have the right shape, both stages must train with a finite loss, the same seed must
-    give the same bits, frozen parts must not change, and options must reject unknown names.
+    Models must build, logits must have the right shape, stage 1 must train with a finite loss, stage 2 as well or the
+    classifier must be fitted if the method says so, the same seed must give the same bits, frozen parts must not
+    change, and options must reject unknown names.
 
     Args:
         method: The name of a registered method, or its class.
@@ -91,9 +92,9 @@ class _MethodOnTask:
             self._check_stage2(pretrained, variant)
 
     def _variants(self) -> tuple[str, ...]:
-        variants = self.method.variants(self.task)
+        variants = self.method.variants(self.task, self.stage2)
         names = isinstance(variants, tuple) and all(isinstance(variant, str) and variant for variant in variants)
-        if not names or len(set(variants)) < len(variants) or variants != self.method.variants(self.task):
+        if not names or len(set(variants)) < len(variants) or variants != self.method.variants(self.task, self.stage2):
             fail(
                 f"{self.method.name}: variants() returns {variants!r}",
                 "it should return a tuple of different names, and the same one each time",
@@ -140,6 +141,11 @@ class _MethodOnTask:
             model = self.method.build_classifier(self.task, self.stage2, pretrained, variant).eval()
             shapes = {n: tuple(model(self.data.batch(self.samples[:n])).shape) for n in (1, 5)}
             self._check_encode(model)
+        if self.method.fitted != (type(model).fit is not Classifier.fit):
+            fail(
+                f"{self.method.name}: fitted is {self.method.fitted}, which does not go with the classifier",
+                "it should be True if the classifier defines fit(), and only then",
+            )
         for n, shape in shapes.items():
             if shape != (n, CLASSES):
                 fail(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -57,6 +57,13 @@ class FrozenFeatures:
             return self._classify(index) if self.holds(samples) else self._model(self._data.batch(index))
 
     @torch.no_grad()
+    def of(self, samples: np.ndarray) -> Features:
+        """The features of any samples. The encoders are in eval() mode."""
+        if self._keep(samples):
+            return self._kept_of(self._data.indices([samples])[0])
+        return _joined([self._encode(chunk) for chunk in self._data.indices(in_order(samples))])
+
+    @torch.no_grad()
     def evaluation_logits(self, samples: np.ndarray) -> Iterator[Tensor]:
         """The logits of any samples, a part at a time. The model is in eval() mode."""
         kept = self._keep(samples)
@@ -69,9 +76,16 @@ class FrozenFeatures:
         self._row = np.full(self._data.n_samples, -1)
         self._row_on_device = torch.empty(0)
 
-    def _classify(self, samples: Tensor) -> Tensor:
+    def _kept_of(self, samples: Tensor) -> Features:
         rows = self._row_on_device[samples]
-        return self._model.classify(tuple(x.index_select(0, rows) for x in self._kept))
+        return tuple(x.index_select(0, rows) for x in self._kept)
+
+    def _classify(self, samples: Tensor) -> Tensor:
+        return self._model.classify(self._kept_of(samples))
+
+    def _encode(self, samples: Tensor) -> Features:
+        with autocast(self._data.device, self._settings.precision):
+            return self._model.encode(self._data.batch(samples))
 
     @torch.no_grad()
     def _keep(self, samples: np.ndarray) -> bool:
@@ -81,15 +95,18 @@ class FrozenFeatures:
             return self._useful
         parts = [self._kept] if self._kept else []
         for chunk in self._data.indices(in_order(missing)):
-            with autocast(self._data.device, self._settings.precision):
-                parts.append(self._model.encode(self._data.batch(chunk)))
+            parts.append(self._encode(chunk))
             bytes_of_one = sum(x[0].numel() * x.element_size() for x in parts[-1])
             if bytes_of_one * (self._row.max() + 1 + len(missing)) > MOST_BYTES:
                 return False
         self._row[missing] = np.arange(len(missing)) + self._row.max() + 1
         self._row_on_device = torch.from_numpy(self._row).to(self._data.device)
-        self._kept = tuple(torch.cat(of_one_modality) for of_one_modality in zip(*parts, strict=True))
+        self._kept = _joined(parts)
         return True
+
+
+def _joined(parts: Sequence[Features]) -> Features:
+    return tuple(torch.cat(of_one_modality) for of_one_modality in zip(*parts, strict=True))
 
 
 def _encodes(classifier: type[Classifier]) -> bool:

@@ -141,23 +141,19 @@ class Training:
         self._settings, self._data, self._labelled = settings, data, labelled
         self._label = torch.from_numpy(label.astype(np.int64)).to(data.device)
         self._order = data.rng("order")
-        self._optimiser, self._schedule = build_optimiser(_parameters(model, settings), settings)
+        self._fits = method.fitted
+        if not self._fits:
+            self._optimiser, self._schedule = build_optimiser(_parameters(model, settings), settings)
         self.features = FrozenFeatures(model, settings, data)
 
     def epoch(self, epoch: int) -> float:
-        """Train one epoch, counted from 1. Returns the mean loss over the samples."""
+        """Train one epoch, counted from 1, or fit the classifier. Returns the mean loss over the samples."""
         phase = self.model.phase(epoch)
         if self._parts_without_statistics(phase):
             self._estimate_statistics()
         apply_phase(self.model, phase)
         self.features.begin(phase, self._labelled)
-        batches = self._data.indices(permuted(self._labelled, self._settings.batch_size, self._order))
-        total = torch.zeros((), dtype=torch.float64, device=self._data.device)
-        with self._randomness():
-            for samples in batches:
-                total += self._step(samples).double() * len(samples)
-        self._schedule.step()
-        loss = total.item() / len(self._labelled)
+        loss = self._fit() if self._fits else self._descend()
         if not np.isfinite(loss):
             raise RuntimeError(f"the loss of stage 2 is {loss} in epoch {epoch}; a smaller lr may help")
         return loss
@@ -186,6 +182,25 @@ class Training:
         """The parts that a phase puts in eval() mode and whose statistics belong to earlier parameters."""
         frozen = {name for name, _ in self.model.named_children()} - _in_training(phase)
         return frozen - {ENCODERS} if self.features.holds(self._labelled) else frozen
+
+    @torch.no_grad()
+    def _fit(self) -> float:
+        """Fit the classifier to all labelled samples. Returns its mean loss on them."""
+        label = self._label[self._data.indices([self._labelled])[0]]
+        with self._randomness():
+            self.model.fit(self.features.of(self._labelled), label)
+        logits = torch.cat(list(self.features.evaluation_logits(self._labelled)))
+        return F.cross_entropy(logits.float(), label).item()
+
+    def _descend(self) -> float:
+        """Train on all labelled samples in random order. Returns the mean loss."""
+        batches = self._data.indices(permuted(self._labelled, self._settings.batch_size, self._order))
+        total = torch.zeros((), dtype=torch.float64, device=self._data.device)
+        with self._randomness():
+            for samples in batches:
+                total += self._step(samples).double() * len(samples)
+        self._schedule.step()
+        return total.item() / len(self._labelled)
 
     def _step(self, samples: Tensor) -> Tensor:
         """Train on one batch. Returns its mean loss, without waiting for a GPU to compute it."""
