@@ -77,8 +77,10 @@ class RunData:
         trials: one row per trial with at least the columns `REQUIRED`, and one column per swept option, under its
             dotted name.
         study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance,
-            data, options, command and versions.
-            If known also reference, folder, hosts, provenance, others (number of records of other plans) and in_force.
+            data, options, command and versions. ``chance`` is the accuracy of always predicting the most common class
+            of the test samples.
+            If known also warnings [{dataset, method, point, sign, text, trials, done, example}], reference, folder,
+            hosts, provenance, others (number of records of other plans) and in_force.
             After a search of hyper-parameters ``search`` with trials, scheduler, sampler, seed, seeds, refit, space and
             tunings [{dataset, method, point, chosen, validation_labels, candidates [{number, values, status, accuracy,
             trials [{seed, status, accuracy, epoch}]}]}].
@@ -136,9 +138,18 @@ class RunData:
         return str(self.study["titles"].get(method, method))
 
     def chance(self, dataset: str) -> float | None:
-        """The accuracy of guessing, from 0 to 1; None if unknown."""
+        """The accuracy of always predicting the most common class, from 0 to 1; None if unknown."""
         chance = self.study["chance"].get(dataset)
         return None if chance is None else float(chance)
+
+    def warnings(self, dataset: str, group: Group | None = None) -> list[Mapping[str, Any]]:
+        """The signs of trainings that went wrong on a data set, for all methods and points or those of one group."""
+        found = [one for one in self.study.get("warnings", ()) if one["dataset"] == dataset]
+        if group is None:
+            return found
+        options = self.swept(dataset)
+        mine = (group.method, group.point)
+        return [one for one in found if (one["method"], _point(options, one["point"])) == mine]
 
     def count(self, status: Status) -> int:
         """The number of trials with a status."""
@@ -156,8 +167,7 @@ class RunData:
 
     def point(self, trial: Trial) -> Point:
         """The point of the sweep to which a trial belongs."""
-        options = self.swept(trial["dataset"])
-        return Point(tuple(options), tuple(trial.get(option) for option in options))
+        return _point(self.swept(trial["dataset"]), trial)
 
     @cached_property
     def rows(self) -> list[Trial]:
@@ -195,6 +205,10 @@ class RunData:
         for trial in self.rows:
             found.setdefault(trial["dataset"], {}).setdefault((trial["method"], self.point(trial)), []).append(trial)
         return found
+
+
+def _point(options: Sequence[str], values: Mapping[str, Any]) -> Point:
+    return Point(tuple(options), tuple(values.get(option) for option in options))
 
 
 def is_missing(value: Any) -> bool:

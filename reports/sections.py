@@ -25,6 +25,7 @@ from reports.parts.tables import (
     search_table,
     trials_table,
     versions_table,
+    warnings_table,
 )
 from reports.run import METRICS, RunData
 from reports.text import count, listing, point_text, status_notes, value_text
@@ -36,6 +37,7 @@ READING = (
     "the best are corrected for all pairs of methods at one point of a sweep, but not over the points. Other intervals "
     "are not corrected for multiple comparisons."
 )
+WARNINGS = "The accuracy of these trials does not say how good the methods are, because their training went wrong."
 SELECTION = {
     "last": "Scores are those of the last epoch; the test samples were not used to select anything.",
     "validation": "Scores are those of the epoch with the highest accuracy on the validation subjects, who are used "
@@ -70,6 +72,13 @@ def answer_section(run: RunData) -> Iterator[Section]:
     if len(drawable) > 1 and (overview := curves(run, drawable)):  # a single data set has the figure in its own section
         blocks.append(overview)
     yield Section("Question and answer", "answer", (*blocks, Note(READING)))
+
+
+def warnings_section(run: RunData) -> Iterator[Section]:
+    """The signs of trainings that went wrong; left out if there are none."""
+    tables = tuple(warnings_table(run, dataset) for dataset in run.datasets if run.warnings(dataset))
+    if tables:
+        yield Section("Warnings", "warnings", (Prose(WARNINGS), *tables))
 
 
 def dataset_sections(run: RunData) -> Iterator[Section]:
@@ -221,6 +230,7 @@ def _code_state(run: RunData) -> str:
 
 SECTIONS: tuple[Callable[[RunData], Iterator[Section]], ...] = (
     answer_section,
+    warnings_section,
     dataset_sections,
     by_dataset("Methods compared", "compared", comparison_blocks, HOW),
     by_dataset("Robust comparison", "robust", robust_blocks),

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.ledger import write_whole
+from harness.results.health import warnings_of
 from harness.results.profiles import edge_tables, latency_curves
 from harness.results.records import PretrainRecord, Scores, TrainRecord
 from harness.results.run import RunResults
@@ -68,7 +69,8 @@ def _study(results: RunResults, arrays: bool) -> dict[str, Any]:
     return {
         **study.model_dump(include={"study", "title", "question", "reference", "command", "text", "provenance"}),
         **plan.model_dump(include={"select", "sweep", "methods", "titles", "seeds", "data", "search"}),
-        "chance": {name: 1 / data.n_classes for name, data in plan.data.items()},
+        "chance": {name: _chance(results, name) for name in plan.data},
+        "warnings": [warning.to_json() for warning in warnings_of(results)],
         "edge": [asdict(table) for table in edge_tables(results)],
         "latency": latency_curves(results) if arrays else [],
         "options": changed_options(study.in_force, study.file),
@@ -78,6 +80,14 @@ def _study(results: RunResults, arrays: bool) -> dict[str, Any]:
         "others": results.records_of_other_plans(),
         "folder": results.folder.name,
     }
+
+
+def _chance(results: RunResults, dataset: str) -> float:
+    """The accuracy of always predicting the most common class of the test samples, at least that of guessing."""
+    trained = (results.trained(trial.key) for trial in results.plan.trials if trial.dataset == dataset)
+    shares = [record.result.largest_class_share.get("test") for record in trained if record]
+    known = [share for share in shares if share is not None]
+    return max(1 / results.plan.data[dataset].n_classes, float(np.mean(known)) if known else 0.0)
 
 
 def _versions(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
+from harness.keys import content_key
 from harness.results.plan_records import PlannedTrial
 from harness.results.records import PretrainResult, TrainResult
 from harness.results.run import RunResults
@@ -36,16 +37,20 @@ class TrialsWarning:
 
     dataset: str
     method: str
-    point: str
+    point: Mapping[str, Any]
     sign: Sign
     trials: int
     done: int
     example: str
 
     def __str__(self) -> str:
-        where = f"{self.method} on {self.dataset}" + (f" ({self.point})" if self.point else "")
+        point = ", ".join(f"{option} = {value}" for option, value in self.point.items())
+        where = f"{self.method} on {self.dataset}" + (f" ({point})" if point else "")
         of = f" in {self.trials} of {self.done} trials" if self.done > 1 else ""
         return f"{where}: {IN_WORDS[self.sign]}{of} ({self.example})"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "text": IN_WORDS[self.sign]}
 
 
 def signs(train: TrainResult, pretrain: PretrainResult | None, n_classes: int, select: str) -> dict[Sign, str]:
@@ -91,16 +96,14 @@ def _flat(pretrain: PretrainResult) -> str:
 
 def warnings_of(results: RunResults) -> list[TrialsWarning]:
     """The signs that trials of a run show, grouped, in the order of the plan."""
-    groups: dict[tuple[str, str, str], list[PlannedTrial]] = {}
+    groups: dict[str, list[PlannedTrial]] = {}
     for trial in results.plan.trials:
-        point = ", ".join(f"{option} = {value}" for option, value in trial.point.items())
-        groups.setdefault((trial.dataset, trial.method, point), []).append(trial)
-    return [warning for group, trials in groups.items() for warning in _of_group(*group, trials, results)]
+        groups.setdefault(content_key([trial.dataset, trial.method, trial.point]), []).append(trial)
+    return [warning for trials in groups.values() for warning in _of_group(trials, results)]
 
 
-def _of_group(
-    dataset: str, method: str, point: str, trials: Sequence[PlannedTrial], results: RunResults
-) -> Iterator[TrialsWarning]:
+def _of_group(trials: Sequence[PlannedTrial], results: RunResults) -> Iterator[TrialsWarning]:
+    dataset, method, point = trials[0].dataset, trials[0].method, trials[0].point
     n_classes, select = results.plan.data[dataset].n_classes, results.plan.select
     found: dict[Sign, list[str]] = {}
     done = 0

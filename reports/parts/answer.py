@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reports import statistics
 from reports.method_comparison import PairedDifference, simultaneous_differences
 from reports.parts.tables import metric_cell
-from reports.run import ACCURACY, Group, Metric, RunData, is_number
+from reports.run import ACCURACY, Group, Metric, Point, RunData, is_number
 from reports.text import (
     capitalised,
     count,
@@ -28,12 +28,13 @@ def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
 
     A sweep over a few names, such as readings, is reported at each point, because no point represents the others.
     """
-    groups = list(run.groups(dataset).values())
+    groups, constant = _without_constant(run, dataset)
     by_point = [[group for group in groups if group.point == point] for point in run.points(dataset)]
     contests = [contest for contest in by_point if _ranked(contest, metric)]
     if not contests:
-        return [f"No trial on {dataset} has produced results yet, so there is no answer."]
-    labels = [text] if (text := selection_text(run, dataset)) else []
+        nothing = "" if constant else f"No trial on {dataset} has produced results yet, so there is no answer."
+        return [nothing or f"There is no answer on {dataset}. {constant}"]
+    labels = [text for text in (constant, selection_text(run, dataset)) if text]
     if len(run.methods) == 1:
         return [_single_method(run, dataset, groups, metric), *labels]
     reported = contests if len(contests) <= MAX_NAMED_POINTS and _over_names(contests) else contests[:1]
@@ -42,6 +43,20 @@ def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
         *_along_sweep(run, contests, metric),
         *labels,
     ]
+
+
+def _without_constant(run: RunData, dataset: str) -> tuple[list[Group], str]:
+    """The groups without those whose trials mostly predict a single class, and a sentence that names these."""
+    kept: list[Group] = []
+    left_out: list[Group] = []
+    for group in run.groups(dataset).values():
+        signs = run.warnings(dataset, group)
+        constant = any(one["sign"] == "one class" and 2 * one["trials"] > one["done"] for one in signs)
+        (left_out if constant else kept).append(group)
+    names = list(dict.fromkeys(_name_at(run.title(group.method), group.point) for group in left_out))
+    if not names:
+        return kept, ""
+    return kept, f"Not ranked, since most of the trials predict a single class for all test samples: {listing(names)}."
 
 
 def _over_names(contests: Sequence[Sequence[Group]]) -> bool:
@@ -161,6 +176,10 @@ def _score(group: Group, metric: Metric) -> str:
     cell = metric_cell(group, metric)
     interval = "" if cell.half_width is None else f" ± {percent(cell.half_width)}"
     return f"{percent(cell.mean or 0)} %{interval} ({count(cell.done, 'seed')})"
+
+
+def _name_at(title: str, point: Point) -> str:
+    return f"{title} ({point_text(point)})" if point.options else title
 
 
 def _name(metric: Metric) -> str:

@@ -12,7 +12,16 @@ from reports import statistics
 from reports.document import Cell, Column, MetricCell, Table, Text
 from reports.method_comparison import best_and_close, contests
 from reports.run import ACCURACY, Group, GroupKey, Metric, Point, RunData, Trial, is_number
-from reports.text import option_title, percent, point_text, point_values, seeds_text, status_notes, value_text
+from reports.text import (
+    capitalised,
+    option_title,
+    percent,
+    point_text,
+    point_values,
+    seeds_text,
+    status_notes,
+    value_text,
+)
 
 SPLIT = ("train", "validation", "test")
 
@@ -177,6 +186,22 @@ def _score(value: float | None, text: Callable[[float], str]) -> Text:
 def _ranked(text: str, value: Any) -> Text:
     """A cell that is sorted by its value if the value is a number."""
     return Text(text, rank=float(value) if is_number(value) else None)
+
+
+def warnings_table(run: RunData, dataset: str) -> Table:
+    """The signs of trainings that went wrong on a data set, by method and point of the sweep."""
+    rows = [
+        (
+            Text(run.title(one["method"])),
+            Text(point_text(run.point({**one["point"], "dataset": dataset})) or "–"),
+            Text(capitalised(one["text"])),
+            Text(f"{one['trials']} of {one['done']}"),
+            Text(one["example"]),
+        )
+        for one in run.warnings(dataset)
+    ]
+    columns = (Column("Method"), Column("At"), Column("Sign"), Column("Trials", True), Column("Example"))
+    return Table(f"Warnings on {dataset}", "The example is the first of the trials.", columns, tuple(rows))
 
 
 # -- set-up ------------------------------------------------------------------------------------------------------------

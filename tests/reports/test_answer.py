@@ -68,6 +68,39 @@ def test_a_score_near_chance_has_a_caveat() -> None:
     )
 
 
+def one_class(method: str, trials: int, **point: Any) -> dict[str, Any]:
+    text = {"text": "a single class is predicted", "example": "accuracy 60.0 %"}
+    return {
+        "dataset": "utd-mhad",
+        "method": method,
+        "point": point,
+        "sign": "one class",
+        "done": 3,
+        "trials": trials,
+        **text,
+    }
+
+
+def test_a_constant_predictor_is_never_the_best() -> None:
+    accuracies = {"cmc": [0.4, 0.5, 0.4], "cosmo": [0.6, 0.6, 0.6]}
+    text = answer_text(accuracies, warnings=[one_class("cosmo", 2)])
+    assert text.startswith("On utd-mhad, only CMC has results")
+    assert text.endswith("Not ranked, since most of the trials predict a single class for all test samples: Cosmo.")
+    assert "Not ranked" not in answer_text(accuracies, warnings=[one_class("cosmo", 1)])
+    both = answer_text(accuracies, warnings=[one_class("cosmo", 3), one_class("cmc", 3)])
+    assert both.startswith("There is no answer on utd-mhad. Not ranked")
+
+
+def test_a_constant_predictor_is_left_out_where_it_is_one() -> None:
+    text = answer_text(
+        {"cmc": [0.4, 0.5, 0.4], "cosmo": [0.6, 0.6, 0.6]},
+        {"label_rate": [0.05, 0.1]},
+        warnings=[one_class("cosmo", 3, label_rate=0.1)],
+    )
+    assert "The leader changes along the sweep: Cosmo at 5 %; CMC at 10 %." in text
+    assert "Cosmo (label rate 10 %)" in text
+
+
 def test_the_sweep_is_summarised() -> None:
     sweep = {"label_rate": [0.05, 0.1, 0.2]}
     assert "Cosmo has the highest mean at all 3 points" in answer_text(
