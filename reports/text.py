@@ -131,8 +131,11 @@ def selection_text(run: RunData, dataset: str | None = None) -> str:
     who = "Tuned on" if search else "Epochs selected on"
     others = [run.title(method) for method, numbers in used.items() if not any(numbers)]
     but = f" (not {listing(others, 'or')})" if others else ""
-    then = ", with which the trials were trained as well" if search and search.get("refit") else ""
-    return f"{who} {labels}{but}, in addition to the labelled training samples{then}."
+    refit = search and search.get("refit")
+    beside = (
+        "with which the trials were then trained as well" if refit else "in addition to the labelled training samples"
+    )
+    return f"{who} {labels}{but}, {beside}."
 
 
 def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:

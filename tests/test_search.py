@@ -305,7 +305,7 @@ def test_with_refit_the_trials_also_train_on_the_validation_labels(tmp_path: Pat
     assert trial["key"] not in {one["key"] for one in searched}
     assert set(trial["result"]["curves"]) == {"test"}
     said = (tmp_path / "out.txt").read_text()
-    assert "in addition to the labelled training samples, with which the trials were trained as well" in said
+    assert "Tuned on 4 validation labels, with which the trials were then trained as well." in said
     assert "labelled validation samples, mean over 2 seeds" in said
 
 
