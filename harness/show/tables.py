@@ -86,11 +86,14 @@ def show_warnings(warnings: Sequence[TrialsWarning], console: Console) -> None:
 def show_result(results: RunResults, console: Console) -> int:
     """The main tables and the failures. Returns how many trials and measurements failed."""
     from harness.results.gather import gather
+    from reports.cleaning import clean
     from reports.formats.terminal import show
+    from reports.parts.diagnostics import quality_cautions
 
     run = gather(results, arrays=False)
     show_choices(results, console)
     show(run, console)
+    show_cautions([clean(text) for text in quality_cautions(run)], console)
     show_edge(results, console)
     show_warnings(warnings_of(results), console)
     show_failures(results, console)

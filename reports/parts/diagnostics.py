@@ -12,7 +12,7 @@ import numpy as np
 
 from reports import statistics
 from reports.charts import HeatMap, LineChart, Panel, ScatterPanel, ScatterPlot, Series
-from reports.document import Block, Column, Figure, Prose, Row, Table, Text
+from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Text
 from reports.method_comparison import groups_with_values
 from reports.parts.figures import line
 from reports.run import ACCURACY, METRICS, Metric, Point, RunData, Trial
@@ -254,22 +254,57 @@ def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Ta
 
 
 def _quality_table(details: PointDetails) -> Iterator[Table]:
-    rows = []
+    """The quality of each modality, and how far the data determine it."""
+    rows, unidentified = [], []
     for method, some in details.stage1.items():
         qualities = present(some, "quality")
         for name in dict.fromkeys(name for quality in qualities for name in quality):
             found = [quality[name] for quality in qualities if name in quality]
-            parts = (present(found, part) for part in ("hopkins", "k_opt", "score", "weight"))
-            rows.append((Text(details.run.title(method)), Text(name), *map(_mean, parts)))
+            cells = (_mean_with_interval(found, part) for part in ("hopkins", "k_opt", "score", "weight"))
+            known, reasons = present(found, "identified"), [one["reason"] for one in found if one.get("reason")]
+            share = Text(f"{sum(known)} of {len(known)}", rank=sum(known)) if known else Text("–")
+            rows.append((Text(details.run.title(method)), Text(name), *cells, share))
+            if reasons:
+                unidentified.append(f"{details.run.title(method)}, {name} ({reasons[0]})")
     if not rows:
         return
-    numbers = (Column(title, True) for title in ("Hopkins H", "k_opt", "q", "β(QoM)"))
+    numbers = (Column(title, True) for title in ("Hopkins H", "k_opt", "q", "β(QoM)", "Seeds with k_opt identified"))
     caption = (
-        "Quality of the modalities, estimated from the unlabelled data; means over seeds. "
-        "q = H / max(|k_opt − classes|, 1), β = q / Σq."
+        "Quality of the modalities, estimated from the unlabelled data; means over seeds, and in parentheses the 5th "
+        "and the 95th percentile over random subsets of 80 % of the samples, or after ± the half-width of the 95 % "
+        "t-interval over seeds where there are no subsets. q = H / max(|k_opt − classes|, 1), β = q / Σq."
     )
+    notes = status_notes(details.run, details.dataset)
+    if unidentified:
+        text = f"The data do not determine k_opt, nor therefore q and β: {'; '.join(unidentified)}."
+        notes += (Note(text, "warning"),)
     columns = (Column("Method"), Column("Modality"), *numbers)
-    yield Table(f"Quality of the modalities {details.where}", caption, columns, tuple(rows))
+    yield Table(f"Quality of the modalities {details.where}", caption, columns, tuple(rows), notes)
+
+
+def quality_cautions(run: RunData) -> list[str]:
+    """A sentence for each method and data set with modalities whose k_opt is not identified in all seeds."""
+    modalities: dict[tuple[str, str], dict[str, None]] = {}
+    for one in run.pretrained.values():
+        for name, quality in (one.get("quality") or {}).items():
+            if quality.get("identified") is False:
+                modalities.setdefault((one["method"], one["dataset"]), {})[name] = None
+    return [
+        f"{run.title(method)} on {dataset}: the data do not determine k_opt of {listing(list(names))}, so the weights "
+        "of guide 'quality' are uncertain"
+        for (method, dataset), names in modalities.items()
+    ]
+
+
+def _mean_with_interval(found: Sequence[Details], part: str) -> Text:
+    """The mean of a part of the quality over seeds, with the means of the ends of its intervals."""
+    intervals = present(found, f"{part}_interval")
+    if not intervals:
+        return _mean(present(found, part))
+    digits = 1 if part == "k_opt" else 3
+    mean = float(statistics.mean(present(found, part)))
+    low, high = (number(float(end), digits) for end in np.mean(intervals, axis=0))
+    return Text(f"{number(mean, digits)} ({low} to {high})", rank=mean)
 
 
 def _feature_plot(
