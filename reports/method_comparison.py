@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from reports import statistics
-from reports.run import Group, GroupKey, Metric, Point, RunData
+from reports.run import Group, GroupKey, Metric, Point, RunData, Trial, is_missing
 
 ALPHA = 0.05
 
@@ -119,10 +119,23 @@ def all_scores(groups: Sequence[Group], metric: Metric) -> np.ndarray:
     return np.array(rows, dtype=np.float64).reshape(len(seeds), len(groups))
 
 
-def paired_strata(groups: Sequence[Group], metric: Metric) -> list[np.ndarray]:
-    """The scores at the common seeds of some groups: an array of shape (n_seeds, n_groups) for each split."""
-    scores = all_scores(groups, metric)
-    return [scores[~np.isnan(scores).any(axis=1)]]
+def paired_strata(run: RunData, dataset: str, point: Point, methods: Sequence[str], metric: Metric) -> list[np.ndarray]:
+    """The scores of methods at a point: an array of shape (n_seeds, n_methods) for each fold, one without folds.
+
+    The seeds are those at which all of the methods have a score in that fold.
+    """
+    scores = [_score_by_place(run.done_trials(dataset, point, method), metric) for method in methods]
+    common = sorted(set(scores[0]).intersection(*scores[1:]))
+    return [
+        np.array([[some[place] for some in scores] for place in common if place[0] == fold])
+        for fold in dict.fromkeys(fold for fold, _ in common)
+    ]
+
+
+def _score_by_place(trials: Sequence[Trial], metric: Metric) -> dict[tuple[int, int], float]:
+    """The scores of trials by fold (0 without folds) and seed."""
+    scored = [trial for trial in trials if not is_missing(trial[metric.column])]
+    return {(trial.get("fold") or 0, trial["seed"]): float(trial[metric.column]) for trial in scored}
 
 
 def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods: Sequence[str]) -> list[list[Group]]:

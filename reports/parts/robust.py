@@ -33,7 +33,11 @@ def robust_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iter
     points = [point for point in run.points(dataset) if len(groups_with_values(run, dataset, point, metric)) > 1]
     if not points:
         return
-    most = max(len(group.values(metric)) for p in points for group in groups_with_values(run, dataset, p, metric))
+    most = max(
+        _n(_strata(run, dataset, point, metric, group.method))
+        for point in points
+        for group in groups_with_values(run, dataset, point, metric)
+    )
     if most < LEAST_SCORES:
         yield Prose(
             f"On {dataset}, methods have at most {count(most, 'score')} at a point. Interquartile means, probabilities "
@@ -45,33 +49,37 @@ def robust_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iter
     yield from _power_note(run, dataset, points[0], metric)
 
 
+def _strata(run: RunData, dataset: str, point: Point, metric: Metric, method: str) -> list[np.ndarray]:
+    """The scores of a method at a point, shape (n_seeds,) for each fold."""
+    return [scores[:, 0] for scores in paired_strata(run, dataset, point, [method], metric)]
+
+
+def _n(strata: Sequence[np.ndarray]) -> int:
+    return sum(map(len, strata))
+
+
 # -- table -------------------------------------------------------------------------------------------------------------
 
 
 def _table(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) -> Table:
     """A row for each method at each point."""
-    reference = run.title(run.reference)
-    rows, without_interval = [], False
+    rows = []
     for point in points:
         groups = groups_with_values(run, dataset, point, metric)
         against = next((group for group in groups if group.method == run.reference), None)
         for group in groups:
-            middle = _middle_cells(group, metric)
-            without_interval |= middle[1].text == "–"
-            cells = (*middle, *_against_cells(group, against, metric))
+            middle = _middle_cells(_strata(run, dataset, point, metric, group.method))
+            cells = (*middle, *_against_cells(run, dataset, group, against, metric))
             rows.append((Text(point_values(point) or "–"), Text(run.title(group.method)), *cells))
     numbers = ("IQM (%)", "95 % interval", "n", "P(improvement)", "P(better)", "P(equivalent)", "P(worse)")
     columns = (*map(Column, ("At", "Method")), *(Column(title, True) for title in numbers))
-    title = f"Robust comparison of {metric.title.lower()} with {reference} on {dataset}"
-    notes = (*status_notes(run, dataset), *((_without_interval(),) if without_interval else ()))
-    return Table(title, HOW, columns, tuple(rows), notes, folded=True)
+    title = f"Robust comparison of {metric.title.lower()} with {run.title(run.reference)} on {dataset}"
+    return Table(title, HOW, columns, tuple(rows), (*status_notes(run, dataset), *_too_few(run, rows)), folded=True)
 
 
-def _middle_cells(group: Group, metric: Metric) -> tuple[Text, ...]:
-    """The interquartile mean of a group, its interval and the number of scores."""
-    strata = [scores[:, 0] for scores in paired_strata([group], metric)]
-    n = sum(map(len, strata))
-    middle = interval = Text("–")
+def _middle_cells(strata: Sequence[np.ndarray]) -> tuple[Text, ...]:
+    """The interquartile mean of some scores, its interval and the number of scores."""
+    n, middle, interval = _n(strata), Text("–"), Text("–")
     if n >= LEAST_SCORES:
         value = float(statistics.interquartile_mean(strata))
         middle = Text(percent(value), rank=value)
@@ -81,17 +89,23 @@ def _middle_cells(group: Group, metric: Metric) -> tuple[Text, ...]:
     return middle, interval, Text(str(n), rank=n)
 
 
-def _against_cells(group: Group, reference: Group | None, metric: Metric) -> tuple[Text, ...]:
-    """The probabilities of a group against the reference."""
-    empty = (Text("–"),) * 4
+def _against_cells(
+    run: RunData, dataset: str, group: Group, reference: Group | None, metric: Metric
+) -> tuple[Text, ...]:
+    """The probabilities of a group against the reference, each where there are enough scores."""
+    improvement = Text("–")
+    posterior: tuple[Text, ...] = (Text("–"),) * 3
     if reference is None or group is reference:
-        return empty
+        return improvement, *posterior
+    strata = paired_strata(run, dataset, group.point, [group.method, reference.method], metric)
+    if _n(strata) >= LEAST_SCORES:
+        share = float(statistics.probability_of_improvement(strata))
+        improvement = Text(number(share, 2), rank=share)
     ours, theirs = paired_values(group, reference, metric)
-    if len(ours) < LEAST_SCORES:
-        return empty
-    improvement = float(statistics.probability_of_improvement(paired_strata([group, reference], metric)))
-    posterior = statistics.signed_rank_probabilities(ours, theirs, REGION)
-    return (Text(number(improvement, 2), rank=improvement), *(Text(_probability(p), rank=p) for p in posterior))
+    if len(ours) >= LEAST_SCORES:
+        three = statistics.signed_rank_probabilities(ours, theirs, REGION)
+        posterior = tuple(Text(_probability(p), rank=p) for p in three)
+    return improvement, *posterior
 
 
 def _probability(p: float) -> str:
@@ -99,11 +113,18 @@ def _probability(p: float) -> str:
     return "< 0.01" if p < 0.01 else "> 0.99" if p > 0.99 else number(p, 2)
 
 
-def _without_interval() -> Note:
-    return Note(
-        f"A bootstrap interval needs at least {statistics.LEAST_FOR_BOOTSTRAP} scores, "
-        f"{statistics.LEAST_PER_STRATUM} on each split; with fewer it would be too narrow."
-    )
+def _too_few(run: RunData, rows: Sequence[tuple[Text, ...]]) -> Iterator[Note]:
+    """Why cells are empty."""
+    if any(row[3].text == "–" for row in rows):
+        yield Note(
+            f"A bootstrap interval needs at least {statistics.LEAST_FOR_BOOTSTRAP} scores, "
+            f"{statistics.LEAST_PER_STRATUM} on each split; with fewer it would be too narrow."
+        )
+    if any(row[-1].text == "–" and row[1].text != run.title(run.reference) for row in rows):
+        yield Note(
+            f"P(improvement) needs at least {LEAST_SCORES} scores in common with the reference, the Bayesian test "
+            f"{LEAST_SCORES} seeds or, with folds, {LEAST_SCORES} folds."
+        )
 
 
 # -- performance profiles ----------------------------------------------------------------------------------------------
@@ -130,14 +151,13 @@ def _profiles(run: RunData, dataset: str, points: Sequence[Point], metric: Metri
 
 
 def _profile_strata(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) -> dict[str, list[np.ndarray]]:
-    """The scores of the methods that have values at all points, one array for each point and split."""
-    groups = [{g.method: g for g in groups_with_values(run, dataset, point, metric)} for point in points]
+    """The scores of the methods that have values at all points, one array for each point and fold."""
     found = {}
     for method in run.methods:
-        if all(method in some for some in groups):
-            strata = [scores[:, 0] for some in groups for scores in paired_strata([some[method]], metric)]
-            if sum(map(len, strata)) >= LEAST_SCORES:
-                found[method] = strata
+        at_points = [_strata(run, dataset, point, metric, method) for point in points]
+        strata = [scores for some in at_points for scores in some]
+        if all(at_points) and _n(strata) >= LEAST_SCORES:
+            found[method] = strata
     return found
 
 
@@ -147,7 +167,7 @@ def _profile(run: RunData, method: str, strata: Sequence[np.ndarray], thresholds
     if statistics.can_bootstrap(strata):
         ends = statistics.stratified_interval(lambda some: statistics.performance_profile(some, thresholds), strata)
         low, high = (100 * end for end in ends)
-    n = sum(map(len, strata))
+    n = _n(strata)
     x, y, bottom, top = (tuple(map(float, some)) for some in (100 * thresholds, shares, low, high))
     return Series(run.title(method), run.styles[method], x, y, bottom, top, (n,) * len(x))
 

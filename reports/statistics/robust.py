@@ -64,7 +64,7 @@ def performance_profile(strata: Sequence[ArrayLike], thresholds: ArrayLike) -> A
 def can_bootstrap(strata: Sequence[ArrayLike]) -> bool:
     """Whether there are enough runs for `stratified_interval`."""
     counts = [len(as_runs(stratum)) for stratum in strata]
-    return sum(counts) >= LEAST_FOR_BOOTSTRAP and min(counts) >= LEAST_PER_STRATUM
+    return sum(counts) >= LEAST_FOR_BOOTSTRAP and min(counts, default=0) >= LEAST_PER_STRATUM
 
 
 def stratified_interval(

@@ -18,8 +18,9 @@ from reports import statistics
 from reports.charts import LineChart
 from reports.document import Block, Document, Figure, Prose, Section, Table, Text
 from reports.formats.html import render
+from reports.method_comparison import paired_strata
 from reports.parts.robust import robust_blocks
-from reports.run import RunData
+from reports.run import ACCURACY, RunData
 
 scores = st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=4, max_size=12)
 
@@ -158,6 +159,17 @@ def test_the_performance_profiles_are_lines_with_bands() -> None:
     assert cosmo.counts == (10,) * len(cosmo.x)
     (without,) = blocks_of(5, Figure)
     assert "Bands" not in without.caption
+
+
+def test_folds_are_the_strata() -> None:
+    run = run_of(10)
+    trials = run.trials.assign(fold=1 + run.trials["seed"] // 5, seed=run.trials["seed"] % 5)
+    trials = trials[(trials["method"] != "cmc") | (trials["seed"] != 2)]
+    folded, point = RunData(trials, run.study), run.points("utd-mhad")[0]
+    strata = paired_strata(folded, "utd-mhad", point, ["cmc", "cosmo"], ACCURACY)
+    assert [scores.shape for scores in strata] == [(4, 2), (4, 2)]
+    assert_allclose(strata[0][:, 1] - strata[0][:, 0], 0.08)
+    assert [len(scores) for scores in paired_strata(folded, "utd-mhad", point, ["cosmo"], ACCURACY)] == [5, 5]
 
 
 def test_a_page_folds_the_table() -> None:
