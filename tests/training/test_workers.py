@@ -112,15 +112,19 @@ def everything(count: int) -> dict[str, Any]:
 def test_loss_and_gradients_are_those_of_one_process_on_the_whole_batch(
     count: int, batch_norm: str, members: dict[int, list[dict[str, Any]]]
 ) -> None:
-    """In float64 to 1e-6 of the greatest gradient of each parameter, for every method with a stage 1."""
+    """In float64 to 1e-6 of the greatest gradient of each parameter, for every method with a stage 1.
+
+    A bias before BatchNorm has no gradient but rounding errors, which are as large as the other gradients allow.
+    """
     for name in METHODS:
         loss, gradients = loss_and_gradients(name, 1, batch_norm)
         for member in members[count]:
             got, theirs = member[batch_norm][name]
             assert got == pytest.approx(loss, rel=1e-6), name
             assert theirs.keys() == gradients.keys()
+            largest = max(np.abs(gradient).max() for gradient in gradients.values())
             for parameter, expected in gradients.items():
-                least = 1e-6 * np.abs(expected).max() + 1e-12
+                least = 1e-6 * np.abs(expected).max() + 1e-12 * max(1, largest)
                 np.testing.assert_allclose(
                     theirs[parameter], expected, rtol=1e-6, atol=least, err_msg=f"{name}: {parameter}"
                 )
