@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, ModalityKind, Recordings
+from harness.data.splits import labelled_subjects
 from harness.errors import DataError, did_you_mean
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separators and no leading dot, so it stays inside the data folder
@@ -125,12 +126,17 @@ class Arrays(Dataset):
         return array.reshape(*array.shape, *[1] * (3 - array.ndim))
 
     def default_split(self, recordings: Recordings) -> DefaultSplit:
-        """The test subjects of the JSON file's ``official_split``; without one, the last quarter of the subjects."""
+        """The test subjects of the JSON file's ``official_split``; without one, the last quarter of those with labels."""
         official = recordings.notes["default_test"]
         if official and self.options.group == "subject":
             return DefaultSplit(test=tuple(official))
-        subjects = np.unique(recordings.subject).tolist()
+        subjects = labelled_subjects(recordings)
         if len(subjects) < 2:
+            if len(np.unique(recordings.subject)) > 1:
+                raise DataError(
+                    f"arrays:{self.argument}: only {self.options.group} {subjects[0]} has labelled samples, but both "
+                    "the training part and the test part need some"
+                )
             others = [name for name in recordings.notes["integer_arrays"] if name not in ("label", self.options.group)]
             hint = f"available: {', '.join(others)}" if others else "there is no other integer array"
             raise DataError(

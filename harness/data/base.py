@@ -13,6 +13,8 @@ import numpy as np
 from harness.options import Options
 
 ModalityKind = Literal["series", "skeleton", "frames", "volume"]
+UNLABELLED = -1
+"""The label of a sample without a label. Such a sample can be used by stage 1 only."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Recordings:
 
     Attributes:
         arrays: Modality name → array of shape (n_samples, *modality.shape), of any real dtype, without NaN.
-        label: (n_samples,), int64 in [0, n_classes).
+        label: (n_samples,), int64 in [0, n_classes), or `UNLABELLED`.
         subject: (n_samples,), int64, in the data set's own numbering.
         sample: (n_samples,), str, unique names such as ``a1_s2_t3``.
         classes: The names of the classes, by label.
@@ -57,6 +59,15 @@ class Recordings:
     @property
     def n_samples(self) -> int:
         return len(self.label)
+
+    @property
+    def has_label(self) -> np.ndarray:
+        """(n_samples,), bool: which samples have a label."""
+        return np.not_equal(self.label, UNLABELLED)
+
+    @property
+    def n_unlabelled(self) -> int:
+        return self.n_samples - int(np.count_nonzero(self.has_label))
 
     @property
     def n_classes(self) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.base import Dataset, Modality, Recordings
+from harness.data.base import UNLABELLED, Dataset, Modality, Recordings
 from harness.data.files import source_key
 from harness.errors import DataError
 from harness.keys import KEY_LENGTH, array_key, content_key
@@ -76,10 +76,12 @@ def check(recordings: Recordings, what: str) -> None:
     values, counts = np.unique(recordings.sample, return_counts=True)
     if len(values) < n:
         raise DataError(f"{what}: the sample name {str(values[counts > 1][0])!r} occurs twice")
-    wrong = np.flatnonzero((recordings.label < 0) | (recordings.label >= recordings.n_classes))
+    wrong = np.flatnonzero((recordings.label < UNLABELLED) | (recordings.label >= recordings.n_classes))
     if len(wrong):
         sample, label = str(recordings.sample[wrong[0]]), int(recordings.label[wrong[0]])
         raise DataError(f"{what}: the label of sample {sample} is {label}, not in 0 to {recordings.n_classes - 1}")
+    if not recordings.has_label.any():
+        raise DataError(f"{what}: none of the {n} samples has a label; stage 2 and the test need labelled samples")
     names = [modality.name for modality in recordings.modalities]
     if set(names) != set(recordings.arrays) or len(set(names)) < len(names):
         raise DataError(f"{what}: the modalities {names} do not match the arrays {sorted(recordings.arrays)}")

@@ -13,8 +13,10 @@ from harness.errors import DataError
 
 def describe(dataset: Dataset, recordings: Recordings) -> dict[str, Any]:
     """Summarise a data set as JSON: its samples, modalities, classes, subjects, default split, label pool and notes."""
-    labels = np.bincount(recordings.label, minlength=recordings.n_classes).tolist()
-    subjects, counts = np.unique(recordings.subject, return_counts=True)
+    labels = np.bincount(recordings.label[recordings.has_label], minlength=recordings.n_classes).tolist()
+    subjects, of_sample = np.unique(recordings.subject, return_inverse=True)
+    counts = np.bincount(of_sample)
+    labelled = np.bincount(of_sample[recordings.has_label], minlength=len(subjects))
     try:
         split: dict[str, Any] = {part: list(who) for part, who in asdict(dataset.default_split(recordings)).items()}
     except DataError as error:  # describing the data must work before an option chooses how to split it
@@ -24,13 +26,15 @@ def describe(dataset: Dataset, recordings: Recordings) -> dict[str, Any]:
         "title": dataset.title,
         "fingerprint": recordings.fingerprint,
         "samples": recordings.n_samples,
+        "unlabelled": recordings.n_unlabelled,
         "modalities": [
             modality.to_json() | {"dtype": str(recordings.arrays[modality.name].dtype)}
             for modality in recordings.modalities
         ],
         "classes": [{"class": name, "samples": count} for name, count in zip(recordings.classes, labels, strict=True)],
         "subjects": [
-            {"subject": int(subject), "samples": int(count)} for subject, count in zip(subjects, counts, strict=True)
+            {"subject": int(subject), "samples": int(count), "labelled": int(with_label)}
+            for subject, count, with_label in zip(subjects, counts, labelled, strict=True)
         ],
         "default_split": split,
         "label_pool": dataset.label_pool(recordings),

@@ -38,7 +38,8 @@ class Split(Options):
 def resolve_split(recordings: Recordings, split: Split, default: DefaultSplit) -> dict[str, list[int]]:
     """The subjects of each part, sorted.
 
-    Raises `InputError` for a subject that does not exist or is in two parts, and for an empty ``train`` or ``test``.
+    Raises `InputError` for a subject that does not exist or is in two parts, for an empty ``train`` or ``test``, and
+    for a validation or test subject without any label.
     """
     known = sorted(int(subject) for subject in np.unique(recordings.subject))
     test = default.test if split.test is None else split.test
@@ -53,13 +54,33 @@ def resolve_split(recordings: Recordings, split: Split, default: DefaultSplit) -
         train = default.train if whole_default else tuple(s for s in known if s not in {*test, *validation})
     parts = {"train": sorted(set(train)), "validation": sorted(set(validation)), "test": sorted(set(test))}
     _check_parts(parts, known, split)
+    _check_labels(parts, recordings, split)
     return parts
+
+
+def labelled_subjects(recordings: Recordings) -> list[int]:
+    """The subjects with at least one labelled sample, sorted. Only they can be tested."""
+    return [int(subject) for subject in np.unique(recordings.subject[recordings.has_label])]
+
+
+def _check_labels(parts: dict[str, list[int]], recordings: Recordings, split: Split) -> None:
+    labelled = labelled_subjects(recordings)
+    for part in ("validation", "test"):
+        if without := [subject for subject in parts[part] if subject not in labelled]:
+            raise InputError(
+                f"split.{part}{_origin(part, split)}: subject {', '.join(map(str, without))} has no labelled sample, "
+                f"so it can only be trained on; with labels: {', '.join(map(str, labelled))}"
+            )
+
+
+def _origin(part: str, split: Split) -> str:
+    return "" if getattr(split, part) is not None else " (the data set's default)"
 
 
 def _check_parts(parts: dict[str, list[int]], known: list[int], split: Split) -> None:
     available = ", ".join(map(str, known))
     for part, subjects in parts.items():
-        origin = "" if getattr(split, part) is not None else " (the data set's default)"
+        origin = _origin(part, split)
         unknown = [subject for subject in subjects if subject not in known]
         if unknown:
             raise InputError(
@@ -74,9 +95,14 @@ def _check_parts(parts: dict[str, list[int]], known: list[int], split: Split) ->
 
 
 def split_indices(recordings: Recordings, split: Split, default: DefaultSplit) -> dict[str, np.ndarray]:
-    """The rows of each part: "train", "validation" and "test" → sorted int64 array. The parts do not overlap."""
+    """The rows of each part: "train", "validation" and "test" → sorted int64 array. The parts do not overlap.
+
+    Samples without a label are in the training part or in none.
+    """
     parts = resolve_split(recordings, split, default)
-    return {part: np.flatnonzero(np.isin(recordings.subject, parts[part])).astype(np.int64) for part in PARTS}
+    rows = {part: np.flatnonzero(np.isin(recordings.subject, parts[part])).astype(np.int64) for part in PARTS}
+    has_label = recordings.has_label
+    return {part: some if part == "train" else some[has_label[some]] for part, some in rows.items()}
 
 
 def allot(counts: Sequence[int], n: int) -> list[int]:
@@ -108,16 +134,16 @@ def draw_labelled(
 ) -> np.ndarray:
     """Draw the rows whose labels may be used, sorted int64.
 
-    Their number is ``labels``, else ``labels_per_class`` · n_classes, else rate · (label_pool or len(pool)) but at
-    least n_classes. There is at least one row per class; unless their number per class is given, the rest are in
+    Their number is ``labels``, else ``labels_per_class`` · n_classes, else rate · (label_pool or the number of samples
+    of the pool that have a label) but at least n_classes. There is at least one row per class; unless their number per class is given, the rest are in
     proportion to the sizes of the classes. A larger draw is a superset of a smaller one.
 
     Args:
         label: (n_samples,), of all samples.
-        pool: The rows of the training part.
+        pool: The rows of the training part. Those without a label are never drawn.
         n_classes: The number of classes.
         rate: The fraction of labelled samples, above 0 and at most 1.
-        label_pool: The number of samples that ``rate`` is a fraction of; None stands for ``len(pool)``.
+        label_pool: The number of samples that ``rate`` is a fraction of; None stands for those of the pool.
         names: What the draw is for (data set, split, seed). The same names give the same draw.
         labels: The number of labelled samples, instead of ``rate``.
         labels_per_class: The number of labelled samples of each class, instead of ``rate``.
@@ -133,7 +159,7 @@ def draw_labelled(
     counts = [len(of_class) for of_class in rows]
     titles = [repr(classes[c] if classes else f"class {c}") for c in range(n_classes)]
     if empty := [title for title, count in zip(titles, counts, strict=True) if not count]:
-        raise InputError(f"the training part has no sample of {', '.join(empty)}, so none can be labelled")
+        raise InputError(f"the training part has no sample of {', '.join(empty)} with a label, so none can be drawn")
     if labels_per_class is not None:
         small = [
             f"{title} has {count}" for title, count in zip(titles, counts, strict=True) if count < labels_per_class
@@ -144,7 +170,7 @@ def draw_labelled(
             )
         shares = [labels_per_class] * n_classes
     else:
-        shares = allot(counts, _number_of_labels(rate, labels, label_pool, len(pool), n_classes))
+        shares = allot(counts, _number_of_labels(rate, labels, label_pool, sum(counts), n_classes))
     drawn = [
         rng_of("labels", *names, c).permutation(np.sort(of_class))[:k]
         for c, (of_class, k) in enumerate(zip(rows, shares, strict=True))
@@ -153,7 +179,7 @@ def draw_labelled(
 
 
 def _number_of_labels(rate: float, labels: int | None, label_pool: int | None, available: int, n_classes: int) -> int:
-    """The number of samples to label, out of those available in the training part."""
+    """The number of samples to label, out of those in the training part that have a label."""
     if labels is None:
         n = max(n_classes, round(rate * (label_pool or available)))
         what = f"label_rate: {rate} of a label pool of {label_pool} is {n} samples"
@@ -162,7 +188,7 @@ def _number_of_labels(rate: float, labels: int | None, label_pool: int | None, a
     if n < n_classes:
         raise InputError(f"labels: {n} is below the {n_classes} classes, each of which needs a labelled sample")
     if n > available:
-        raise InputError(f"{what}, but the training part has {available}")
+        raise InputError(f"{what}, but the training part has {available} samples with a label")
     return n
 
 
@@ -240,7 +266,7 @@ def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.
     """The rows of a published list of labelled samples, sorted int64.
 
     ``pool`` holds the rows of the training part; None allows any row. Raises `InputError`, which names the samples, for
-    samples that do not exist, are listed twice or are outside the pool.
+    samples that do not exist, are listed twice, have no label or are outside the pool.
     """
     wanted = list(samples)
     row_of = {str(name): row for row, name in enumerate(recordings.sample)}
@@ -256,6 +282,8 @@ def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.
     rows = np.sort(np.array([row_of[name] for name in wanted], dtype=np.int64))
     if not len(rows):
         raise InputError("labels: the list of samples is empty")
+    if len(without := rows[~recordings.has_label[rows]]):
+        raise InputError(f"labels: without a label in the data: {', '.join(map(str, recordings.sample[without[:5]]))}")
     outside = rows if pool is None else np.setdiff1d(rows, pool)
     if pool is not None and len(outside):
         raise InputError(

@@ -64,6 +64,7 @@ class _Source:
             "fingerprint": recordings.fingerprint,
             "modalities": [modality.to_json() for modality in recordings.modalities],
             "n_samples": recordings.n_samples,
+            "n_unlabelled": recordings.n_unlabelled,
             "n_classes": recordings.n_classes,
             "classes": list(recordings.classes),
             "subjects": self.subjects,

@@ -49,6 +49,7 @@ class PlannedData(RecordModel):
     fingerprint: str = Field(description="hash of the recordings")
     modalities: list[dict[str, Any]] = Field(default=[], description="name, kind and shape of each")
     n_samples: int = Field(default=0, description="number of samples")
+    n_unlabelled: int = Field(default=0, description="number of samples without a label")
     n_classes: int = Field(description="number of classes")
     classes: list[str] = Field(default=[], description="names of the classes, by number")
     subjects: dict[str, list[int]] = Field(default={}, description="part → its subjects")

@@ -116,19 +116,22 @@ def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> Non
     console.print(f"{about['name']}: {about['title']}", highlight=False, style="bold")
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_row("samples", str(about["samples"]))
+    if about["unlabelled"]:
+        facts.add_row("without a label", str(about["unlabelled"]))
     for modality in about["modalities"]:
         shape = " × ".join(map(str, modality["shape"]))
         facts.add_row(f"modality {modality['name']}", f"{modality['kind']}, {shape}, {modality['dtype']}")
     for part, subjects in about["default_split"].items():
         text = ", ".join(map(str, subjects)) if isinstance(subjects, list) else str(subjects)
         facts.add_row(f"split: {part}", text or ("all other subjects" if part == "train" else "none"))
-    facts.add_row("label pool", str(about["label_pool"] or "the training samples"))
+    facts.add_row("label pool", str(about["label_pool"] or "the training samples that have a label"))
     facts.add_row("fingerprint", about["fingerprint"])
     for name, note in about["notes"].items():
         facts.add_row(name, str(note))
     console.print(facts)
     for kind in ("class", "subject"):
-        table = Table(kind, "samples", box=None, pad_edge=False, header_style="bold")
+        columns = [kind, "samples", *(["labelled"] if kind == "subject" and about["unlabelled"] else [])]
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in about["classes" if kind == "class" else "subjects"]:
-            table.add_row(str(row[kind]), str(row["samples"]))
+            table.add_row(*(str(row[column]) for column in columns))
         console.print(table)

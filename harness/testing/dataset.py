@@ -59,7 +59,7 @@ def _check_recordings(name: str, recordings: Recordings) -> None:
     for what, length in lengths.items():
         if length != n:
             fail(f"{name}: {what} has {length} samples, but label has {n}", "both should have the same length")
-    labels, classes = set(recordings.label.tolist()), set(range(recordings.n_classes))
+    labels, classes = set(recordings.label[recordings.has_label].tolist()), set(range(recordings.n_classes))
     if unknown := labels - classes:
         fail(f"{name}: label {min(unknown)} has no class", f"labels should be from 0 to {recordings.n_classes - 1}")
     if absent := sorted(classes - labels):

@@ -209,18 +209,20 @@ def warnings_table(run: RunData, dataset: str) -> Table:
 
 def data_table(run: RunData) -> Table:
     """The data sets: size, classes, chance, and the subjects for training, validation and test."""
-    numbers = ("Samples", "Classes", "Chance (%)")
+    numbers = {"n_samples": "Samples", "n_unlabelled": "Without a label", "n_classes": "Classes"}
+    if not any((run.study["data"].get(dataset) or {}).get("n_unlabelled") for dataset in run.datasets):
+        del numbers["n_unlabelled"]
     names = ("Training subjects", "Validation subjects", "Test subjects", "Fingerprint")
-    columns = (Column("Data set"), *(Column(name, True) for name in numbers), *map(Column, names))
-    return Table("Data sets", "", columns, tuple(_data_cells(run, dataset) for dataset in run.datasets))
+    columns = (Column("Data set"), *(Column(n, True) for n in (*numbers.values(), "Chance (%)")), *map(Column, names))
+    return Table("Data sets", "", columns, tuple(_data_cells(run, dataset, list(numbers)) for dataset in run.datasets))
 
 
-def _data_cells(run: RunData, dataset: str) -> tuple[Text, ...]:
+def _data_cells(run: RunData, dataset: str, numbers: Sequence[str]) -> tuple[Text, ...]:
     data, chance = run.study["data"].get(dataset) or {}, run.chance(dataset)
     subjects = data.get("subjects") or {}
     return (
         Text(dataset),
-        *(Text("–" if data.get(name) is None else value_text(data[name])) for name in ("n_samples", "n_classes")),
+        *(Text("–" if data.get(name) is None else value_text(data[name])) for name in numbers),
         Text("–" if chance is None else percent(chance)),
         *(Text(", ".join(map(value_text, subjects.get(part) or ())) or "–") for part in SPLIT),
         Text(str(data.get("fingerprint") or "–"), code=True),

@@ -111,7 +111,8 @@ def test_nor_do_names_of_modalities(tmp_path, own, name):
     ("change", "message"),
     [
         ({"label": np.arange(N) % 4}, "label of sample r000003 is 3, not in 0 to 2"),
-        ({"label": np.arange(N) - 1}, "label of sample r000000 is -1"),
+        ({"label": np.arange(N) % 3 - 2}, "label of sample r000000 is -2"),
+        ({"label": np.full(N, -1)}, "none of the 24 samples has a label"),
         ({"label": np.ones(N)}, "label must hold one integer per sample, not float64"),
         ({"label": np.arange(N - 1) % 3}, r"subject has shape \(24,\); it should be \(23,\)"),
         ({"subject": np.ones((N, 2), dtype=int)}, "subject must hold one integer per sample"),
