@@ -126,7 +126,7 @@ class Arrays(Dataset):
         return array.reshape(*array.shape, *[1] * (3 - array.ndim))
 
     def default_split(self, recordings: Recordings) -> DefaultSplit:
-        """The test subjects of the JSON file's ``official_split``; without one, the last quarter of those with labels."""
+        """The test subjects of the JSON file's ``official_split``; otherwise the last quarter of those with labels."""
         official = recordings.notes["default_test"]
         if official and self.options.group == "subject":
             return DefaultSplit(test=tuple(official))

@@ -135,8 +135,9 @@ def draw_labelled(
     """Draw the rows whose labels may be used, sorted int64.
 
     Their number is ``labels``, else ``labels_per_class`` · n_classes, else rate · (label_pool or the number of samples
-    of the pool that have a label) but at least n_classes. There is at least one row per class; unless their number per class is given, the rest are in
-    proportion to the sizes of the classes. A larger draw is a superset of a smaller one.
+    of the pool that have a label) but at least n_classes. There is at least one row per class; unless their number per
+    class is given, the rest are in proportion to the sizes of the classes. A larger draw is a superset of a smaller
+    one.
 
     Args:
         label: (n_samples,), of all samples.
