@@ -21,13 +21,15 @@ class MeterSession:
     """A running meter and the energy of windows of time. Does nothing if there is no meter that can be read.
 
     name: of the meter; None if there is none. tried: meter → why it cannot be read. idle_watts: mean power at rest,
-    once it is known. trace: all samples, once the session has ended.
+    once it is known. trace, stderr: all samples and the last lines of the sampler's error output, once the session has
+    ended.
     """
 
     def __init__(self, settings: Measuring, device: str):
         self.name, self.tried = choose(settings.meter, device)
         self.idle_watts: float | None = None
         self.trace: Trace | None = None
+        self.stderr = ""
         self._recorder = Recorder(self.name, settings.hertz) if self.name else None
 
     def __enter__(self) -> MeterSession:
@@ -41,7 +43,7 @@ class MeterSession:
 
     def __exit__(self, *_: object) -> None:
         if self._recorder:
-            self.trace = self._recorder.stop()
+            self.trace, self.stderr = self._recorder.stop(), self._recorder.stderr
 
     def window(self, start: float, end: float) -> EnergyWindow | None:
         """The energy of a window in the past, in seconds of the monotonic clock; None without a meter."""

@@ -11,7 +11,6 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from harness import registry
 from harness.data.base import Recordings
@@ -49,7 +48,7 @@ def profile(
     settings = Measuring.from_plain(job.content["measuring"])
     data = training_data_of(job, recordings)
     before = device_state()
-    with MeterSession(settings, torch.device(data.device).type) as meter:
+    with MeterSession(settings, data.device) as meter:
         measurement = Measurement(settings, data, meter, on_part)
         result: dict[str, Any] = {"trial": job.content["trial"], "meter": meter.name, "meters_tried": meter.tried}
         result["idle"] = _measure_idle(measurement)
@@ -69,6 +68,7 @@ def profile(
     if not {"throttle_counts", "cooling_states"} & set(after):
         result["absent"]["throttling"] = "this system does not report throttling"
     result["sampler_core_share"] = meter.trace.sampler_core_share if meter.trace else None
+    result["sampler_stderr"] = meter.stderr
     artefacts = {"latencies.npz": npz_bytes(latencies)}
     if meter.trace is not None:
         artefacts["power.csv"] = meter.trace.to_csv()

@@ -236,6 +236,7 @@ class ProfileResult(RecordModel):
     sampler_core_share: float | None = Field(
         default=None, description="CPU time of the meter's sampler, as a fraction of one core"
     )
+    sampler_stderr: str = Field(default="", description="last lines of the error output of the meter's sampler")
 
 
 class _Record(RecordModel):

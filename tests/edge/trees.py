@@ -12,6 +12,7 @@ HWMON = {  # board → i2c address → labels by channel; values are volts and a
     "Orin Nano": {"1-0040": ("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")},
     "AGX Orin": {"1-0040": ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"), "1-0041": ("NC", "VDDQ_VDD2_1V8AO", "NC")},
     "AGX Xavier (JetPack 5)": {"1-0040": ("GPU", "CPU", "SOC"), "1-0041": ("CV", "VDDRQ", "SYS5V")},
+    "AGX Thor": {"2-0040": ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0")},
     "unknown carrier": {"1-0040": ("VDD_CPU", "VDD_CPU_GPU", "VDD_MISC")},
 }
 IIO = {
@@ -27,6 +28,7 @@ TOTALS = {
     "Orin Nano": {"VDD_IN"},
     "AGX Orin": {"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"},
     "AGX Xavier (JetPack 5)": {"GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"},
+    "AGX Thor": set(),  # without the INA238 at its input
     "unknown carrier": set(),
     "TX2": {"VDD_IN"},
     "Nano": {"POM_5V_IN"},
@@ -83,6 +85,19 @@ def rapl(root: Path, microjoules: int, wraps_at: int) -> dict[str, Path]:
         (folder / "max_energy_range_uj").write_text(f"{wraps_at}\n")
         files[zone] = folder / "energy_uj"
     return files
+
+
+def ina238(root: Path, has_power: bool) -> Path:
+    """The INA238 at the input of AGX Thor: 30 W as power, if it gives it, and as 20 V times 1.5 A."""
+    device = root / "bus/i2c/devices/2-0044"
+    folder = device / "hwmon/hwmon9"
+    folder.mkdir(parents=True)
+    (device / "name").write_text("ina238\n")
+    (folder / "in1_input").write_text("20000\n")
+    (folder / "curr1_input").write_text("1500\n")
+    if has_power:
+        (folder / "power1_input").write_text("30000000\n")
+    return folder
 
 
 def replace(path: Path, text: str) -> None:

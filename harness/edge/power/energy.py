@@ -32,7 +32,7 @@ class Trace:
     values: watts or joules, of shape (n_samples, n_channels).
     clock: of shape (n_reports, 3), about one row a second: monotonic time, wall clock minus monotonic time, and CPU
     seconds of the sampler.
-    error: why sampling ended early; None if it did not.
+    error: why sampling ended early; None if it did not. notes: those of the meter, such as channels it left out.
     """
 
     meter: str
@@ -42,6 +42,7 @@ class Trace:
     values: np.ndarray
     clock: np.ndarray
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def sampler_core_share(self) -> float | None:
@@ -202,7 +203,7 @@ def energy_window(trace: Trace, start: float, end: float, idle_watts: float | No
         above_idle_joules=_above_idle(total, idle_watts, span.seconds),
         sampler_core_share=trace.sampler_core_share,
         gaps=gaps,
-        flags=tuple(_flags(span, gaps)),
+        flags=tuple(_flags(span, gaps, total, idle_watts)),
         errors=(trace.error,) if trace.error else (),
         kinds={channel.name: channel.kind for channel in trace.channels},
     )
@@ -231,8 +232,16 @@ def _sampled_channels(span: _Span) -> dict[str, Figures]:
     }
 
 
-def _flags(span: _Span, gaps: tuple[tuple[float, float], ...]) -> Iterator[str]:
+def _flags(
+    span: _Span, gaps: tuple[tuple[float, float], ...], total: Figures, idle_watts: float | None
+) -> Iterator[str]:
     """Cautions for the reader of the figures."""
+    yield from span.trace.notes
+    if idle_watts is not None and total.mean_watts is not None and total.mean_watts < idle_watts:
+        yield (
+            f"the energy above idle is negative: {total.mean_watts:.2f} W on average, but {idle_watts:.2f} W at rest;"
+            " the device was not at rest, or its clocks or its temperature changed"
+        )
     if gaps:
         yield f"{len(gaps)} gaps in the samples, the longest {max(gap for _, gap in gaps):.2f} s"
     if jump := _clock_jump(span):
@@ -247,6 +256,10 @@ def _absent(reason: str | None) -> Figures:
 
 def _channel(channel: Channel, times: np.ndarray, values: np.ndarray, first: float, last: float) -> Figures:
     """The figures of one channel from ``first`` to ``last``, both between its first and last sample."""
+    read = ~np.isnan(values)
+    if failed := int((~read & (times >= first) & (times <= last)).sum()):
+        return _absent(f"{failed} readings failed")
+    times, values = times[read], values[read]
     if channel.kind == "power":
         from scipy.integrate import trapezoid  # takes half a second to import, and listing the meters needs no integral
 
@@ -254,13 +267,32 @@ def _channel(channel: Channel, times: np.ndarray, values: np.ndarray, first: flo
         energy = float(trapezoid(watts, at))
         return Figures(energy, energy / (last - first), float(watts.max()))
     counted = _counted(channel, values)
-    steps = np.diff(counted)[(times[1:] > first) & (times[:-1] < last)]
+    inside = (times[1:] > first) & (times[:-1] < last)
+    steps, pauses = np.diff(counted)[inside], np.diff(times)[inside]
     if (steps < 0).any():
         return _absent(f"the counter went back by {-float(steps.min()):g} J: it was reset")
+    if channel.wraps_at is not None and (hidden := _longest_hidden(channel.wraps_at, steps, pauses)):
+        return _absent(
+            f"a pause of {hidden:.1f} s between samples: the counter overflows at {channel.wraps_at:g} J and may have"
+            " done so more than once"
+        )
     energy = float(np.interp(last, times, counted) - np.interp(first, times, counted))
     if energy <= 0:
         return _absent("the counter stood still")
     return Figures(energy, energy / (last - first), _counter_peak(times, counted, first, last))
+
+
+def _longest_hidden(wraps_at: float, steps: np.ndarray, pauses: np.ndarray) -> float | None:
+    """The longest pause in which a counter may have overflowed unseen; None if there is none.
+
+    That is a gap in which it would have counted up to its overflow at twice the highest power of all other pauses.
+    steps: joules between samples. pauses: seconds between samples.
+    """
+    usual = float(np.median(pauses))
+    regular = pauses <= GAP_PERIODS * usual
+    watts = float((steps[regular] / np.maximum(pauses[regular], usual)).max())
+    hidden = pauses[~regular & (2 * watts * pauses >= wraps_at)]
+    return float(hidden.max()) if len(hidden) else None
 
 
 def _counted(channel: Channel, values: np.ndarray) -> np.ndarray:

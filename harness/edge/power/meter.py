@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -40,6 +41,7 @@ class Meter(ABC):
     rank: the lowest rank is tried first; None: never chosen automatically.
     hertz: readings a second, unless the study sets them.
     paced: `read` waits for the next reading of the hardware, and `open` sets ``hertz`` to its rate.
+    notes: set by `open`: what the reader of the figures must know, such as channels that were left out.
     """
 
     name: ClassVar[str]
@@ -49,9 +51,18 @@ class Meter(ABC):
     rank: ClassVar[int | None] = None
     paced: ClassVar[bool] = False
     hertz: float = 20.0
+    notes: tuple[str, ...] = ()
 
     def __init__(self, argument: str = ""):
         self.argument = argument
+
+    @classmethod
+    def argument_for(cls, device: str) -> str:
+        """The argument with which the meter reads what a job on a device uses, and nothing else.
+
+        device: as PyTorch names it, such as "cuda:1". It is called in the process of the job.
+        """
+        return ""
 
     @abstractmethod
     def open(self) -> tuple[Channel, ...]:
@@ -61,8 +72,25 @@ class Meter(ABC):
     def read(self) -> Sequence[float]:
         """Return one value for each channel, in watts or joules.
 
-        Raises OSError if this reading failed, or `MeterError` if all further readings will fail too.
+        A channel outside the total that could not be read this time is NaN. Raises OSError if this reading failed, or
+        `MeterError` if all further readings will fail too.
         """
 
     def close(self) -> None:  # noqa: B027 — most meters have nothing to do
         """Release what `open` has acquired."""
+
+
+def read_channels(channels: Sequence[Channel], readers: Sequence[Callable[[], float]]) -> list[float]:
+    """Read all channels. A channel outside the total that cannot be read is NaN.
+
+    Raises the error (OSError or ValueError) of a channel of the total, or of the last channel if none can be read.
+    """
+    values: list[float] = []
+    for channel, read in zip(channels, readers, strict=True):
+        try:
+            values.append(read())
+        except (OSError, ValueError):
+            if channel.in_total or (channel is channels[-1] and all(map(math.isnan, values))):
+                raise
+            values.append(math.nan)
+    return values

@@ -32,5 +32,17 @@ def total_rails(labels: Collection[str]) -> tuple[str, ...]:
 
 def covers(label: str) -> str:
     """What a rail measures, for people."""
+    if label == "VIN":
+        return "the input of the carrier board"  # the INA238 of the AGX Thor developer kit
     alone = {rails[0] for _, rails in TOTALS if len(rails) == 1}
     return "the whole module" if label in alone else f"rail {label}"
+
+
+def missing_total(labels: Collection[str]) -> str | None:
+    """Why a board that is known has no total; None for unknown boards and for those that have one."""
+    if {"VDD_GPU", "VDD_CPU_SOC_MSS"} <= set(labels) and "VIN" not in labels:
+        return (
+            "an AGX Thor without the INA238 at its input: the power of the whole board is not measured, and the rails"
+            " of the module are not added, since it is not known whether they cover it"
+        )
+    return None

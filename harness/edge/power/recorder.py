@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from types import TracebackType
@@ -20,6 +21,7 @@ from harness.edge.power.sampler import make_meter
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
+STDERR_LINES = 20  # of the sampler's error output that are kept
 
 
 class Recorder:
@@ -34,6 +36,8 @@ class Recorder:
         self.meter, self._hertz = meter, hertz
         self._changed = threading.Condition()
         self._channels: tuple[Channel, ...] | None = None
+        self._notes: tuple[str, ...] = ()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 — open as long as the child
         self._unreadable: str | None = None
         self._samples: list[list[float]] = []
         self._clock: list[tuple[float, float, float]] = []
@@ -46,7 +50,7 @@ class Recorder:
             [sys.executable, "-m", "harness.edge.power.sampler"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._stderr,
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             start_new_session=True,  # Ctrl-C goes to the parent alone, which then stops the child in order
@@ -79,7 +83,7 @@ class Recorder:
             channels = self._channels or ()
             values = np.array(self._samples, dtype=np.float64).reshape(-1, 1 + len(channels))
             clock = np.array(self._clock, dtype=np.float64).reshape(-1, 3)
-            return Trace(self.meter, channels, self._rate, values[:, 0], values[:, 1:], clock, self._error)
+            return Trace(self.meter, channels, self._rate, values[:, 0], values[:, 1:], clock, self._error, self._notes)
 
     def stop(self) -> Trace:
         """Stop the sampler, and return all samples."""
@@ -98,6 +102,13 @@ class Recorder:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    @property
+    def stderr(self) -> str:
+        """The last lines that the sampler's process has written to its error output."""
+        file = self._stderr.fileno()  # shared with the child: reading must not move its position
+        text = os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
+        return "\n".join(text.splitlines()[-STDERR_LINES:])
 
     def _send(self, text: str) -> None:
         assert self._child.stdin is not None
@@ -129,7 +140,8 @@ class Recorder:
         status = self._child.wait()
         with self._changed:
             if not ended:
-                self._error = f"the sampler's process died (status {status})"
+                last = self.stderr.splitlines()[-1:]
+                self._error = ": ".join([f"the sampler's process died (status {status})", *last])
             self._ended = True
             self._changed.notify_all()
 
@@ -137,6 +149,7 @@ class Recorder:
         """Process one message of the sampler. Returns whether it was the last one."""
         if "channels" in message:
             self._channels = tuple(Channel(**channel) for channel in message["channels"])
+            self._notes = tuple(message["notes"])
             self._rate: float = message["hertz"]
         elif "samples" in message:
             self._samples += message["samples"]
@@ -161,10 +174,11 @@ def probe(meter: str) -> str | None:
 
 
 def choose(meter: str, device: str) -> tuple[str | None, dict[str, str]]:
-    """Choose the meter for work on a device, "cpu" or "cuda".
+    """Choose the meter for work on a device, as PyTorch names it ("cpu", "cuda", "cuda:1").
 
     meter: ``auto`` for the first that can be read, ``none``, or the name of a meter. Returns the name of the chosen
-    meter, or None, and the reason against each meter that was tried in vain.
+    meter with the argument that restricts it to the device, or None, and the reason against each meter that was tried
+    in vain.
     """
     if meter == "none":
         return None, {"none": "the study asks for no meter"}
@@ -174,11 +188,13 @@ def choose(meter: str, device: str) -> tuple[str | None, dict[str, str]]:
         names = [
             name
             for plugin, name in sorted(plugins, key=lambda p: (p[0].rank or 0, p[1]))
-            if plugin.rank and device in plugin.devices
+            if plugin.rank and device.partition(":")[0] in plugin.devices
         ]
     tried: dict[str, str] = {}
     for name in names:
-        if (reason := probe(name)) is None:
-            return name, tried
+        argument = "" if ":" in name else registry.get("meters", name).argument_for(device)
+        full = f"{name}:{argument}" if argument else name
+        if (reason := probe(full)) is None:
+            return full, tried
         tried[name] = reason
     return None, tried

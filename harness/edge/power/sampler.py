@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from typing import Any, TextIO
 
 from harness import registry
@@ -57,7 +58,13 @@ class Sampler:
         except MeterError as error:
             self.send(unreadable=str(error))
             return
-        self.send(channels=[channel.to_json() for channel in channels], hertz=self._meter.hertz)
+        except Exception as error:  # a fault of the meter: its traceback goes to the error output
+            traceback.print_exc()
+            self.send(unreadable=f"{type(error).__name__}: {error}")
+            return
+        self._n_channels = len(channels)
+        notes = list(self._meter.notes)
+        self.send(channels=[channel.to_json() for channel in channels], hertz=self._meter.hertz, notes=notes)
         why = ""
         try:
             self._sample()
@@ -88,12 +95,18 @@ class Sampler:
         """Take a sample. misses: failed readings in a row so far. Returns their number after this one."""
         before = time.monotonic()
         try:
-            values = self._meter.read()
+            values = [float(value) for value in self._meter.read()]
+            if len(values) != self._n_channels:
+                raise ValueError(f"{len(values)} values for {self._n_channels} channels")
         except PermissionError as error:
             raise MeterError(f"permission lost: {error}") from error
-        except (OSError, ValueError) as error:
+        except MeterError:
+            raise
+        except Exception as error:  # a reading that failed, or a fault of the meter
             if misses + 1 >= MAX_MISSES:
-                raise MeterError(f"{MAX_MISSES} readings in a row failed: {error}") from error
+                traceback.print_exc()
+                what = error if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
+                raise MeterError(f"{MAX_MISSES} readings in a row failed: {what}") from error
             return misses + 1
         after = time.monotonic()
         self._batch.append([after if self._meter.paced else (before + after) / 2, *values])

@@ -1,7 +1,7 @@
 """A stand-in for the daemon of jetson-stats that its real client can talk to: a multiprocessing manager on a socket.
 
 Run it as ``python jtop_server.py SOCKET CURVE INTERVAL RAIL``. CURVE is a JSON list of [seconds, milliwatts], corners
-of a periodic, piecewise linear curve of power; RAIL is the name of the input rail, or empty. It offers only what the
+of a periodic, piecewise linear curve of power; RAIL is the name of the input rail, or empty; "no sensors" is a board without any. It offers only what the
 client needs: a queue for its commands, a dictionary of readings and an event.
 """
 
@@ -80,7 +80,10 @@ def read_for_ever(
         total = {"volt": 5000, "curr": milliwatts // 5, "power": milliwatts, "avg": 1, "name": rail, "online": True}
         if not rail:  # as jtop does where it knows no input rail: the sum of all, under no name
             rails["VDD_CPU"], total = rails["VDD_CPU_GPU_CV"], {"power": milliwatts, "avg": 2}
-        data.update({"power": {"rail": rails, "tot": total}, "gpu": {}, "mem": {}, "fan": {}})
+        if rail.endswith("VDD_SOC off"):
+            rails["VDD_SOC"], total["name"] = {**rails["VDD_CPU_GPU_CV"], "online": False}, "VDD_IN"
+        power = {} if rail == "no sensors" else {"rail": rails, "tot": total}
+        data.update({"power": power, "gpu": {}, "mem": {}, "fan": {}})
         event.set()
         due += interval
         time.sleep(max(0.0, due - time.monotonic()))

@@ -3,13 +3,14 @@
  *   still    energy counter that never moves          zero   energy counter that is always 0
  *   power    no counter; power of 40 W                reset  energy counter that begins anew after a second
  *   none     NotSupported for both, as on a Jetson    lost   counter; NoPermission after a second
+ *   mig      counter of a GPU in MIG mode             gone   the GPU has no handle (it has fallen off the bus)
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4 };
+enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, GPU_IS_LOST = 15 };
 
 static char kinds[8][16];
 static unsigned count;
@@ -32,7 +33,7 @@ int nvmlInitWithFlags(unsigned flags) {
 int nvmlShutdown(void) { return OK; }
 
 const char *nvmlErrorString(int code) {
-  return code == NOT_SUPPORTED ? "Not Supported" : code == NO_PERMISSION ? "Insufficient Permissions" : "Invalid Argument";
+  return code == NOT_SUPPORTED ? "Not Supported" : code == NO_PERMISSION ? "Insufficient Permissions" : code == GPU_IS_LOST ? "GPU is lost" : "Invalid Argument";
 }
 
 int nvmlDeviceGetCount_v2(unsigned *n) {
@@ -42,6 +43,7 @@ int nvmlDeviceGetCount_v2(unsigned *n) {
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) {
   *device = kinds[index];
+  if (index < count && !strcmp(kinds[index], "gone")) return GPU_IS_LOST;
   return index < count ? OK : INVALID_ARGUMENT;
 }
 
@@ -64,5 +66,10 @@ int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *millij
 int nvmlDeviceGetPowerUsage(void *device, unsigned *milliwatts) {
   if (!strcmp(device, "none")) return NOT_SUPPORTED;
   *milliwatts = 40000;
+  return OK;
+}
+
+int nvmlDeviceGetMigMode(void *device, unsigned *current, unsigned *pending) {
+  *current = *pending = !strcmp(device, "mig");
   return OK;
 }

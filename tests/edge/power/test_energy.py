@@ -158,3 +158,31 @@ def test_a_ramp_is_integrated_by_trapezoid_not_by_rectangles() -> None:
     times = np.array([0.0, 1.0, 3.0, 6.0, 10.0])
     window = energy_window(trace(times, BOARD, hertz=1, times=times), 0, 10)
     assert window.total.energy_joules == pytest.approx(50)
+
+
+@pytest.mark.parametrize(("pause", "known"), [(1.0, True), (10.0, False)])
+def test_a_pause_that_may_hide_an_overflow_is_no_figure(pause: float, known: bool) -> None:
+    times = np.concatenate([np.arange(0, 5, 0.05), np.arange(5 + pause, 10 + pause, 0.05)])
+    channel = Channel("package-0", "counter", "package", True, 65.536)
+    window = energy_window(trace((20 * times) % 65.536, channel, times=times), 0.5, 9.5 + pause)
+    if known:
+        assert window.total.energy_joules == pytest.approx(20 * 10)
+    else:
+        assert window.total.energy_joules is None
+        assert "more than once" in str(window.total.reason)
+
+
+def test_energy_below_that_at_rest_is_flagged() -> None:
+    window = energy_window(trace(np.full(201, 5.0), BOARD), 1, 9, idle_watts=6)
+    assert window.above_idle_joules == pytest.approx(-8)
+    assert "energy above idle is negative: 5.00 W on average, but 6.00 W at rest" in window.flags[0]
+    assert not energy_window(trace(np.full(201, 5.0), BOARD), 1, 9, idle_watts=5).flags
+
+
+def test_failed_readings_of_a_rail_are_its_reason_alone() -> None:
+    values = np.full((200, 2), 5.0)
+    values[50:53, 1] = np.nan
+    window = energy_window(trace(values, BOARD, Channel("VDD_SOC", "power", "rail", False)), 1, 9)
+    assert window.total.energy_joules == pytest.approx(40)
+    assert window.channels["VDD_SOC"].reason == "3 readings failed"
+    assert b",nan" in trace(values, BOARD, Channel("VDD_SOC", "power", "rail", False)).to_csv()

@@ -79,6 +79,19 @@ def test_jtops_sum_of_rails_that_overlap_is_no_total(serve: Serve) -> None:
         ]
 
 
+def test_a_board_without_sensors_is_a_reason(serve: Serve) -> None:
+    socket, _ = serve([[0, 6000], [1, 6000]], 0.02, "no sensors")
+    assert probe(f"jtop:{socket}") == "jtop's daemon finds no power rails on this machine"
+
+
+def test_a_rail_that_is_off_is_left_out(serve: Serve) -> None:
+    socket, _ = serve([[0, 6000], [1, 6000]], 0.02, "VDD_IN, VDD_SOC off")
+    with Recorder(f"jtop:{socket}") as recorder:
+        trace = recorder.trace()
+    assert [channel.name for channel in trace.channels] == ["VDD_CPU_GPU_CV", "VDD_IN"]
+    assert trace.notes == ("left out: rail VDD_SOC: jtop's daemon says that it is off",)
+
+
 def test_a_daemon_that_dies_is_told_with_what_was_measured(serve: Serve) -> None:
     socket, daemon = serve([[0, 5000], [1, 5000]], 0.05)
     with Recorder(f"jtop:{socket}") as recorder:

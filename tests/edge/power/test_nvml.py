@@ -8,8 +8,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from harness.edge.power.energy import EnergyWindow, energy_window
 from harness.edge.power.recorder import Recorder, choose, probe
@@ -54,7 +56,7 @@ def measured(meter: str = "nvml", seconds: float = 2.0) -> EnergyWindow:
 
 def test_a_counter_and_an_integrated_power_add_up(gpus: Gpus) -> None:
     gpus("counter,power")
-    window = measured()
+    window = measured("nvml:0,1")
     assert window.kinds == {"gpu-0": "counter", "gpu-1": "power"}
     assert window.channels["gpu-0"].energy_joules == pytest.approx(
         30 * window.seconds, rel=0.08
@@ -96,17 +98,58 @@ def test_not_supported_as_on_a_jetson_is_a_reason(gpus: Gpus) -> None:
 @pytest.mark.parametrize(
     ("visible", "argument", "seen"),
     [
-        (None, "", ["gpu-0", "gpu-1", "gpu-2"]),
-        ("2,0", "", ["gpu-2", "gpu-0"]),
-        ("1,7,0", "", ["gpu-1"]),  # as CUDA does: what follows an unknown one is hidden
+        (None, "", ["gpu-0"]),
+        ("2,0", "", ["gpu-2"]),
+        ("7,0", "0", ["gpu-0"]),
+        (None, "1,7,0", ["gpu-1"]),  # as CUDA does: what follows an unknown one is hidden
         ("GPU-177", "", ["gpu-1"]),
         ("1", "0,2", ["gpu-0", "gpu-2"]),
     ],
 )
-def test_the_gpus_that_cuda_sees(gpus: Gpus, visible: str | None, argument: str, seen: list[str]) -> None:
+def test_the_gpu_of_the_job_or_those_that_are_asked_for(
+    gpus: Gpus, visible: str | None, argument: str, seen: list[str]
+) -> None:
     gpus("counter,power,counter", visible)
     with Recorder(f"nvml:{argument}" if argument else "nvml") as recorder:
         assert [channel.name for channel in recorder.trace().channels] == seen
+
+
+def test_a_job_on_one_of_eight_gpus_is_charged_with_one(gpus: Gpus) -> None:
+    gpus(",".join(["counter"] * 8))
+    window = measured()
+    assert window.total.energy_joules == pytest.approx(30 * window.seconds, rel=0.08)
+    assert window.covers == "GPU 0 alone"
+    assert any("8 GPUs can be used; only GPU 0" in flag for flag in window.flags)
+
+
+def test_the_gpu_is_the_one_that_pytorch_uses(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA may number the GPUs differently from NVML, so the UUID decides."""
+    gpus("counter,power,counter")
+    uuids = {0: "277-standin", 1: "077-standin"}
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=uuids[torch.device(device).index or 0])
+    )
+    assert choose("auto", "cuda")[0] == "nvml:GPU-277-standin"
+    name, _ = choose("nvml", "cuda:1")
+    assert name == "nvml:GPU-077-standin"
+    with Recorder(name) as recorder:
+        assert [channel.name for channel in recorder.trace().channels] == ["gpu-0"]
+    assert choose("nvml:1", "cuda")[0] == "nvml:1"  # the user's own choice stands
+
+
+@pytest.mark.parametrize("other", ["none", "gone"])
+def test_a_gpu_without_readings_does_not_lose_the_others(gpus: Gpus, other: str) -> None:
+    gpus(f"counter,{other},counter")
+    with Recorder("nvml:0,1,2" if other == "none" else "nvml:0,2") as recorder:
+        trace = recorder.trace()
+    assert [channel.name for channel in trace.channels] == ["gpu-0", "gpu-2"]
+    assert any("GPU 1" in note for note in trace.notes)
+
+
+@pytest.mark.parametrize("visible", [None, "0", "MIG-5c89852c-d268-c3f3-1b07-005d5ae1dc3f"])
+def test_an_instance_of_mig_has_no_energy(gpus: Gpus, visible: str | None) -> None:
+    gpus("mig", visible)
+    assert "NVML has no energy or power of a GPU instance" in str(probe("nvml"))
 
 
 def test_no_gpu_left_is_a_reason(gpus: Gpus) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trees import HWMON, IIO, TOTALS, Changing, jetson, rapl, replace
+from trees import HWMON, IIO, TOTALS, Changing, ina238, jetson, rapl, replace
 
+from harness import registry
 from harness.edge.power.energy import EnergyWindow, energy_window
 from harness.edge.power.meter import MeterError
 from harness.edge.power.meters.ina3221 import Ina3221
@@ -35,6 +37,83 @@ def test_every_board_has_its_rails_and_its_total(board: str, tmp_path: Path) -> 
     assert set(channels) == set(setters)
     assert {name for name, channel in channels.items() if channel.in_total} == TOTALS[board]
     assert list(meter.read()) == pytest.approx([number + 0.5 for number in range(len(setters))])
+
+
+def rail_file(root: Path, label: str, kind: str = "curr") -> Path:
+    """The file of the current of a rail."""
+    (path,) = (path for path in root.glob("bus/i2c/devices/*/hwmon/*/in*_label") if path.read_text().strip() == label)
+    return path.with_name(f"{kind}{path.name.removeprefix('in').removesuffix('_label')}_input")
+
+
+def make_unreadable(path: Path, how: str) -> None:
+    path.unlink()
+    if how == "empty":
+        path.write_text("")
+    elif how == "not a number":
+        path.write_text("off\n")
+    else:  # as a disabled channel, which answers ENODATA: an OSError
+        path.mkdir()
+
+
+@pytest.mark.parametrize("how", ["empty", "not a number", "disabled"])
+def test_a_rail_outside_the_total_that_cannot_be_read_is_left_out(how: str, tmp_path: Path) -> None:
+    jetson(tmp_path, "Orin Nano")["VDD_IN"](7.0)
+    make_unreadable(rail_file(tmp_path, "VDD_SOC"), how)
+    meter = Ina3221(str(tmp_path))
+    channels = meter.open()
+    assert [(channel.name, channel.in_total) for channel in channels] == [("VDD_CPU_GPU_CV", False), ("VDD_IN", True)]
+    assert list(meter.read()) == pytest.approx([1, 7])
+    assert meter.notes[0].startswith("left out: rail VDD_SOC cannot be read")
+
+
+@pytest.mark.parametrize("how", ["empty", "disabled"])
+def test_the_total_that_cannot_be_read_is_the_reason(how: str, tmp_path: Path) -> None:
+    jetson(tmp_path, "Orin Nano")
+    make_unreadable(rail_file(tmp_path, "VDD_IN"), how)
+    assert str(probe(f"ina3221:{tmp_path}")).startswith("rail VDD_IN cannot be read")
+
+
+def test_a_rail_that_fails_later_loses_itself_alone(tmp_path: Path) -> None:
+    jetson(tmp_path, "Orin Nano")["VDD_IN"](7.0)
+    with Recorder(f"ina3221:{tmp_path}", 100.0) as recorder:
+        start = time.monotonic()
+        time.sleep(1.0)
+        make_unreadable(rail_file(tmp_path, "VDD_SOC"), "empty")
+        time.sleep(1.0)
+        end = time.monotonic()
+        window = energy_window(recorder.trace(end), start, end)
+    assert not window.errors
+    assert window.total.mean_watts == pytest.approx(7)
+    assert "readings failed" in str(window.channels["VDD_SOC"].reason)
+    assert window.channels["VDD_CPU_GPU_CV"].reason is None
+
+
+def test_two_rails_of_one_label_are_no_total(tmp_path: Path) -> None:
+    for board in ("Orin Nano", "Xavier NX (JetPack 5)"):  # chips 1-0040 and 7-0040
+        jetson(tmp_path, board)
+    window = measured(f"ina3221:{tmp_path}", 2.0)
+    assert "no total rail" in str(window.total.reason)
+    assert {"VDD_IN (1-0040)", "VDD_IN (7-0040)"} <= set(window.channels)
+    assert window.channels["VDD_IN (1-0040)"].energy_joules == pytest.approx(2, rel=0.1)
+    assert any("2 rails are called VDD_IN" in flag for flag in window.flags)
+
+
+@pytest.mark.parametrize("has_power", [True, False])
+def test_the_input_of_thor_is_its_power_or_voltage_times_current(has_power: bool, tmp_path: Path) -> None:
+    jetson(tmp_path, "AGX Thor")
+    ina238(tmp_path, has_power)
+    meter = Ina3221(str(tmp_path))
+    channels = meter.open()
+    assert [channel.name for channel in channels if channel.in_total] == ["VIN"]
+    assert dict(zip([channel.name for channel in channels], meter.read(), strict=True))["VIN"] == pytest.approx(30)
+    assert any("voltage times current" in note for note in meter.notes) == (not has_power)
+
+
+def test_thor_without_the_monitor_of_its_input_says_so(tmp_path: Path) -> None:
+    jetson(tmp_path, "AGX Thor")
+    meter = Ina3221(str(tmp_path))
+    meter.open()
+    assert "without the INA238" in meter.notes[0]
 
 
 def test_power_that_changes_is_integrated(tmp_path: Path) -> None:
@@ -107,6 +186,30 @@ def test_rapl_adds_packages_and_memory_only(tmp_path: Path) -> None:
     assert list(meter.read()) == pytest.approx([1.0] * 6)
 
 
+@pytest.mark.parametrize(("zone", "left"), [("intel-rapl:0:0", "package-0/core"), ("intel-rapl:1:0", "package-1/dram")])
+def test_rapl_leaves_out_what_cannot_be_read(zone: str, left: str, tmp_path: Path) -> None:
+    make_unreadable(rapl(tmp_path, 1_000_000, 2**32)[zone], "disabled")
+    meter = Rapl(str(tmp_path))
+    channels = meter.open()
+    assert left not in [channel.name for channel in channels]
+    assert {"package-0", "package-1", "psys"} <= {channel.name for channel in channels}
+    assert meter.notes[0].startswith(f"left out: {left}")
+    assert list(meter.read()) == pytest.approx([1.0] * 5)
+
+
+def test_rapl_without_a_package_is_not_read(tmp_path: Path) -> None:
+    make_unreadable(rapl(tmp_path, 1_000_000, 2**32)["intel-rapl:1"], "empty")
+    with pytest.raises(MeterError, match="intel-rapl:1/energy_uj cannot be read"):
+        Rapl(str(tmp_path)).open()
+
+
+def test_rapl_keeps_zones_of_the_same_name_apart(tmp_path: Path) -> None:
+    files = rapl(tmp_path, 1_000_000, 2**32)
+    (files["intel-rapl:0:0"].parent / "name").write_text("dram\n")
+    channels = Rapl(str(tmp_path)).open()
+    assert [c.name for c in channels if c.name.startswith("package-0/")] == ["package-0/dram", "package-0/dram (2)"]
+
+
 def test_rapl_wraps_while_it_is_read(tmp_path: Path) -> None:
     wraps_at = 12_000_000
     files = rapl(tmp_path, 0, wraps_at)
@@ -163,3 +266,54 @@ def test_the_samplers_cost_is_measured(tmp_path: Path) -> None:
 
 def test_no_meter_is_chosen_against_the_studys_word() -> None:
     assert choose("none", "cpu") == (None, {"none": "the study asks for no meter"})
+
+
+FAULTY = """\
+from harness.edge.power.meter import Channel, Meter
+
+class Faulty(Meter):
+    name, title = "faulty", "a meter with a fault"
+    n_read = 0
+
+    def open(self):
+        if self.argument == "open":
+            raise TypeError("no such thing")
+        return (Channel("a", "power", "something", True),)
+
+    def read(self):
+        self.n_read += 1
+        return [5.0] if self.n_read < 50 else [5.0][9:9] if self.argument == "short" else [[5.0][9]]
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A plug-in meter with a fault in its code, as a package that is installed."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    about = tmp_path / "faulty-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[cosmo_harness.meters]\nfaulty = faulty:Faulty\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.paths.cache_clear()
+    yield
+    registry.paths.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"), [("index", "IndexError: list index out of range"), ("short", "0 values for 1 channels")]
+)
+def test_a_fault_of_a_meter_keeps_what_was_measured(faulty: None, argument: str, said: str) -> None:
+    with Recorder(f"faulty:{argument}", 100.0) as recorder:
+        start = time.monotonic()
+        time.sleep(1.0)
+        end = time.monotonic()
+        window = energy_window(recorder.trace(end), start, end)
+    assert said in window.errors[0]
+    assert window.partial is not None
+    assert 1 < (window.partial.energy_joules or 0) < 3
+    assert "Traceback" in recorder.stderr
+
+
+def test_a_fault_when_a_meter_is_opened_is_its_reason(faulty: None) -> None:
+    assert probe("faulty:open") == "TypeError: no such thing"

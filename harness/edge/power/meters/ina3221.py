@@ -1,17 +1,19 @@
 """The INA3221 power monitors of a Jetson, read from sysfs: hwmon (JetPack 5 and later) or iio (JetPack 4).
 
 Rails are identified by their labels, never by their numbers. Disabled channels (label NC) and the driver's "sum of
-shunt voltages" are left out. The chip has no energy counter, so energy is the integral of power. The INA238 at the
-input of AGX Thor, in the same tree, is read too.
+shunt voltages" are left out, and so is a rail that cannot be read unless it is part of the total. The chip has no
+energy counter, so energy is the integral of power. The INA238 at the input of AGX Thor, in the same tree, is read too.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.edge.power.meter import Channel, Meter, MeterError
-from harness.edge.power.rails import covers, total_rails
+from harness.edge.power.meter import Channel, Meter, MeterError, read_channels
+from harness.edge.power.rails import covers, missing_total, total_rails
 
 CHIPS = ("ina3221", "ina238")
 
@@ -25,52 +27,92 @@ class Ina3221(Meter):
 
     def open(self) -> tuple[Channel, ...]:
         root = Path(self.argument or "/sys")
-        self._rails = dict(sorted(self._found(root)))
-        if not self._rails:
+        found = sorted(self._found(root), key=lambda rail: (rail.label, rail.address))
+        if not found:
             raise MeterError(
                 f"no INA3221 power monitor under {root}/bus/i2c: this is not a Jetson, or the driver is not loaded"
             )
-        total = total_rails(self._rails)
-        for label in self._rails:
-            try:
-                self._rails[label]()
-            except PermissionError as error:
-                raise MeterError(f"permission: {error.filename} cannot be read") from error
-            except (OSError, ValueError) as error:
-                raise MeterError(f"rail {label} cannot be read: {error}") from error
-        return tuple(Channel(label, "power", covers(label), label in total) for label in self._rails)
+        notes = [rail.note for rail in found if rail.note]
+        count = Counter(rail.label for rail in found)
+        total = total_rails([label for label, n in count.items() if n == 1])
+        if missing := missing_total(count):
+            notes.append(missing)
+        for label in (label for label, n in count.items() if n > 1):
+            notes.append(f"{count[label]} rails are called {label}: they are named by address, and none is a total")
+        self._channels, self._readers = [], []
+        for rail in found:
+            if (why := _unreadable(rail)) is None:
+                name = rail.label if count[rail.label] == 1 else f"{rail.label} ({rail.address})"
+                self._channels.append(Channel(name, "power", covers(rail.label), name in total))
+                self._readers.append(rail.read)
+            elif rail.label in total:
+                raise MeterError(why)
+            else:
+                notes.append(f"left out: {why}")
+        if not self._channels:
+            raise MeterError("; ".join(notes))
+        self.notes = tuple(notes)
+        return tuple(self._channels)
 
     def read(self) -> Sequence[float]:
-        return [read() for read in self._rails.values()]
+        return read_channels(self._channels, self._readers)
 
-    def _found(self, root: Path) -> Iterator[tuple[str, Callable[[], float]]]:
+    def _found(self, root: Path) -> Iterator[_Rail]:
         for device in sorted((root / "bus/i2c/devices").glob("*-00*")):
             name = _text(device / "name")
             if not name.startswith(CHIPS):
                 continue
             for folder in sorted(device.glob("hwmon/hwmon*")):
-                yield from _hwmon(folder, name)
+                yield from _ina238(folder, device.name) if name.startswith("ina238") else _hwmon(folder, device.name)
             for folder in sorted(device.glob("iio:device*")):
-                yield from _iio(folder)
+                yield from _iio(folder, device.name)
 
 
-def _hwmon(folder: Path, chip: str) -> Iterator[tuple[str, Callable[[], float]]]:
-    """The channels of an hwmon folder: in*_input in mV, curr*_input in mA, power1_input in µW."""
-    if chip.startswith("ina238"):
-        yield "VIN", _scaled(1e-6, folder / "power1_input")
+@dataclass(frozen=True)
+class _Rail:
+    """A rail: its label, the i2c address of its chip, and the function that reads its watts."""
+
+    label: str
+    address: str
+    read: Callable[[], float]
+    note: str = ""
+
+
+def _unreadable(rail: _Rail) -> str | None:
+    """Why a rail cannot be read; None if it can."""
+    try:
+        rail.read()
+    except PermissionError as error:
+        return f"permission: {error.filename} cannot be read"
+    except (OSError, ValueError) as error:
+        return f"rail {rail.label} cannot be read: {error}"
+    return None
+
+
+def _ina238(folder: Path, address: str) -> Iterator[_Rail]:
+    """The input of an INA238: power1_input in µW, or else in1_input in mV times curr1_input in mA."""
+    power = folder / "power1_input"
+    if power.exists():
+        yield _Rail("VIN", address, _scaled(1e-6, power))
         return
+    volts_times_amperes = _scaled(1e-6, folder / "in1_input", folder / "curr1_input")
+    yield _Rail("VIN", address, volts_times_amperes, "VIN is voltage times current: its INA238 gives no power")
+
+
+def _hwmon(folder: Path, address: str) -> Iterator[_Rail]:
+    """The channels of an hwmon folder: in*_input in mV, curr*_input in mA."""
     for path in sorted(folder.glob("in*_label")):
         label, number = _text(path), path.name.removeprefix("in").removesuffix("_label")
         if _is_rail(label) and (folder / f"curr{number}_input").exists():
-            yield label, _scaled(1e-6, folder / f"in{number}_input", folder / f"curr{number}_input")
+            yield _Rail(label, address, _scaled(1e-6, folder / f"in{number}_input", folder / f"curr{number}_input"))
 
 
-def _iio(folder: Path) -> Iterator[tuple[str, Callable[[], float]]]:
+def _iio(folder: Path, address: str) -> Iterator[_Rail]:
     """The channels of an iio folder: in_power*_input in mW."""
     for path in sorted(folder.glob("rail_name_*")):
         label, number = _text(path), path.name.removeprefix("rail_name_")
         if _is_rail(label):
-            yield label, _scaled(1e-3, folder / f"in_power{number}_input")
+            yield _Rail(label, address, _scaled(1e-3, folder / f"in_power{number}_input"))
 
 
 def _is_rail(label: str) -> bool:
@@ -83,7 +125,10 @@ def _scaled(scale: float, *paths: Path) -> Callable[[], float]:
     def read() -> float:
         value = scale
         for path in paths:
-            value *= int(path.read_text().split()[0])
+            words = path.read_text().split()
+            if not words:
+                raise ValueError(f"{path} is empty")
+            value *= int(words[0])
         return value
 
     return read

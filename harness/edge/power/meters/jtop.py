@@ -7,13 +7,14 @@ rails that may overlap. Its "avg" is not a mean and is not used.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.edge.power.meter import Channel, Meter, MeterError
-from harness.edge.power.rails import covers, total_rails
+from harness.edge.power.rails import covers, missing_total, total_rails
 
 PATIENCE_SECONDS = 5.0
 
@@ -49,7 +50,9 @@ class Jtop(Meter):
         if not watts:
             raise MeterError("jtop's daemon finds no power rails on this machine")
         self._labels, total = tuple(watts), total_rails(watts)
-        return tuple(Channel(label, "power", covers(label), label in total) for label in self._labels)
+        self._channels = [Channel(label, "power", covers(label), label in total) for label in self._labels]
+        self.notes = tuple(filter(None, [*self._left_out(), missing_total(watts)]))
+        return tuple(self._channels)
 
     def read(self) -> Sequence[float]:
         end = time.monotonic() + PATIENCE_SECONDS
@@ -62,9 +65,10 @@ class Jtop(Meter):
                 raise MeterError(f"jtop's daemon is gone: no reading in {PATIENCE_SECONDS:g} s")
         self._new.clear()
         watts = self._watts()
-        if missing := [label for label in self._labels if label not in watts]:
-            raise OSError(f"the reading of jtop lacks {', '.join(missing)}")
-        return [watts[label] for label in self._labels]
+        missing = {channel.name for channel in self._channels if channel.name not in watts}
+        if missing and (missing == set(self._labels) or any(c.in_total and c.name in missing for c in self._channels)):
+            raise OSError(f"the reading of jtop lacks {', '.join(sorted(missing))}")
+        return [watts.get(label, math.nan) for label in self._labels]
 
     def close(self) -> None:
         self._client.close()
@@ -79,9 +83,21 @@ class Jtop(Meter):
         started.start()
         return started
 
+    def _rails(self) -> dict[str, dict[str, Any]]:
+        """The rails of the latest reading, with the total if it is a rail of its own; {} if there are no sensors."""
+        power = self._client.power or {}
+        total = power.get("tot", {})
+        return {**power.get("rail", {}), **({total["name"]: total} if total.get("name") else {})}
+
     def _watts(self) -> dict[str, float]:
-        power = self._client.power
-        rails = {name: rail["power"] for name, rail in power["rail"].items()}
-        if "name" in power["tot"]:
-            rails[power["tot"]["name"]] = power["tot"]["power"]
-        return {name: milliwatts * 1e-3 for name, milliwatts in sorted(rails.items())}
+        return {name: rail["power"] * 1e-3 for name, rail in sorted(self._rails().items()) if _is_on(rail)}
+
+    def _left_out(self) -> Iterator[str]:
+        for name, rail in sorted(self._rails().items()):
+            if not _is_on(rail):
+                why = "says that it is off" if "power" in rail else "gives no power for it"
+                yield f"left out: rail {name}: jtop's daemon {why}"
+
+
+def _is_on(rail: Mapping[str, Any]) -> bool:
+    return "power" in rail and bool(rail.get("online", True))

@@ -1,23 +1,29 @@
 """NVIDIA GPUs through NVML: the energy counter of a GPU if it has one, otherwise its power.
 
-It measures the GPUs that CUDA_VISIBLE_DEVICES makes visible, or those named in the argument (``nvml:0,1``), and nothing
-else of the machine. On a Jetson, NVML can be initialised but answers NotSupported to every query about energy; the
-meter is then not readable.
+It measures the GPU that a job uses, or those named in the argument (``nvml:0,1``), and nothing else of the machine. On
+a Jetson, NVML can be initialised but answers NotSupported to every query about energy; the meter is then not readable.
+Nor is it in MIG mode: NVML has no energy or power of a GPU instance, and that of the whole GPU is also that of others.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from harness.edge.power.meter import Channel, Meter, MeterError
+from harness.edge.power.meter import Channel, Meter, MeterError, read_channels
+
+MIG = (
+    "GPU {} is in MIG mode: NVML has no energy or power of a GPU instance, and that of the whole GPU includes the jobs"
+    " of others"
+)
 
 
 class Nvml(Meter):
     """NVIDIA GPUs through nvidia-ml-py.
 
-    Argument: numbers or UUIDs of GPUs, by default those of CUDA_VISIBLE_DEVICES.
+    Argument: numbers or UUIDs of GPUs. By default it is the GPU of the job: the first that CUDA sees.
     """
 
     name = "nvml"
@@ -25,27 +31,51 @@ class Nvml(Meter):
     devices = frozenset({"cuda"})
     rank = 2
 
+    @classmethod
+    def argument_for(cls, device: str) -> str:
+        """The UUID of a GPU: CUDA may number GPUs differently from NVML. "" if PyTorch does not know it."""
+        try:
+            import torch
+
+            return f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
+        except (ImportError, AttributeError, RuntimeError, AssertionError, ValueError):
+            return ""
+
     def open(self) -> tuple[Channel, ...]:
         try:
             import pynvml
         except ImportError as error:
             raise MeterError("nvidia-ml-py is not installed: pip install 'cosmo-harness[nvml]'") from error
         self._nvml: Any = pynvml
+        notes: list[str] = []
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         try:
             pynvml.nvmlInit()
-            asked = self.argument or os.environ.get("CUDA_VISIBLE_DEVICES")
-            handles = self._handles(asked)
-            found = [self._reader(number, handle) for number, handle in handles]
+            handles = self._handles(self.argument or visible, notes)
         except pynvml.NVMLError as error:
             raise MeterError(f"NVML: {error}") from error
-        if not found:
-            raise MeterError("NVML finds no GPU" + (f" among {asked}" if asked else ""))
-        self._readers = [read for _, read in found]
-        return tuple(channel for channel, _ in found)
+        if not self.argument and len(handles) > 1:
+            notes.append(f"{len(handles)} GPUs can be used; only GPU {handles[0][0]}, the first, is measured")
+            del handles[1:]
+        self._channels, self._readers, absent = [], [], []
+        for number, handle in handles:
+            try:
+                channel, read = self._reader(number, handle)
+            except MeterError as error:
+                absent.append(str(error))
+                continue
+            self._channels.append(channel)
+            self._readers.append(read)
+        if not self._channels:
+            asked = self.argument or visible
+            nothing = "NVML finds no GPU" + (f" among {asked}" if asked else "")
+            raise MeterError("; ".join([*absent, *notes]) or nothing)
+        self.notes = (*(f"left out: {why}" for why in absent), *notes)
+        return tuple(self._channels)
 
     def read(self) -> Sequence[float]:
         try:
-            return [read() for read in self._readers]
+            return read_channels(self._channels, self._readers)
         except self._nvml.NVMLError_NoPermission as error:
             raise MeterError(f"permission: NVML: {error}") from error
         except self._nvml.NVMLError as error:
@@ -54,36 +84,66 @@ class Nvml(Meter):
     def close(self) -> None:
         self._nvml.nvmlShutdown()
 
-    def _handles(self, asked: str | None) -> list[tuple[int, Any]]:
-        """Number and handle of each GPU that is asked for. As in CUDA, the list ends at the first unknown GPU."""
-        nvml = self._nvml
-        there = [(number, nvml.nvmlDeviceGetHandleByIndex(number)) for number in range(nvml.nvmlDeviceGetCount())]
+    def _handles(self, asked: str | None, notes: list[str]) -> list[tuple[int, Any]]:
+        """Number and handle of each GPU that is asked for. As in CUDA, the list ends at the first unknown GPU.
+
+        notes: receives why a GPU of the machine was left out. Raises `MeterError` if an instance of MIG is asked for.
+        """
+        nvml, there = self._nvml, []
+        for number in range(nvml.nvmlDeviceGetCount()):
+            try:
+                handle = nvml.nvmlDeviceGetHandleByIndex(number)
+                there.append((number, handle, str(nvml.nvmlDeviceGetUUID(handle))))
+            except nvml.NVMLError as error:  # one GPU that is lost or hidden does not hide the others
+                notes.append(f"left out: GPU {number}: NVML: {error}")
         if asked is None:
-            return there
+            return [(number, handle) for number, handle, _ in there]
         found = []
         for word in (word.strip() for word in asked.split(",")):
-            match = [item for item in there if _is(word, item[0], str(nvml.nvmlDeviceGetUUID(item[1])))]
+            match = [(number, handle) for number, handle, uuid in there if _is(word, number, uuid)]
+            if not match and (hosts := [number for number, handle, _ in there if self._has_mig(handle)]):
+                raise MeterError(MIG.format(hosts[0]))
             if len(match) != 1:
                 break
             found += match
         return found
 
-    def _reader(self, number: int, handle: Any) -> tuple[Channel, Callable[[], float]]:
-        """A channel and its reader: the energy counter of the GPU (mJ), or else its power (mW)."""
+    def _has_mig(self, handle: Any) -> bool:
         nvml = self._nvml
         try:
-            nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-        except nvml.NVMLError_NotSupported:
+            return bool(nvml.nvmlDeviceGetMigMode(handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE)
+        except nvml.NVMLError:
+            return False  # a GPU or a driver without MIG
+
+    def _reader(self, number: int, handle: Any) -> tuple[Channel, Callable[[], float]]:
+        """A channel and its reader: the energy counter of the GPU (mJ), or else its power (mW).
+
+        Raises `MeterError` if it has neither.
+        """
+        nvml = self._nvml
+        name, covers = f"gpu-{number}", f"GPU {number} alone"
+        if self._has_mig(handle):
+            raise MeterError(MIG.format(number))
+        reasons = []
+        for channel, query in (
+            (Channel(name, "counter", covers, True), nvml.nvmlDeviceGetTotalEnergyConsumption),
+            (Channel(name, "power", covers, True), nvml.nvmlDeviceGetPowerUsage),
+        ):
             try:
-                nvml.nvmlDeviceGetPowerUsage(handle)
-            except nvml.NVMLError_NotSupported:
-                raise MeterError(
-                    f"NVML answers NotSupported for energy and power of GPU {number}; on a Jetson, use ina3221 or jtop"
-                ) from None
-            channel = Channel(f"gpu-{number}", "power", f"GPU {number} alone", True)
-            return channel, lambda: nvml.nvmlDeviceGetPowerUsage(handle) * 1e-3
-        channel = Channel(f"gpu-{number}", "counter", f"GPU {number} alone", True)
-        return channel, lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * 1e-3
+                query(handle)
+            except nvml.NVMLError as error:
+                reasons.append(error)
+                continue
+            return channel, partial(_thousandth, query, handle)
+        if all(isinstance(reason, nvml.NVMLError_NotSupported) for reason in reasons):
+            raise MeterError(
+                f"NVML answers NotSupported for energy and power of GPU {number}; on a Jetson, use ina3221 or jtop"
+            )
+        raise MeterError(f"GPU {number}: NVML: {reasons[0]}")
+
+
+def _thousandth(query: Callable[[Any], int], handle: Any) -> float:
+    return query(handle) * 1e-3
 
 
 def _is(word: str, number: int, uuid: str) -> bool:

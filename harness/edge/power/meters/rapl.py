@@ -1,16 +1,19 @@
 """The energy counters of Intel and AMD processors, from the powercap tree of Linux.
 
 Packages and memory (dram) make up the total. The parts of a package (core, uncore) are inside it, and psys includes it;
-they are recorded by name but never added. The counters are in µJ and overflow at max_energy_range_uj. Since 2020 only
-root can read them, unless the administrator allows others to.
+they are recorded by name but never added. Memory that cannot be read is left out of the total, with a note. The
+counters are in µJ and overflow at max_energy_range_uj. Since 2020 only root can read them, unless the administrator
+allows others to.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from harness.edge.power.meter import Channel, Meter, MeterError
+from harness.edge.power.meter import Channel, Meter, MeterError, read_channels
 
 
 class Rapl(Meter):
@@ -28,35 +31,56 @@ class Rapl(Meter):
             raise MeterError(
                 f"no intel-rapl zones under {root}/class/powercap: not supported here, or hidden by a virtual machine"
             )
-        self._files, channels = [], []
+        self._channels, self._readers, notes = [], [], []
         for name, zone in zones.items():
-            path = zone / "energy_uj"
+            kind = name.rpartition("/")[2].partition(" ")[0]
             try:
-                int(path.read_text())
+                int((zone / "energy_uj").read_text())
                 wraps_at = int((zone / "max_energy_range_uj").read_text()) * 1e-6
-            except PermissionError as error:
-                raise MeterError(f"permission: {path} cannot be read; as root, run: chmod a+r {path}") from error
             except (OSError, ValueError) as error:
-                raise MeterError(f"{path} cannot be read: {error}") from error
-            kind = name.rpartition("/")[2]
-            self._files.append(path)
-            channels.append(Channel(name, "counter", _covers(kind), kind.startswith(("package", "dram")), wraps_at))
-        return tuple(channels)
+                why = _why(zone / "energy_uj", error)
+                if kind.startswith("package"):
+                    raise MeterError(why) from error
+                notes.append(f"left out: {name}: {why}")
+                continue
+            in_total = kind.startswith(("package", "dram"))
+            self._channels.append(Channel(name, "counter", _covers(kind), in_total, wraps_at))
+            self._readers.append(partial(_joules, zone / "energy_uj"))
+        if not self._channels:
+            raise MeterError("; ".join(notes))
+        self.notes = tuple(notes)
+        return tuple(self._channels)
 
     def read(self) -> Sequence[float]:
-        return [int(path.read_text()) * 1e-6 for path in self._files]
+        return read_channels(self._channels, self._readers)
+
+
+def _joules(path: Path) -> float:
+    return int(path.read_text()) * 1e-6
+
+
+def _why(path: Path, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"permission: {path} cannot be read; as root, run: chmod a+r {path}"
+    return f"{path} cannot be read: {error}"
 
 
 def _zones(root: Path) -> Iterator[tuple[str, Path]]:
-    """The zones by name, such as ``package-0/dram``. The mmio zones, which repeat the packages, are left out."""
-    names = {}
+    """The zones by name, such as ``package-0/dram``. The mmio zones, which repeat the packages, are left out.
+
+    Zones of the same name are numbered, so that none is lost.
+    """
+    names: dict[str, str] = {}
+    count: Counter[str] = Counter()
     for zone in sorted(root.glob("intel-rapl:*")):
         try:
-            names[zone.name] = (zone / "name").read_text(encoding="utf-8").strip()
+            own = (zone / "name").read_text(encoding="utf-8").strip()
         except OSError:
             continue
         parent = names.get(zone.name.rpartition(":")[0])
-        yield (f"{parent}/{names[zone.name]}" if parent else names[zone.name]), zone
+        name = names[zone.name] = f"{parent}/{own}" if parent else own
+        count[name] += 1
+        yield (name if count[name] == 1 else f"{name} ({count[name]})"), zone
 
 
 def _covers(kind: str) -> str:
