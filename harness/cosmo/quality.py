@@ -23,8 +23,8 @@ MAX_WIDTH = 0.1  # share of its range that an identified k_opt may vary over
 class QualitySettings(Options):
     """How QoM is computed. The slides give only the formula, so these values are our interpretation.
 
-    With 10 components, k_opt on UTD-MHAD varies between seeds, and so does q; with 20 or more, the weights hardly
-    change. The silhouette needs the distances of all pairs, so the number of clustered samples is limited.
+    On UTD-MHAD and USC-HAD no criterion identifies k_opt, see docs/quality.md. The silhouette needs the distances of
+    all pairs, so the number of clustered samples is limited.
     """
 
     features: Literal["samples", "encoders"] = Field(
