@@ -54,7 +54,9 @@ class Job:
     @property
     def title(self) -> str:
         """The job in one line, such as ``train cosmo · utd-mhad · seed 0 · label_rate 0.05``."""
-        parts = [f"{self.kind} {self.about['method']}", str(self.about["dataset"]), f"seed {self.about['seed']}"]
+        parts = [f"{self.kind} {self.about['method']}", str(self.about["dataset"])]
+        parts += [f"fold {fold}"] if (fold := self.about.get("fold")) else []
+        parts += [f"seed {self.about['seed']}"]
         parts += [f"{name} {value_text(value)}" for name, value in self.about.get("point", {}).items()]
         if search := self.about.get("search"):
             drawn = ", ".join(

@@ -72,8 +72,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The search for one (data set, variant of a method, point of the sweep).
+    """The search for one (data set, variant of a method, point of the sweep, fold).
 
+    The candidates of a fold are trained and evaluated on its training and validation subjects alone.
     validation_labels: the number of labelled validation samples that it chooses by.
     """
 
@@ -82,6 +83,7 @@ class Tuning:
     point: Mapping[str, Any]
     candidates: tuple[Candidate, ...]
     validation_labels: int
+    fold: int | None = None
 
     @property
     def settled(self) -> bool:

@@ -33,12 +33,13 @@ class Text(Cleaned):
 
 
 @dataclass(frozen=True)
-class MetricCell:
-    """A cell with a mean over seeds.
+class MetricCell(Cleaned):
+    """A cell with a mean over seeds, or over folds.
 
     mean: a fraction from 0 to 1; None if no trial has a score. half_width: that of the interval; None below two seeds.
-    done, planned, failed: numbers of trials; done counts those that have a score. best: the highest mean among those
-    compared; close: not significantly worse than the best (see `reports.method_comparison.best_and_close`).
+    done, planned: numbers of seeds or folds; done counts those that have a score. failed: number of trials. best: the
+    highest mean among those compared; close: not significantly worse than the best (see
+    `reports.method_comparison.best_and_close`).
     """
 
     mean: float | None
@@ -48,6 +49,7 @@ class MetricCell:
     failed: int
     best: bool = False
     close: bool = False
+    unit: str = "seed"
     kind: ClassVar[str] = "metric"
 
 

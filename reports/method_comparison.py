@@ -16,9 +16,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean difference between two groups over their ``n`` common seeds, with a 95 % interval, as fractions.
+    """The mean difference between two groups over ``n`` common blocks (seeds or folds), with a 95 % interval, as
+    fractions.
 
-    low, high: NaN with fewer than two common seeds. mean: NaN with none.
+    low, high: NaN with fewer than two common blocks. mean: NaN with none.
     """
 
     mean: float
@@ -34,10 +35,11 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Two groups compared seed by seed.
+    """Two groups compared block by block, that is seed by seed or fold by fold.
 
-    p: Wilcoxon's p value, adjusted by Holm's method over its family; None if ``least_p`` is above `ALPHA`.
-    n_nonzero: the number of seeds at which the scores differ. least_p: the smallest adjusted p that so many allow.
+    p: Wilcoxon's p value, adjusted by Holm's method over its family; None if ``least_p`` is above `ALPHA`, and if folds
+    share test subjects, as they are then not independent. n_nonzero: the number of blocks at which the scores differ.
+    least_p: the smallest adjusted p that so many allow.
     g: Hedges' g. biserial: rank-biserial correlation. Both are NaN where they are not defined.
     """
 
@@ -52,21 +54,21 @@ class GroupComparison:
 
 
 def paired_values(first: Group, second: Group, metric: Metric) -> tuple[list[float], list[float]]:
-    """The values of two groups at their common seeds, in the same order."""
+    """The values of two groups at their common blocks, in the same order."""
     ours, theirs = first.scores[metric.column], second.scores[metric.column]
-    seeds = [seed for seed in ours if seed in theirs]
-    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+    blocks = [block for block in ours if block in theirs]
+    return [ours[block] for block in blocks], [theirs[block] for block in blocks]
 
 
 def paired_difference(first: Group, second: Group, metric: Metric) -> PairedDifference:
-    """The first group minus the second; all NaN if they have no common seed."""
+    """The first group minus the second; all NaN if they have no common block."""
     ours, theirs = paired_values(first, second, metric)
-    mean, low, high = statistics.paired_difference(ours, theirs)
+    mean, low, high = statistics.paired_difference(ours, theirs, overlap=first.overlap)
     return PairedDifference(float(mean), float(low), float(high), len(ours))
 
 
 def compare_groups(pairs: Sequence[tuple[Group, Group]], metric: Metric) -> list[GroupComparison]:
-    """Compare each pair; all pairs form one family for Holm's method, except those with fewer than two common seeds."""
+    """Compare pairs; all form one family for Holm's method, except those with fewer than two common blocks."""
     values = [paired_values(first, second, metric) for first, second in pairs]
     family = [i for i, (ours, _) in enumerate(values) if len(ours) > 1]
     n_nonzero = [len(statistics.nonzero_differences(*some)) for some in values]
@@ -75,7 +77,7 @@ def compare_groups(pairs: Sequence[tuple[Group, Group]], metric: Metric) -> list
     comparisons = []
     for i, (first, second) in enumerate(pairs):
         least_p = float(least.get(i, 1.0))
-        p = float(adjusted[i]) if least_p <= ALPHA else None
+        p = float(adjusted[i]) if least_p <= ALPHA and not first.overlap else None
         g = statistics.hedges_g(*values[i]) if i in adjusted else float("nan")
         biserial = statistics.rank_biserial(*values[i]) if i in adjusted else float("nan")
         difference = paired_difference(first, second, metric)
@@ -104,19 +106,19 @@ def groups_with_values(run: RunData, dataset: str, point: Point, metric: Metric)
     return [group for group in found if group.values(metric)]
 
 
-def scores_by_seed(run: RunData, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
-    """The methods with values at a point, and their scores of shape (n_seeds, n_methods) at their common seeds."""
+def scores_by_block(run: RunData, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:
+    """The methods with values at a point, and their scores of shape (n_blocks, n_methods) at their common blocks."""
     groups = groups_with_values(run, dataset, point, metric)
     scores = all_scores(groups, metric)
     return [group.method for group in groups], scores[~np.isnan(scores).any(axis=1)]
 
 
 def all_scores(groups: Sequence[Group], metric: Metric) -> np.ndarray:
-    """The scores of groups, shape (n_seeds, n_groups), at the seeds of any of them; NaN where a group has none."""
+    """The scores of groups, shape (n_blocks, n_groups), at the blocks of any of them; NaN where a group has none."""
     scores = [group.scores[metric.column] for group in groups]
-    seeds = sorted({seed for some in scores for seed in some})
-    rows = [[some.get(seed, np.nan) for some in scores] for seed in seeds]
-    return np.array(rows, dtype=np.float64).reshape(len(seeds), len(groups))
+    blocks = sorted({block for some in scores for block in some})
+    rows = [[some.get(block, np.nan) for some in scores] for block in blocks]
+    return np.array(rows, dtype=np.float64).reshape(len(blocks), len(groups))
 
 
 def paired_strata(run: RunData, dataset: str, point: Point, methods: Sequence[str], metric: Metric) -> list[np.ndarray]:
@@ -151,7 +153,7 @@ def best_and_close(contest: Sequence[Group], metric: Metric) -> tuple[list[Group
     """The groups with the highest mean, and those that are not significantly worse than the first of these.
 
     Not significantly worse: the simultaneous 95 % interval of the best minus the group is not entirely above 0, or
-    cannot be computed because there are fewer than two common seeds.
+    cannot be computed because there are fewer than two common blocks.
     """
     shown = [group for group in contest if group.values(metric)]
     if len(shown) < 2:
@@ -173,6 +175,7 @@ def simultaneous_differences(best: Group, others: Sequence[Group], metric: Metri
         return []
     means, half_widths = statistics.differences_from(0, scores)
     common = (~np.isnan(scores) & ~np.isnan(scores[:, :1])).sum(axis=0)
+    half_widths *= np.sqrt(1 + common * best.overlap)  # as in statistics.t_half_width
     return [
         PairedDifference(float(mean), float(mean - half), float(mean + half), int(n))
         for mean, half, n in zip(means[1:], half_widths[1:], common[1:], strict=True)

@@ -52,9 +52,12 @@ GroupKey = tuple[str, Point]  # a method and a point of the sweep
 
 @dataclass(frozen=True)
 class Group:
-    """The trials of one method at one point, one per seed.
+    """The trials of one method at one point: one for each seed or, in a study with folds, for each fold and seed.
 
-    planned, failed, pending: numbers of trials. scores: column of a metric → seed → score, for trials that are done.
+    planned, failed, pending: numbers of trials. unit: "fold" if there are folds, else "seed": what the statistics count
+    as one independent observation, their block. n_blocks: how many are planned. scores: column of a metric → number of
+    the block → score. That of a fold is the mean over its seeds; a fold of which a trial is not done has no score.
+    overlap: see `RunData.overlap`.
     """
 
     method: str
@@ -63,9 +66,12 @@ class Group:
     failed: int
     pending: int
     scores: Mapping[str, Mapping[int, float]]
+    unit: str
+    n_blocks: int
+    overlap: float = 0.0
 
     def values(self, metric: Metric) -> list[float]:
-        """The scores of the trials that are done, in the order of their seeds; shape (n_done,)."""
+        """The scores of the blocks that have one, in the order of their numbers; shape (n_done,)."""
         return list(self.scores[metric.column].values())
 
 
@@ -75,7 +81,7 @@ class RunData:
 
     Args:
         trials: one row per trial with at least the columns `REQUIRED`, and one column per swept option, under its
-            dotted name.
+            dotted name. If there are folds also fold, their number.
         study: study, title, question, select, sweep {dataset: {option: [values]}}, methods, titles, seeds, chance,
             data, options, command and versions. ``chance`` is the accuracy of always predicting the most common class
             of the test samples.
@@ -151,6 +157,25 @@ class RunData:
         mine = (group.method, group.point)
         return [one for one in found if (one["method"], _point(options, one["point"])) == mine]
 
+    def folds(self, dataset: str) -> list[Mapping[str, Sequence[int]]]:
+        """For each fold of a data set: part → its subjects; [] without folds."""
+        return list((self.study["data"].get(dataset) or {}).get("folds") or ())
+
+    def unit(self, dataset: str) -> str:
+        """What the statistics of a data set count as one independent observation: "seed" or "fold"."""
+        return "fold" if self.folds(dataset) else "seed"
+
+    def overlap(self, dataset: str) -> float:
+        """The number of test subjects per training subject if folds share test subjects, else 0.
+
+        It widens the intervals, see `reports.statistics.t_half_width`.
+        """
+        folds = self.folds(dataset)
+        tested = [subject for fold in folds for subject in fold["test"]]
+        if len(set(tested)) == len(tested):
+            return 0.0
+        return sum(len(fold["test"]) / len(fold["train"]) for fold in folds) / len(folds)
+
     def count(self, status: Status) -> int:
         """The number of trials with a status."""
         return int((self.trials["status"] == status).sum())
@@ -184,15 +209,15 @@ class RunData:
         return self._trials_by_group.get(dataset, {})
 
     def done_trials(self, dataset: str, point: Point, method: str) -> list[Trial]:
-        """The trials of a method at a point that are done, in the order of their seeds."""
+        """The trials of a method at a point that are done, in the order of their folds and seeds."""
         trials = self.trials_by_group(dataset).get((method, point), [])
         return _done(trials)
 
     def groups(self, dataset: str) -> dict[GroupKey, Group]:
-        """The planned groups of a data set. Raises ValueError if a group has two trials with the same seed."""
+        """The planned groups of a data set. Raises ValueError if a group has two trials with the same fold and seed."""
         if dataset not in self._groups:
             trials = self.trials_by_group(dataset)
-            self._groups[dataset] = {key: _group(*key, some) for key, some in trials.items()}
+            self._groups[dataset] = {key: group_of(*key, some, self.overlap(dataset)) for key, some in trials.items()}
         return self._groups[dataset]
 
     @cached_property
@@ -227,26 +252,45 @@ def plain_value(value: Any) -> Any:
     return None if is_missing(value) else value
 
 
-def _group(method: str, point: Point, trials: Sequence[Trial]) -> Group:
-    seeds = [trial["seed"] for trial in trials]
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{method} at {point.values} has several trials with the same seed: {sorted(seeds)}")
+def group_of(method: str, point: Point, trials: Sequence[Trial], overlap: float = 0.0) -> Group:
+    """The group of some trials. Raises ValueError if two of them have the same fold and seed."""
+    places = [(trial.get("fold") or 0, trial["seed"]) for trial in trials]
+    if len(set(places)) < len(places):
+        raise ValueError(f"{method} at {point.values} has several trials with the same fold and seed: {sorted(places)}")
+    folded = any(fold for fold, _ in places)
+    blocks: dict[int, list[Trial]] = {}
+    for trial in sorted(trials, key=block_of):
+        blocks.setdefault(block_of(trial), []).append(trial)
     return Group(
         method,
         point,
         planned=len(trials),
         failed=sum(trial["status"] == "failed" for trial in trials),
         pending=sum(trial["status"] == "pending" for trial in trials),
-        scores={metric.column: _scores(_done(trials), metric.column) for metric in METRICS},
+        scores={metric.column: _block_scores(blocks, metric.column) for metric in METRICS},
+        unit="fold" if folded else "seed",
+        n_blocks=len(blocks),
+        overlap=overlap,
     )
 
 
+def block_of(trial: Trial) -> int:
+    """The number of the block that a trial belongs to: its fold or, without folds, its seed."""
+    return int(trial.get("fold") or trial["seed"])
+
+
+def _block_scores(blocks: Mapping[int, Sequence[Trial]], column: str) -> dict[int, float]:
+    """The mean score of each block whose trials are all done."""
+    return {
+        block: sum(float(trial[column]) for trial in trials) / len(trials)
+        for block, trials in blocks.items()
+        if all(trial["status"] == "done" and not is_missing(trial[column]) for trial in trials)
+    }
+
+
 def _done(trials: Sequence[Trial]) -> list[Trial]:
-    return sorted((trial for trial in trials if trial["status"] == "done"), key=lambda trial: trial["seed"])
-
-
-def _scores(trials: Sequence[Trial], column: str) -> dict[int, float]:
-    return {int(trial["seed"]): float(trial[column]) for trial in trials if not is_missing(trial[column])}
+    done = (trial for trial in trials if trial["status"] == "done")
+    return sorted(done, key=lambda trial: (trial.get("fold") or 0, trial["seed"]))
 
 
 def _unique(*names: Any) -> list[str]:

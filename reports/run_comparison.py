@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from reports.document import Block, Column, Document, Figure, Note, Prose, Section, Table, Text
@@ -12,13 +12,13 @@ from reports.overview import run_names
 from reports.parts.figures import forest_plot
 from reports.parts.pairwise import pairs_table
 from reports.parts.tables import metric_cell
-from reports.run import METRICS, Group, GroupKey, Metric, RunData, Trial
+from reports.run import METRICS, GroupKey, Metric, RunData, Trial, group_of
 from reports.text import count, metric_text, point_text, status_notes, value_text
 
 HOW = (
-    "Trials are paired if they have the same data set, method, point of the sweep and seed, and if both were trained "
-    "on the same labelled samples and tested on the same samples. Differences are the second run minus the first, in "
-    "percentage points, with 95 % t-intervals over the pairs."
+    "Trials are paired if they have the same data set, method, point of the sweep, fold and seed, and if both were "
+    "trained on the same labelled samples and tested on the same samples. Differences are the second run minus the "
+    "first, in percentage points, with 95 % t-intervals over the pairs; pairs of one fold count as one, their mean."
 )
 ABSENT = "–"
 
@@ -60,10 +60,14 @@ class _Runs:
 
 @dataclass(frozen=True)
 class _PairedGroup:
-    """One method at one point in both runs, reduced to the paired trials. equal: number of pairs with equal scores."""
+    """One method at one point in both runs, reduced to the paired trials.
+
+    pairs: number of pairs of trials. equal: number of those with equal scores.
+    """
 
     key: GroupKey
     comparison: GroupComparison
+    pairs: int
     equal: int
 
 
@@ -101,23 +105,33 @@ def _metric_blocks(runs: _Runs, dataset: str, metric: Metric) -> Iterator[Block]
 def _paired_groups(runs: _Runs, dataset: str, metric: Metric) -> list[_PairedGroup]:
     ours, theirs = (run.groups(dataset) for run in runs.both)
     keys = [key for key in ours if key in theirs]
-    pairs = []
-    for key in keys:
-        seeds = _paired_seeds(runs, dataset, key)
-        pairs.append((_only(theirs[key], seeds), _only(ours[key], seeds)))
+    trials = [_paired_trials(runs, dataset, key) for key in keys]
+    overlap = runs.second.overlap(dataset)
+    pairs = [
+        (group_of(*key, second, overlap), group_of(*key, first, overlap))
+        for key, (first, second) in zip(keys, trials, strict=True)
+    ]
     return [
-        _PairedGroup(key, comparison, _equal_scores(*pair, metric))
-        for key, pair, comparison in zip(keys, pairs, compare_groups(pairs, metric), strict=True)
+        _PairedGroup(key, comparison, len(first), _equal_scores(first, second, metric))
+        for key, (first, second), comparison in zip(keys, trials, compare_groups(pairs, metric), strict=True)
     ]
 
 
-def _paired_seeds(runs: _Runs, dataset: str, key: GroupKey) -> set[int]:
-    """The seeds whose trials were trained and tested on the same samples in both runs."""
+def _paired_trials(runs: _Runs, dataset: str, key: GroupKey) -> tuple[list[Trial], list[Trial]]:
+    """The trials of both runs with the same fold and seed that were trained and tested on the same samples."""
     method, point = key
     ours, theirs = (
-        {trial["seed"]: _samples(run, trial) for trial in run.done_trials(dataset, point, method)} for run in runs.both
+        {(trial.get("fold"), trial["seed"]): trial for trial in run.done_trials(dataset, point, method)}
+        for run in runs.both
     )
-    return {seed for seed, samples in ours.items() if samples is not None and samples == theirs.get(seed)}
+    same = [
+        place
+        for place, trial in ours.items()
+        if place in theirs
+        and (samples := _samples(runs.first, trial))
+        and samples == _samples(runs.second, theirs[place])
+    ]
+    return [ours[place] for place in same], [theirs[place] for place in same]
 
 
 def _samples(run: RunData, trial: Trial) -> tuple[str, str] | None:
@@ -126,15 +140,8 @@ def _samples(run: RunData, trial: Trial) -> tuple[str, str] | None:
     return (samples["labelled"], samples["test"]) if {"labelled", "test"} <= samples.keys() else None
 
 
-def _only(group: Group, seeds: set[int]) -> Group:
-    """A group with the scores of some seeds only."""
-    scores = {name: {seed: s for seed, s in some.items() if seed in seeds} for name, some in group.scores.items()}
-    return replace(group, scores=scores)
-
-
-def _equal_scores(one: Group, other: Group, metric: Metric) -> int:
-    theirs = other.scores[metric.column]
-    return sum(theirs.get(seed) == score for seed, score in one.scores[metric.column].items())
+def _equal_scores(first: Sequence[Trial], second: Sequence[Trial], metric: Metric) -> int:
+    return sum(one[metric.column] == other[metric.column] for one, other in zip(first, second, strict=True))
 
 
 def _paired_blocks(runs: _Runs, dataset: str, groups: Sequence[_PairedGroup], metric: Metric) -> Iterator[Block]:
@@ -149,7 +156,7 @@ def _paired_blocks(runs: _Runs, dataset: str, groups: Sequence[_PairedGroup], me
 
 
 def _equal_pairs(groups: Sequence[_PairedGroup]) -> Prose:
-    total, equal = sum(group.comparison.difference.n for group in groups), sum(group.equal for group in groups)
+    total, equal = sum(group.pairs for group in groups), sum(group.equal for group in groups)
     have = "has" if equal == 1 else "have"
     return Prose(f"Of {count(total, 'pair')} of trials, {equal} {have} exactly equal accuracies.")
 
@@ -232,7 +239,7 @@ def _data(runs: _Runs) -> Iterator[Block]:
     rows = []
     for dataset in dict.fromkeys([*runs.first.datasets, *runs.second.datasets]):
         data = [run.study["data"].get(dataset) if dataset in run.datasets else None for run in runs.both]
-        for what in ("fingerprint", "n_samples", "n_classes", "subjects"):
+        for what in ("fingerprint", "n_samples", "n_classes", "subjects", "folds"):
             ours, theirs = ("not in this run" if one is None else _data_text(one.get(what)) for one in data)
             if ours != theirs:
                 rows.append((dataset, what, ours, theirs))

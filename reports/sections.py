@@ -18,6 +18,7 @@ from reports.parts.pairwise import HOW, ablation_blocks, comparison_blocks
 from reports.parts.robust import robust_blocks
 from reports.parts.tables import (
     data_table,
+    folds_table,
     hosts_table,
     main_table,
     options_table,
@@ -27,15 +28,23 @@ from reports.parts.tables import (
     versions_table,
     warnings_table,
 )
-from reports.run import METRICS, RunData
+from reports.run import METRICS, RunData, Trial
 from reports.text import count, listing, point_text, status_notes, value_text
 
-READING = (
+ON_ONE_SPLIT = (
     "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and "
     "how the weights are initialised. They do not show how the methods would perform on other subjects or other data. "
-    "For each seed, all methods use the same labelled samples, so methods are compared seed by seed. Comparisons with "
-    "the best are corrected for all pairs of methods at one point of a sweep, but not over the points. Other intervals "
-    "are not corrected for multiple comparisons."
+    "For each seed, all methods use the same labelled samples, so methods are compared seed by seed."
+)
+IN_FOLDS = (
+    "Means and intervals are over folds, each of which tests other subjects: the score of a fold is the mean over its "
+    "seeds, which change the labelled samples and the initial weights. The intervals are about new subjects of the "
+    "same kind, but not about other data. In each fold and for each seed, all methods use the same labelled samples, "
+    "so methods are compared fold by fold."
+)
+NOT_CORRECTED = (
+    "Comparisons with the best are corrected for all pairs of methods at one point of a sweep, but not over the "
+    "points. Other intervals are not corrected for multiple comparisons."
 )
 WARNINGS = "The accuracy of these trials does not say how good the methods are, because their training went wrong."
 SELECTION = {
@@ -71,7 +80,18 @@ def answer_section(run: RunData) -> Iterator[Section]:
     drawable = [dataset for dataset in run.datasets if numeric_option(run, dataset)]
     if len(drawable) > 1 and (overview := curves(run, drawable)):  # a single data set has the figure in its own section
         blocks.append(overview)
-    yield Section("Question and answer", "answer", (*blocks, Note(READING)))
+    yield Section("Question and answer", "answer", (*blocks, Note(_reading(run))))
+
+
+def _reading(run: RunData) -> str:
+    """What the intervals are about: subjects too, where there are folds."""
+    folded = {dataset: bool(run.folds(dataset)) for dataset in run.datasets}
+    texts = {True: IN_FOLDS, False: ON_ONE_SPLIT}
+    if len(kinds := set(folded.values())) == 1:
+        parts = [texts[kind] for kind in kinds]
+    else:
+        parts = [f"On {listing([d for d in folded if folded[d] is kind])}: {texts[kind]}" for kind in (True, False)]
+    return " ".join([*parts, NOT_CORRECTED])
 
 
 def warnings_section(run: RunData) -> Iterator[Section]:
@@ -130,7 +150,7 @@ def failures_section(run: RunData) -> Iterator[Section]:
     """The failed trials, grouped by their error; left out if there are none."""
     errors: dict[str, list[str]] = {}
     for trial in run.failures():
-        parts = (trial["dataset"], point_text(run.point(trial)), f"seed {trial['seed']}", f"key {trial['key']}")
+        parts = (trial["dataset"], point_text(run.point(trial)), _place(trial), f"key {trial['key']}")
         name = f"{run.title(trial['method'])} ({', '.join(part for part in parts if part)})"
         errors.setdefault(trial["error"] or "No error was recorded.", []).append(name)
     blocks: list[Block] = []
@@ -138,6 +158,11 @@ def failures_section(run: RunData) -> Iterator[Section]:
         blocks += [Prose(f"{count(len(names), 'trial')}: {'; '.join(names)}."), Code(error)]
     if blocks:
         yield Section("Failures", "failures", tuple(blocks))
+
+
+def _place(trial: Trial) -> str:
+    """The fold, if any, and the seed of a trial."""
+    return (f"fold {trial['fold']}, " if trial.get("fold") else "") + f"seed {trial['seed']}"
 
 
 def trials_section(run: RunData) -> Iterator[Section]:
@@ -164,18 +189,20 @@ def _search_text(search: Mapping[str, Any], select: str) -> str:
         )
     else:
         stopping = "All of them were trained to the end."
+    folded = any(tuning.get("fold") for tuning in search["tunings"])
+    folds, in_each = (", fold", " in each fold") if folded else ("", "")
     epoch = "best" if select == "validation" else "last"
     seeds = [str(seed) for seed in search.get("seeds", [search["seed"]])]
     several = len(seeds) > 1
     refit = " and train on the labelled validation samples as well" if search.get("refit") else ""
     return (
-        "Hyper-parameters were searched separately for each method, data set and point of the sweep, all with the same "
-        f"budget: {count(search['trials'], 'configuration')} drawn at random and trained "
+        f"Hyper-parameters were searched separately for each method, data set{folds} and point of the sweep, all with "
+        f"the same budget: {count(search['trials'], 'configuration')} drawn at random and trained "
         f"{f'{len(seeds)} times each, with seeds' if several else 'once each, with seed'} {listing(seeds)}. {stopping} "
         f"The configuration with the highest {'mean ' * several}accuracy on the labelled validation samples at the "
-        f"{epoch} evaluation was chosen; test samples were not used. The choice was made once and not for each seed of "
-        "the trials, so intervals over these seeds do not show how it would vary. The trials in the tables use the "
-        f"chosen configurations{refit}."
+        f"{epoch} evaluation was chosen; test samples were not used. The choice was made once{in_each} and not "
+        "for each seed of the trials, so intervals over these seeds do not show how it would vary. The trials in "
+        f"the tables use the chosen configurations{refit}."
     )
 
 
@@ -188,14 +215,26 @@ def setup_section(run: RunData) -> Iterator[Section]:
         "setup",
         (
             Prose(
-                f"{count(len(methods), 'method')}: {listing(methods)}. {count(len(seeds), 'seed')}: {', '.join(seeds)}."
+                f"{count(len(methods), 'method')}: {listing(methods)}. {count(len(seeds), 'seed')}: {', '.join(seeds)}"
+                f"{_folds_text(run)}."
             ),
             Prose(f"{SELECTION.get(select, select)}{_epochs(run)}"),
             data_table(run),
+            *([folds] if (folds := folds_table(run)) else []),
             samples_table(run),
             options_table(run) if run.study["options"] else Prose("All options have their default values."),
         ),
     )
+
+
+def _folds_text(run: RunData) -> str:
+    """The number of folds of the data sets that have any, and what they are."""
+    parts = []
+    for dataset in run.datasets:
+        if folds := run.folds(dataset):
+            how = "with test subjects drawn at random" if run.overlap(dataset) else "testing every subject once"
+            parts.append(f", each in {len(folds)} folds on {dataset}, {how}")
+    return "".join(parts)
 
 
 def _epochs(run: RunData) -> str:

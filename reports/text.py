@@ -94,7 +94,7 @@ def metric_text(cell: MetricCell) -> tuple[str, str, str]:
     """The text of a cell: (mean, interval, remark). The remark counts missing trials; it is empty if all are done."""
     if cell.planned == 0:
         return "–", "", "not planned"
-    remarks = [f"{cell.done} of {count(cell.planned, 'seed')}"] if cell.done < cell.planned else []
+    remarks = [f"{cell.done} of {count(cell.planned, cell.unit)}"] if cell.done < cell.planned else []
     remarks += [f"{cell.failed} failed"] if cell.failed else []
     if cell.mean is None:
         return "–", "", ", ".join(remarks)
@@ -103,13 +103,18 @@ def metric_text(cell: MetricCell) -> tuple[str, str, str]:
 
 
 def seeds_text(groups: list[Group], metric: Metric) -> str:
-    """Explains the means and intervals of some groups, with the number of seeds."""
+    """Explains the means and intervals of some groups: over how many seeds or folds, and what varies over them."""
     counts = {len(group.values(metric)) for group in groups}
-    planned = max((group.planned for group in groups), default=0)
-    if planned <= 1:
+    largest = max(groups, key=lambda group: group.n_blocks, default=None)
+    if largest is None or largest.n_blocks <= 1:
         return "There is no interval with a single seed."
-    fewer = "" if counts == {planned} else " (fewer where a cell says so)"
-    return f"Mean ± half-width of the 95 % t-interval over {count(planned, 'seed')}{fewer}."
+    fewer = "" if counts == {largest.n_blocks} else " (fewer where a cell says so)"
+    over = f"Mean ± half-width of the 95 % t-interval over {count(largest.n_blocks, largest.unit)}{fewer}"
+    if largest.unit == "seed":
+        return f"{over}, that is over draws of labelled samples and initialisation, not over subjects."
+    each = f", each the mean of {count(largest.planned // largest.n_blocks, 'seed')}"
+    corrected = ", and corrected for test subjects that folds share" if largest.overlap else ""
+    return f"{over}{each}, that is over test subjects, draws of labelled samples and initialisation{corrected}."
 
 
 def selection_text(run: RunData, dataset: str | None = None) -> str:
@@ -158,6 +163,6 @@ def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
         notes.append(Note(text, "warning"))
     if failed:
         where = f" on {dataset}" if dataset else f" of {total}"
-        text = f"Failed: {count(failed, 'trial')}{where}. Means are over the other trials; the affected cells say so."
+        text = f"Failed: {count(failed, 'trial')}{where}. Means are over the others; the affected cells say so."
         notes.append(Note(text, "error"))
     return tuple(notes)

@@ -259,3 +259,18 @@ def test_a_notebook_shows_progress_in_place_if_it_can(
 def test_a_quiet_console_has_no_moving_parts() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, quiet=True)
     assert isinstance(progress_for(console, RunProgress([], 0, 0)), PlainProgress)
+
+
+def test_a_run_in_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(STUDY)
+    folds = {"folds": {"subjects_per_fold": 2}, "fantasy-device.seconds": 16}
+    run = harness.run("tiny.yaml", overrides=folds, inline=True, quiet=True)
+    assert run.trials[["fold", "seed", "status"]].values.tolist() == [[n, 0, "done"] for n in (1, 2, 3)]
+    report = (tmp_path / "runs/tiny/report.html").read_text()
+    assert "over 3 folds, each the mean of 1 seed" in report
+    records = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "runs/tiny/records").iterdir()}
+    harness.run("tiny.yaml", overrides={**folds, "seeds": 2}, inline=True, quiet=True)
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "runs/tiny/records").iterdir()}
+    assert len(after) == 6
+    assert records.items() <= after.items()

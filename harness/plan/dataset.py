@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,75 +12,33 @@ from typing import Any
 import numpy as np
 
 from harness import registry
-from harness.data import cache
-from harness.data.base import Dataset, Recordings
-from harness.data.splits import (
-    draw_labelled,
-    draw_unlabelled,
-    draw_validation,
-    labelled_from_list,
-    read_label_list,
-    resolve_split,
-    split_indices,
-)
 from harness.errors import InputError
 from harness.jobs import Job, value_text
 from harness.keys import array_key, content_key
-from harness.method import Method, Task
+from harness.method import Method
 from harness.options import Stage2
 from harness.plan.model_checks import ModelChecks
 from harness.plan.plan import Plan
+from harness.plan.samples import DatasetSamples, SplitRecordings, about_data
 from harness.results.plan_records import PlannedTrial
 from harness.results.records import Record
 from harness.search import Candidate, SearchTrial, Tuning, draw
 from harness.study import DatasetEntry, Settings
 from harness.study.edge import VERSION as PROFILE_VERSION
-from harness.study.labels import LABEL_KEYS
-from harness.study.model import General
 from harness.study.settings import fields_in_force
 from harness.study.space import Dimension
 from harness.training import VERSION as TRAINING_VERSION
 
 
 @dataclass(frozen=True)
-class _Source:
-    """The recordings of a data set under one split, which samples are drawn from."""
-
-    recordings: Recordings
-    dataset: Dataset
-    parts: Mapping[str, np.ndarray]
-    subjects: Mapping[str, list[int]]
-    seed_names: tuple[Any, ...]  # data set and split; followed by the seed, they seed every draw
-
-    @property
-    def task(self) -> Task:
-        return Task(self.recordings.modalities, self.recordings.n_classes)
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry of a data set in plan.json."""
-        recordings = self.recordings
-        return {
-            "title": self.dataset.title,
-            "fingerprint": recordings.fingerprint,
-            "modalities": [modality.to_json() for modality in recordings.modalities],
-            "n_samples": recordings.n_samples,
-            "n_unlabelled": recordings.n_unlabelled,
-            "n_classes": recordings.n_classes,
-            "classes": list(recordings.classes),
-            "subjects": self.subjects,
-            "notes": dict(recordings.notes),
-        }
-
-
-@dataclass(frozen=True)
 class _Configuration:
-    """A variant of a method at a point of the sweep, with its options: a trial without its seed."""
+    """A variant of a method at a point of the sweep in a fold, with its options: a trial without its seed."""
 
     method: Method
     variant: str
     point: Mapping[str, Any]
     settings: Settings
-    source: _Source
+    source: SplitRecordings
     refit: bool = False  # whether stage 2 trains on the labelled validation samples as well
 
     @property
@@ -101,11 +59,10 @@ class DatasetPlanner:
     """Plans the trials of one data set of a study."""
 
     def __init__(self, plan: Plan, entry: DatasetEntry, data_root: Path | None, record: Callable[[str], Record | None]):
-        self.plan, self.entry, self.root, self.record = plan, entry, data_root, record
+        self.plan, self.entry, self.record = plan, entry, record
         self.study, self.file = plan.study, plan.study.file
-        self.loaded: dict[str, tuple[Dataset, Recordings]] = {}
+        self.samples = DatasetSamples(plan, entry, data_root)
         self.models = ModelChecks()
-        self.drawn: dict[str, np.ndarray] = {}
 
     def plan_all(self) -> None:
         sweep = self.file.sweep_of(self.entry)
@@ -113,53 +70,23 @@ class DatasetPlanner:
         for name, point in product(self.file.methods, points):
             method: Method = registry.get("methods", name)()
             settings = self.study.settings(self.entry, name, point)
-            source = self._source(settings)
+            sources = self.samples.read(settings.data_options, settings.general)
             self._caution_of_fitted(method, sweep)
-            self._store_values(method, settings, source)
-            for variant in method.variants(source.task, settings.stage2_options) or ("",):
+            self._store_values(method, settings, sources)
+            variants = method.variants(sources[0].task, settings.stage2_options) or ("",)
+            for variant, source in product(variants, sources):
                 self._plan_configuration(_Configuration(method, variant, point, settings, source))
 
-    # -- the data set -----------------------------------------------------------------------------------------------
-
-    def _source(self, settings: Settings) -> _Source:
-        options_key = content_key(settings.data_options.to_json())
-        if options_key not in self.loaded:
-            dataset = registry.get("datasets", self.entry.plugin)(settings.data_options, self.entry.argument)
-            self.loaded[options_key] = dataset, cache.load(dataset, self.root)
-            self.plan.datasets.append(dataset)
-        dataset, recordings = self.loaded[options_key]
-        split, default = settings.general.split, dataset.default_split(recordings)
-        subjects = resolve_split(recordings, split, default)
-        if not subjects["validation"]:
-            self._check_validation(subjects)
-        parts = split_indices(recordings, split, default)
-        names = (self.entry.name, content_key(subjects))
-        if (n := settings.general.validation_labels) is not None:  # drawn once, for all methods and seeds
-            drawn = draw_validation(recordings.label, parts["validation"], n, *names, self.file.search_seed)
-            parts = {**parts, "validation": drawn}
-        return _Source(recordings, dataset, parts, subjects, names)
-
-    def _check_validation(self, subjects: Mapping[str, list[int]]) -> None:
-        """Raise `InputError` if the study selects or searches by validation subjects."""
-        if self.file.select == "validation":
-            raise InputError(
-                f"select: validation needs validation subjects, and {self.entry.name} has none; set split.validation"
-            )
-        if self.file.search:
-            raise InputError(
-                f"search needs validation subjects, and {self.entry.name} has none; take some of the training subjects "
-                f"({', '.join(map(str, subjects['train']))}): split: {{validation: [{subjects['train'][-1]}]}}"
-            )
-
-    def _store_values(self, method: Method, settings: Settings, source: _Source) -> None:
+    def _store_values(self, method: Method, settings: Settings, sources: list[SplitRecordings]) -> None:
         """Keep the values in force and the description of the data, for the report."""
         models = {"": settings.general, "method": settings.stage1_options, "data": settings.data_options}
         found = fields_in_force(settings, models) | fields_in_force(settings, {"method": settings.stage2_options})
         for searched in self.study.searched(self.entry, method.name).values():
             found[".".join(searched.path)] = {"value": f"searched: {searched.dimension}", "source": searched.source}
+        found |= {f"folds.{name}": asdict(leaf) for name, leaf in self.study.folds_in_force(self.entry).items()}
         self.plan.in_force.setdefault(self.entry.name, {}).setdefault(method.name, found)
-        self.plan.about_data.setdefault(self.entry.name, source.to_json())
-        self.plan.data[source.recordings.fingerprint] = source.recordings
+        self.plan.about_data.setdefault(self.entry.name, about_data(sources))
+        self.plan.data[sources[0].recordings.fingerprint] = sources[0].recordings
 
     def _caution_of_fitted(self, method: Method, sweep: Iterable[str]) -> None:
         """Warn of swept settings of gradient descent that a classifier which is fitted once does not have."""
@@ -202,9 +129,20 @@ class DatasetPlanner:
         for seed in self.file.seeds:
             self._add_trial(config, seed, key=None, stage1_key=None, error=error)
 
+    def _samples(self, config: _Configuration, seed: int) -> dict[str, np.ndarray]:
+        """The sample numbers of each part, and those that each stage of a trial learns from."""
+        samples = self.samples.draw(config.source, config.settings.general, seed)
+        if config.refit:
+            validation = samples["validation"]
+            labelled = np.sort(np.concatenate([samples["labelled"], validation]))
+            samples |= {"labelled": labelled, "validation": validation[:0]}
+        has_stage1 = self._stage1(config).method.Stage1
+        return samples if has_stage1 else {**samples, "unlabelled": samples["unlabelled"][:0]}
+
     def _add_trial(self, config: _Configuration, seed: int, **trial: Any) -> None:
         counts = {part: len(indices) for part, indices in self._samples(config, seed).items()}
         about: dict[str, Any] = {"dataset": self.entry.name, "method": config.name, "seed": seed, "point": config.point}
+        about["fold"] = config.source.fold
         tuned = self.study.searched(self.entry, config.method.name) or self.file.select == "validation"
         n_validation = len(config.source.parts["validation"]) if tuned else 0
         self.plan.trials.append(PlannedTrial(**about, counts=counts, validation_labels=n_validation, **trial))
@@ -225,7 +163,8 @@ class DatasetPlanner:
             trials = tuple(self._search_trial(drawn, seed, about) for seed in self.file.search_seeds)
             candidates.append(Candidate(number, values, trials))
         n_validation = len(config.source.parts["validation"])
-        return Tuning(self.entry.name, config.name, config.point, tuple(candidates), n_validation)
+        fold = config.source.fold
+        return Tuning(self.entry.name, config.name, config.point, tuple(candidates), n_validation, fold)
 
     def _search_trial(self, config: _Configuration, seed: int, about: dict[str, Any]) -> SearchTrial:
         """Plan the jobs of a drawn configuration with one seed, and evaluate it if it has a record."""
@@ -263,49 +202,6 @@ class DatasetPlanner:
         start = None if stage1 is config else (stage1.method, stage1.settings)
         self.models.check(method, settings, task, config.variant, start)
 
-    # -- samples ----------------------------------------------------------------------------------------------------
-
-    def _samples(self, config: _Configuration, seed: int) -> dict[str, np.ndarray]:
-        """The sample numbers of each part, and those that each stage of a trial learns from."""
-        source, general = config.source, config.settings.general
-        labelled = self._labelled(config, seed)
-        names = (*source.seed_names, seed)
-        unlabelled = draw_unlabelled(source.parts["train"], labelled, general.unlabeled, *names)
-        parts = {**source.parts, "labelled": labelled}
-        if config.refit:
-            validation = source.parts["validation"]
-            parts |= {"labelled": np.sort(np.concatenate([labelled, validation])), "validation": validation[:0]}
-        return {**parts, "unlabelled": unlabelled if self._stage1(config).method.Stage1 else unlabelled[:0]}
-
-    def _labelled(self, config: _Configuration, seed: int) -> np.ndarray:
-        """The labelled samples, which are drawn once and are the same for every method."""
-        general, names = config.settings.general, (*config.source.seed_names, seed)
-        amounts = general.to_json()
-        key = content_key([config.source.recordings.fingerprint, [amounts[name] for name in LABEL_KEYS], names])
-        if key not in self.drawn:
-            self.drawn[key] = self._draw_labelled(config.source, general, names)
-        return self.drawn[key]
-
-    def _draw_labelled(self, source: _Source, general: General, names: tuple[Any, ...]) -> np.ndarray:
-        recordings, train = source.recordings, source.parts["train"]
-        if general.label_list is not None:
-            path = self.study.path.parent / general.label_list
-            self.plan.label_lists.append(path)
-            samples = read_label_list(path, general.label_rate)
-            return labelled_from_list(recordings, samples, train)
-        pool, classes = source.dataset.label_pool(recordings), recordings.classes
-        return draw_labelled(
-            recordings.label,
-            train,
-            recordings.n_classes,
-            general.label_rate,
-            pool,
-            *names,
-            labels=general.labels,
-            labels_per_class=general.labels_per_class,
-            classes=classes,
-        )
-
     # -- jobs -------------------------------------------------------------------------------------------------------
 
     def _train(self, config: _Configuration, seed: int, purpose: dict[str, Any]) -> tuple[str, str | None]:
@@ -316,6 +212,7 @@ class DatasetPlanner:
         general, settings, stage1 = config.settings.general, config.settings, self._stage1(config)
         samples = self._samples(config, seed)
         about = {"study": self.file.study, "dataset": self.entry.name, "seed": seed}
+        about |= {"fold": config.source.fold} if config.source.fold else {}
         stage1_key = None
         if stage1.settings.stage1_options:
             indices = {part: samples[part] for part in ("train", "unlabelled")}
@@ -338,6 +235,8 @@ class DatasetPlanner:
         edge, keys = self.file.edge, {}
         general, seed = config.settings.general, trial.about["seed"]
         if edge is None or not edge.includes(config.method.name, general.label_rate, seed, self.file.seeds[0]):
+            return {}
+        if config.source.fold not in (None, 1):  # the cost does not depend on the subjects
             return {}
         if edge.label_rates and (general.labels or general.labels_per_class):
             raise InputError("edge.label_rates selects trials by label_rate, but here another key sets their labels")
@@ -369,7 +268,7 @@ class DatasetPlanner:
         self,
         content: dict[str, Any],
         about: dict[str, Any],
-        source: _Source,
+        source: SplitRecordings,
         indices: Mapping[str, np.ndarray],
         needs: tuple[str, ...] = (),
     ) -> str:

@@ -22,7 +22,8 @@ class Outline:
 
     jobs: key → data set, method and kind, which is "search" for the jobs of a search. offline: keys of the jobs that
     are carried to a device in a bundle. waiting: trials whose options are not chosen yet by a search. shared: jobs
-    saved by sharing. labelled: data set → the numbers of labelled samples of its trials, ascending.
+    saved by sharing. labelled: data set → the numbers of labelled samples of its trials, ascending. folds:
+    data set → for each fold, part → its subjects.
     """
 
     study: str
@@ -34,6 +35,7 @@ class Outline:
     searching: bool
     cautions: list[str]
     labelled: dict[str, list[int]]
+    folds: dict[str, list[dict[str, list[int]]]]
 
 
 def outline(plan: Plan) -> Outline:
@@ -48,6 +50,7 @@ def outline(plan: Plan) -> Outline:
         searching=plan.searching,
         cautions=plan.cautions,
         labelled=labelled_counts(plan.trials),
+        folds={dataset: about["folds"] for dataset, about in plan.about_data.items() if about["folds"]},
     )
 
 

@@ -16,6 +16,7 @@ class PlannedTrial(RecordModel):
     dataset: str = Field(description="data set, as in the study")
     method: str = Field(description="method, with its variant after a colon if it has several")
     seed: int = Field(description="seed")
+    fold: int | None = Field(default=None, description="number of the fold, from 1; null without folds")
     point: dict[str, Any] = Field(description="option → value at this point of the sweep")
     key: str | None = Field(description="key of its train job; null as long as a search has not chosen its options")
     stage1_key: str | None = Field(description="key of its pretrain job; null for a method without stage 1")
@@ -52,7 +53,8 @@ class PlannedData(RecordModel):
     n_unlabelled: int = Field(default=0, description="number of samples without a label")
     n_classes: int = Field(description="number of classes")
     classes: list[str] = Field(default=[], description="names of the classes, by number")
-    subjects: dict[str, list[int]] = Field(default={}, description="part → its subjects")
+    subjects: dict[str, list[int]] = Field(default={}, description="part → its subjects; empty with folds")
+    folds: list[dict[str, list[int]]] = Field(default=[], description="for each fold: part → its subjects")
     notes: dict[str, Any] = Field(default={}, description="facts about the files, such as counts and irregularities")
 
 

@@ -63,6 +63,7 @@ class About(RecordModel):
     dataset: str = Field(description="data set, as in the study")
     method: str = Field(description="method, as in the study")
     seed: int = Field(description="seed")
+    fold: int | None = Field(default=None, description="number of the fold, from 1; null without folds")
     point: dict[str, Any] = Field(default={}, description="option → value at this point of the sweep")
     search: SearchDraw | None = Field(default=None, description="draw of the search; null outside a search")
     device: dict[str, Any] | None = Field(default=None, description="device measured; null except for profile jobs")

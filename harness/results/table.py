@@ -23,6 +23,7 @@ COLUMNS = {
     "status": "done, failed or pending",
     "dataset": "data set, as in the study",
     "method": "method, with its variant after a colon where it has several",
+    "fold": "number of the fold, from 1; empty without folds",
     "seed": "the seed of label draw, initial weights and batches",
     "accuracy": "share of test samples predicted correctly, 0 to 1, at the evaluation that the study selects",
     "macro_f1": "F1 averaged over classes, 0 to 1, at the same evaluation",
@@ -38,7 +39,7 @@ COLUMNS = {
     "stage2_seconds": "training time of stage 2 alone",
     "error": "why the trial failed",
 }
-_BEFORE_OPTIONS = 5  # so many columns stand left of the swept options
+_BEFORE_OPTIONS = 6  # so many columns stand left of the swept options
 
 
 def trial_table(results: RunResults) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def _columns_and_rows(results: RunResults) -> tuple[list[str], list[dict[str, An
 
 def _row(trial: PlannedTrial, results: RunResults, swept: list[str]) -> dict[str, Any]:
     record = results.record(trial.key)
-    row = trial.model_dump(include={"key", "dataset", "method", "seed", "stage1_key"})
+    row = trial.model_dump(include={"key", "dataset", "method", "fold", "seed", "stage1_key"})
     row |= {option: trial.point.get(option, trial.chosen.get(option)) for option in swept}
     row |= {
         f"n_{part}": trial.counts.get(part, 0) for part in ("labelled", "unlabelled", "train", "validation", "test")

@@ -32,6 +32,8 @@ def show_plan(plan: Outline, todo: Collection[str], console: Console) -> None:
         table.add_row(dataset, method, kind, str(count["jobs"]), str(count["jobs"] - count["left"]), str(count["left"]))
     console.print(table)
     console.print(labelled_text(plan.labelled), highlight=False)
+    if plan.folds:
+        console.print(_folds_table(plan.folds))
     done = len(plan.jobs) - len(todo)
     who = "the search needs" if plan.searching else f"{plan.trials} trials need"
     text = f"{who} {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
@@ -50,6 +52,17 @@ def labelled_text(counts: Mapping[str, Sequence[int]]) -> str:
     'labelled samples: utd-mhad 27, 54; usc-had 200'
     """
     return "labelled samples: " + "; ".join(f"{name} {', '.join(map(str, some))}" for name, some in counts.items())
+
+
+def _folds_table(folds: Mapping[str, Sequence[Mapping[str, Sequence[int]]]]) -> Table:
+    """The subjects of each fold. folds: data set → for each fold, part → its subjects."""
+    columns = ("data set", "fold", *(f"{part} subjects" for part in ("test", "validation", "train")))
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for dataset, some in folds.items():
+        for number, fold in enumerate(some, start=1):
+            subjects = (", ".join(map(str, fold[part])) for part in ("test", "validation", "train"))
+            table.add_row(dataset, str(number), *subjects)
+    return table
 
 
 def show_cautions(cautions: Sequence[str], console: Console) -> None:

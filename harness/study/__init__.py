@@ -19,7 +19,7 @@ from harness.errors import InputError, Problem, StudyError
 from harness.study.check import check
 from harness.study.model import DatasetEntry, SharedKeys, StudyFile
 from harness.study.problems import problems_of
-from harness.study.settings import OptionPath, Settings, TrialOptions, Value, flatten
+from harness.study.settings import Settings, TrialOptions, Value, flatten
 from harness.study.space import Dimension, dimension
 from harness.study.yamltext import Located, load
 
@@ -77,6 +77,19 @@ class Study:
         leaves = flatten(self.file.model_dump(mode="json", exclude=others), (), self._source)
         return {".".join(path): leaf for path, leaf in leaves.items()}
 
+    def folds_in_force(self, entry: DatasetEntry) -> dict[str, Value]:
+        """The options of a data set's folds, with their sources; {} if it has none."""
+        if not (folds := self.file.folds_of(entry)):
+            return {}
+        base: tuple[str | int, ...] = (
+            ("datasets", self.file.datasets.index(entry), "folds") if entry.folds else ("folds",)
+        )
+        return {
+            name: Value(value, self._source((*base, name)))
+            for name, value in folds.to_json().items()
+            if value is not None
+        }
+
     def swept(self) -> Iterator[tuple[str, str, Value]]:
         """Each data set's swept options, as (data set, option, list of values with its source)."""
         for index, entry in enumerate(self.file.datasets):
@@ -84,10 +97,10 @@ class Study:
             for option, values in self.file.sweep_of(entry).items():
                 yield entry.name, option, Value(values, self.located.location((*base, "sweep", option)))
 
-    def _source(self, path: OptionPath) -> str:
-        node = self.located.value
+    def _source(self, path: tuple[str | int, ...]) -> str:
+        node: Any = self.located.value
         for name in path:
-            if not isinstance(node, dict) or name not in node:
+            if isinstance(node, dict) and name not in node:
                 return "default"
             node = node[name]
         return self.located.location(path)

@@ -20,7 +20,8 @@ from harness.study.yamltext import KeyPath, Located
 def check(file: StudyFile, located: Located) -> list[Problem]:
     """All problems of a study whose structure is valid, in the order of their lines."""
     space, problems = _check_space(file.search.space if file.search else {}, located)
-    problems += _check_names(file, located) + check_label_keys(located) + _check_search_keys(file, located)
+    problems += _check_names(file, located) + check_label_keys(located)
+    problems += _check_search_keys(file, located) + _check_folds(file, located)
     for index, entry in enumerate(file.datasets):
         if entry.plugin not in registry.paths("datasets"):
             continue  # the options of a plug-in that doesn't exist can't be checked
@@ -139,6 +140,23 @@ def _check_argument(entry: DatasetEntry, location: str, index: int) -> list[Prob
             )
         ]
     return []
+
+
+def _check_folds(file: StudyFile, located: Located) -> list[Problem]:
+    """Folds beside a split of the same study or data set, or beside a sweep over splits."""
+    problems = []
+    places: list[tuple[KeyPath, StudyFile | DatasetEntry]] = [((), file)]
+    places += [(("datasets", index), entry) for index, entry in enumerate(file.datasets)]
+    message, hint = "folds and split both say which subjects are tested", "keep one of them"
+    for base, keys in places:
+        if keys.folds and keys.split:
+            problems.append(Problem(located.location((*base, "folds")), _dotted((*base, "folds")), message, hint))
+    for index, entry in enumerate(file.datasets):
+        sweep: KeyPath = ("sweep",) if entry.sweep is None else ("datasets", index, "sweep")
+        if file.folds_of(entry):
+            swept = [(*sweep, option) for option in file.sweep_of(entry) if option.partition(".")[0] == "split"]
+            problems += [Problem(located.location(path), _dotted(path), message, hint) for path in swept]
+    return problems
 
 
 # -- sweeps -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from harness.data.folds import Folds
 from harness.data.splits import Split
 from harness.options import Options, Stage1, Stage2
 from harness.study.edge import Edge
@@ -109,6 +110,9 @@ class SharedKeys(Options):
     validation_labels: Any = Field(default=None, description=General.model_fields["validation_labels"].description)
     unlabeled: Any = Field(default=None, description=General.model_fields["unlabeled"].description)
     split: dict[str, Any] = Field(default={}, description=General.model_fields["split"].description)
+    folds: Folds | None = Field(
+        default=None, description="run every trial in several splits by subject, instead of in one"
+    )
     stage1: dict[str, Any] = Field(default={}, description=General.model_fields["stage1"].description)
     stage2: dict[str, Any] = Field(default={}, description=General.model_fields["stage2"].description)
     options: dict[str, dict[str, Any]] = Field(
@@ -206,3 +210,7 @@ class StudyFile(SharedKeys):
     def sweep_of(self, entry: DatasetEntry) -> dict[str, Any]:
         """Option → its values in the sweep of a data set, which is the study's unless the entry has its own."""
         return dict((self.sweep or {}) if entry.sweep is None else entry.sweep)
+
+    def folds_of(self, entry: DatasetEntry) -> Folds | None:
+        """The folds of a data set: the study's unless the entry has its own, or a split."""
+        return entry.folds or (None if entry.split else self.folds)

@@ -73,7 +73,7 @@ def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric)
     if not others:
         return f"{where}, only {title} has results: {score}.{caveats}"
     differences = simultaneous_differences(best, others, metric)
-    margin = _margin(differences[0], run.title(others[0].method))
+    margin = _margin(differences[0], run.title(others[0].method), best.unit)
     unclear = [run.title(o.method) for o, d in zip(others, differences, strict=True) if not d.significant]
     highest = f"{where}, {title} has the highest mean {_name(metric)}: {score}, {margin}"
     if differences[0].n < 2:
@@ -117,14 +117,14 @@ def _single_method(run: RunData, dataset: str, groups: Sequence[Group], metric: 
     return f"{text}, {number(100 * difference.mean)} points lower ({_interval(differences, -1)}{verdict}).{caveats}"
 
 
-def _margin(difference: PairedDifference, other: str) -> str:
-    """The lead of the best over the next. With missing trials, the best can be behind on the common seeds."""
+def _margin(difference: PairedDifference, other: str, unit: str) -> str:
+    """The lead of the best over the next. With missing trials, the best can be behind on the common seeds or folds."""
     if not difference.n:
-        return f"followed by {other}, with which it has no seed in common"
+        return f"followed by {other}, with which it has no {unit} in common"
     if abs(difference.mean) < 0.0005:
         return f"level with {other}"
     if difference.mean < 0:
-        return f"although it is {number(-100 * difference.mean)} points below {other} on the seeds that both have"
+        return f"although it is {number(-100 * difference.mean)} points below {other} on the {unit}s that both have"
     return f"{number(100 * difference.mean)} points above {other}"
 
 
@@ -141,7 +141,7 @@ def _simultaneous(compared: Sequence[object]) -> str:
 
 def _too_few_seeds(best: Group, metric: Metric) -> str:
     """The reason why significance is not reported."""
-    few = "a single seed" if len(best.values(metric)) < 2 else "so few common seeds"
+    few = f"a single {best.unit}" if len(best.values(metric)) < 2 else f"so few common {best.unit}s"
     return f"{few} cannot show how much of this is due to chance."
 
 
@@ -175,7 +175,7 @@ def _ranked(groups: Sequence[Group], metric: Metric) -> list[Group]:
 def _score(group: Group, metric: Metric) -> str:
     cell = metric_cell(group, metric)
     interval = "" if cell.half_width is None else f" ± {percent(cell.half_width)}"
-    return f"{percent(cell.mean or 0)} %{interval} ({count(cell.done, 'seed')})"
+    return f"{percent(cell.mean or 0)} %{interval} ({count(cell.done, cell.unit)})"
 
 
 def _name_at(title: str, point: Point) -> str:

@@ -15,14 +15,15 @@ from reports.charts import HeatMap, LineChart, Panel, ScatterPanel, ScatterPlot,
 from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Text
 from reports.method_comparison import groups_with_values
 from reports.parts.figures import line
-from reports.run import ACCURACY, METRICS, Metric, Point, RunData, Trial
+from reports.run import ACCURACY, METRICS, Metric, Point, RunData, Trial, block_of
 from reports.text import listing, number, percent, status_notes, where_text
 
 MAX_POINTS = 100  # samples in a scatter plot
 MAX_SIDE_BY_SIDE = 15  # classes; larger confusion matrices are not legible at half the width
 
 Details = Mapping[str, Any]
-Curves = Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]  # method → (epochs, values) of each seed
+Curve = tuple[int, Sequence[float], Sequence[float]]  # block, epochs, values of one trial
+Curves = Mapping[str, Sequence[Curve]]  # by method
 
 
 @dataclass(frozen=True)
@@ -39,26 +40,29 @@ class PointDetails:
 
     @cached_property
     def stage2(self) -> dict[str, list[Details]]:
-        """Method → the details of its finished trials with their ``seed``, in the order of the seeds."""
+        """Method → the details of its finished trials with their ``seed`` and ``block``, in order."""
         return {
-            method: [{**self.run.details.get(trial["key"], {}), "seed": trial["seed"]} for trial in trials]
+            method: [{**self.run.details.get(trial["key"], {}), **_place(trial)} for trial in trials]
             for method, trials in self._trials.items()
         }
 
     @cached_property
     def stage1(self) -> dict[str, list[Details]]:
-        """Method → the details of its stage 1 jobs, each once."""
+        """Method → the details of its stage 1 jobs, each once, with the ``seed`` and ``block`` of their trials."""
         pretrained = self.run.pretrained
-        return {
-            method: [
-                pretrained[key] for key in dict.fromkeys(trial["stage1_key"] for trial in trials) if key in pretrained
-            ]
-            for method, trials in self._trials.items()
-        }
+        found: dict[str, list[Details]] = {}
+        for method, trials in self._trials.items():
+            by_key = {trial["stage1_key"]: trial for trial in trials}
+            found[method] = [{**pretrained[key], **_place(by_key[key])} for key in by_key if key in pretrained]
+        return found
 
     @cached_property
     def _trials(self) -> dict[str, list[Trial]]:
         return {method: self.run.done_trials(self.dataset, self.point, method) for method in self.run.methods}
+
+
+def _place(trial: Trial) -> dict[str, Any]:
+    return {"seed": trial["seed"], "block": block_of(trial)}
 
 
 def first_point_details(run: RunData, dataset: str) -> PointDetails | None:
@@ -73,11 +77,19 @@ def present(details: Sequence[Details], name: str) -> list[Any]:
     return [detail[name] for detail in details if detail.get(name) is not None]
 
 
+def block_means(values: Sequence[tuple[int, float]]) -> list[float]:
+    """The mean value of each block. values: of each trial, with its block."""
+    blocks: dict[int, list[float]] = {}
+    for block, value in values:
+        blocks.setdefault(block, []).append(float(value))
+    return [float(statistics.mean(some)) for some in blocks.values()]
+
+
 # -- classes -----------------------------------------------------------------------------------------------------------
 
 
 def class_blocks(run: RunData, dataset: str) -> Iterator[Block]:
-    """Accuracy by class, and the confusion matrices of the reference and the best other method, pooled over seeds."""
+    """Accuracy by class, and the confusion matrices of the reference and the best other method, pooled over trials."""
     details = first_point_details(run, dataset)
     pooled = _pooled_confusions(details) if details else {}
     if not details or not pooled:
@@ -116,7 +128,7 @@ def _class_table(details: PointDetails, pooled: Mapping[str, Any], names: Sequen
         rows.append((Text(name), Text(str(tested), rank=tested), *cells))
     return Table(
         f"Accuracy by class {details.where}",
-        "Share of each class's test samples that were classified correctly, in per cent, pooled over seeds.",
+        "Share of each class's test samples that were classified correctly, in per cent, pooled over trials.",
         (Column("Class"), Column("Test samples", True), *titles),
         tuple(rows),
         status_notes(details.run, details.dataset),
@@ -143,7 +155,7 @@ def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names:
             "share of the true class (%)",
         ),
         alt + (f" Most frequent confusions: {'; '.join(mixed_up)}." if mixed_up else ""),
-        f"{title}: share of each true class in per cent, pooled over seeds. Cells with 0 are empty.",
+        f"{title}: share of each true class in per cent, pooled over trials. Cells with 0 are empty.",
         status_notes(details.run),
     )
 
@@ -167,7 +179,7 @@ def learning_blocks(run: RunData, dataset: str) -> Iterator[Block]:
 
 def _score_curves(details: PointDetails, metric: Metric) -> Figure | None:
     curves = {
-        method: [(one["epochs"], one[metric.column]) for one in some if one.get("epochs")]
+        method: [(one["block"], one["epochs"], one[metric.column]) for one in some if one.get("epochs")]
         for method, some in details.stage2.items()
     }
     title = f"{metric.title} on the test samples by epoch"
@@ -178,7 +190,7 @@ def _score_curves(details: PointDetails, metric: Metric) -> Figure | None:
 
 def _losses(details: Mapping[str, Sequence[Details]]) -> Curves:
     return {
-        method: [(range(1, len(loss) + 1), loss) for loss in present(some, "loss") if loss]
+        method: [(one["block"], range(1, len(one["loss"]) + 1), one["loss"]) for one in some if one.get("loss")]
         for method, some in details.items()
     }
 
@@ -186,22 +198,22 @@ def _losses(details: Mapping[str, Sequence[Details]]) -> Curves:
 def _curves(
     details: PointDetails, title: str, y_title: str, curves: Curves, caption: str, per_cent: bool = False
 ) -> Figure | None:
-    """A line through the means over seeds for each method with at least two epochs; None if there is none."""
-    run, lines = details.run, []
-    for method, seeds in curves.items():
-        values: dict[float, list[float]] = {}
-        for epochs, scores in seeds:
-            for epoch, score in zip(epochs, scores, strict=True):
-                values.setdefault(float(epoch), []).append(float(score))
-        if len(values) > 1:
-            lines.append(line(run.title(method), run.styles[method], values, 100 if per_cent else 1))
+    """A line through the means over blocks for each method with at least two epochs; None if there is none."""
+    run, lines, overlap = details.run, [], details.run.overlap(details.dataset)
+    for method, some in curves.items():
+        scores: dict[float, list[tuple[int, float]]] = {}
+        for block, epochs, values in some:
+            for epoch, value in zip(epochs, values, strict=True):
+                scores.setdefault(float(epoch), []).append((block, value))
+        if len(scores) > 1:
+            means = {epoch: block_means(of_epoch) for epoch, of_epoch in scores.items()}
+            lines.append(line(run.title(method), run.styles[method], means, 100 if per_cent else 1, overlap))
     if not lines:
         return None
     bottom, top = (0.0, _top(lines)) if per_cent else (None, None)
     bands = any(max(one.counts) > 1 for one in lines)
-    how = (
-        "lines are means, bands are 95 % t-intervals over seeds" if bands else "a single seed, so there is no interval"
-    )
+    over = f"lines are means, bands are 95 % t-intervals over {run.unit(details.dataset)}s"
+    how = over if bands else "a single seed, so there is no interval"
     ends = "; ".join(f"{one.name} {number(one.y[0], 2)} to {number(one.y[-1], 2)}" for one in lines)
     title = f"{title} {details.where}"
     chart = LineChart((Panel("", "epoch", tuple(lines)),), y_title, bottom, top)
@@ -232,21 +244,21 @@ def modality_blocks(run: RunData, dataset: str) -> Iterator[Block]:
 
 def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Table]:
     """Each method's attention weights and D̄, the mean distance between the features of its modalities."""
-    rows = []
+    rows, overlap = [], details.run.overlap(details.dataset)
     for method, some in details.stage2.items():
-        weights, distances = present(some, "attention"), present(some, "modal_distance")
-        early = present(details.stage1[method], "modal_distance")
-        if weights or distances or early:
-            cells = (_mean([w[name] for w in weights if name in w]) for name in names)
-            rows.append((Text(details.run.title(method)), *cells, _mean(early), _mean(distances)))
+        found = [_entries(some, "attention", name) for name in names]
+        distances = [_entries(one, "modal_distance") for one in (details.stage1[method], some)]
+        if any(found) or any(distances):
+            cells = (_mean(values, overlap) for values in (*found, *distances))
+            rows.append((Text(details.run.title(method)), *cells))
     if not rows:
         return
     titles = (*(f"Attention: {name}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
     yield Table(
         f"Modalities {details.where}",
-        "Means over the test samples after the last epoch, averaged over seeds, with the half-width of the 95 % "
-        "t-interval. D̄: mean cosine distance between the features of the modalities of a sample (after stage 1: "
-        "between their projections, over the unlabelled samples).",
+        f"Means over the test samples after the last epoch, averaged over {details.run.unit(details.dataset)}s, with "
+        "the half-width of the 95 % t-interval. D̄: mean cosine distance between the features of the modalities of a "
+        "sample (after stage 1: between their projections, over the unlabelled samples).",
         (Column("Method"), *(Column(title, True) for title in titles)),
         tuple(rows),
         status_notes(details.run, details.dataset),
@@ -255,12 +267,11 @@ def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Ta
 
 def _quality_table(details: PointDetails) -> Iterator[Table]:
     """The quality of each modality, and how far the data determine it."""
-    rows, unidentified = [], []
+    rows, unidentified, overlap = [], [], details.run.overlap(details.dataset)
     for method, some in details.stage1.items():
-        qualities = present(some, "quality")
-        for name in dict.fromkeys(name for quality in qualities for name in quality):
-            found = [quality[name] for quality in qualities if name in quality]
-            cells = (_mean_with_interval(found, part) for part in ("hopkins", "k_opt", "score", "weight"))
+        for name in dict.fromkeys(name for quality in present(some, "quality") for name in quality):
+            found = [quality[name] for quality in present(some, "quality") if name in quality]
+            cells = (_quality_cell(some, name, part, overlap) for part in ("hopkins", "k_opt", "score", "weight"))
             known, reasons = present(found, "identified"), [one["reason"] for one in found if one.get("reason")]
             share = Text(f"{sum(known)} of {len(known)}", rank=sum(known)) if known else Text("–")
             rows.append((Text(details.run.title(method)), Text(name), *cells, share))
@@ -268,11 +279,12 @@ def _quality_table(details: PointDetails) -> Iterator[Table]:
                 unidentified.append(f"{details.run.title(method)}, {name} ({reasons[0]})")
     if not rows:
         return
-    numbers = (Column(title, True) for title in ("Hopkins H", "k_opt", "q", "β(QoM)", "Seeds with k_opt identified"))
+    numbers = (Column(title, True) for title in ("Hopkins H", "k_opt", "q", "β(QoM)", "k_opt identified"))
+    unit = details.run.unit(details.dataset)
     caption = (
-        "Quality of the modalities, estimated from the unlabelled data; means over seeds, and in parentheses the 5th "
-        "and the 95th percentile over random subsets of 80 % of the samples, or after ± the half-width of the 95 % "
-        "t-interval over seeds where there are no subsets. q = H / max(|k_opt − classes|, 1), β = q / Σq."
+        f"Quality of the modalities, estimated from the unlabelled data; means over {unit}s, and in parentheses the "
+        "5th and the 95th percentile over random subsets of 80 % of the samples, or after ± the half-width of the 95 "
+        f"% t-interval over {unit}s where there are no subsets. q = H / max(|k_opt − classes|, 1), β = q / Σq."
     )
     notes = status_notes(details.run, details.dataset)
     if unidentified:
@@ -296,13 +308,14 @@ def quality_cautions(run: RunData) -> list[str]:
     ]
 
 
-def _mean_with_interval(found: Sequence[Details], part: str) -> Text:
-    """The mean of a part of the quality over seeds, with the means of the ends of its intervals."""
-    intervals = present(found, f"{part}_interval")
+def _quality_cell(details: Sequence[Details], modality: str, part: str, overlap: float) -> Text:
+    """The mean of a part of a modality's quality, with the means of the ends of its intervals."""
+    found = _entries(details, "quality", modality, part)
+    intervals = [ends for _, ends in _entries(details, "quality", modality, f"{part}_interval")]
     if not intervals:
-        return _mean(present(found, part))
+        return _mean(found, overlap)
     digits = 1 if part == "k_opt" else 3
-    mean = float(statistics.mean(present(found, part)))
+    mean = float(statistics.mean(block_means(found)))
     low, high = (number(float(end), digits) for end in np.mean(intervals, axis=0))
     return Text(f"{number(mean, digits)} ({low} to {high})", rank=mean)
 
@@ -354,10 +367,23 @@ def _missing(details: PointDetails) -> Iterator[Prose]:
         yield Prose(f"Not available: {'; '.join(reasons)}.")
 
 
-def _mean(values: Sequence[float]) -> Text:
-    """A mean with the half-width of its 95 % t-interval."""
-    if not values:
+def _entries(details: Sequence[Details], *path: str) -> list[tuple[int, Any]]:
+    """The entry at a path in the details that have it, with their blocks."""
+    found = []
+    for one in details:
+        value: Any = one
+        for name in path:
+            value = (value or {}).get(name)
+        if value is not None:
+            found.append((one["block"], value))
+    return found
+
+
+def _mean(entries: Sequence[tuple[int, float]], overlap: float) -> Text:
+    """A mean over blocks with the half-width of its 95 % t-interval."""
+    if not entries:
         return Text("–")
-    mean, half_width = float(statistics.mean(values)), float(statistics.t_half_width(values))
+    values = block_means(entries)
+    mean, half_width = float(statistics.mean(values)), float(statistics.t_half_width(values, overlap=overlap))
     interval = f" ± {number(half_width, 3)}" if half_width == half_width else ""
     return Text(number(mean, 3) + interval, rank=mean)

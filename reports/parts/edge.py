@@ -69,7 +69,7 @@ COSTS = (
 
 @dataclass(frozen=True)
 class _Measured:
-    """A method at a point: mean cost, and mean accuracy in per cent over ``count`` seeds with its 95 % t-interval."""
+    """A method at a point: mean cost, and mean accuracy (%) over ``count`` seeds or folds with its 95 % t-interval."""
 
     method: str
     name: str
@@ -114,7 +114,7 @@ def _trade_off(run: RunData, dataset: str, device: str, cost: Cost) -> Figure | 
     title = f"Accuracy on {dataset} against {cost.title} on {device}"
     caption = f"{title}. Dotted line: the Pareto front of cost and accuracy ({listing(front)})."
     if not all(math.isnan(one.low) for one in measured):
-        caption += " Bars: 95 % t-intervals over seeds."
+        caption += f" Bars: 95 % t-intervals over {run.unit(dataset)}s."
     alt = "; ".join(f"{one.name}: {one.accuracy:.1f} % at {one.cost:.4g}" for one in measured)
     return Figure(title, LineChart((panel,), "Accuracy (%)"), f"{title}. {alt}.", caption)
 
@@ -132,7 +132,7 @@ def _measured(run: RunData, dataset: str, group: Group, column: str, factor: flo
     scores = group.values(ACCURACY)
     if not costs or not scores:
         return None
-    low, high = statistics.t_interval(scores)
+    low, high = statistics.t_interval(scores, overlap=group.overlap)
     name = f"{run.title(group.method)} {point_text(group.point)}".strip()
     return _Measured(
         group.method,

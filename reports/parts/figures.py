@@ -52,11 +52,16 @@ def all_curves(run: RunData, dataset: str) -> tuple[Figure, ...]:
     return tuple(figure for metric in METRICS if (figure := curves(run, [dataset], metric)))
 
 
-def line(name: str, style: int, points: Mapping[float, Sequence[float]], scale: float = 1.0) -> Series:
-    """A line through the means at each x, with their 95 % t-intervals. points: x → the values at x."""
+def line(
+    name: str, style: int, points: Mapping[float, Sequence[float]], scale: float = 1.0, overlap: float = 0.0
+) -> Series:
+    """A line through the means at each x, with their 95 % t-intervals.
+
+    points: x → the values at x. overlap: see `reports.statistics.t_half_width`.
+    """
     x = sorted(points)
     means = [scale * float(statistics.mean(points[at])) for at in x]
-    bounds = [[scale * float(end) for end in statistics.t_interval(points[at])] for at in x]
+    bounds = [[scale * float(end) for end in statistics.t_interval(points[at], overlap=overlap)] for at in x]
     low, high = (tuple(bound[i] for bound in bounds) for i in (0, 1))
     return Series(name, style, tuple(map(float, x)), tuple(means), low, high, tuple(len(points[at]) for at in x))
 
@@ -68,7 +73,7 @@ def _panel(run: RunData, dataset: str, metric: Metric, titled: bool) -> Panel:
     for method in run.methods:
         if groups := _groups_along_axis(run, dataset, method, metric):
             values = {_x(group): group.values(metric) for group in groups}
-            lines.append(line(run.title(method), run.styles[method], values, 100))
+            lines.append(line(run.title(method), run.styles[method], values, 100, run.overlap(dataset)))
     positions = sorted({float(point.values[0]) for point in run.points(dataset)})
     chance = run.chance(dataset)
     return Panel(
@@ -102,12 +107,17 @@ def _top(run: RunData, dataset: str) -> float:
 
 
 def _lines_text(run: RunData, datasets: Sequence[str], metric: Metric) -> str:
-    """Explains the lines and bands, with the number of seeds."""
-    seeds = [len(group.values(metric)) for dataset in datasets for group in run.groups(dataset).values()]
-    if max(seeds) <= 1:
+    """Explains the lines and bands, with the number of seeds or folds."""
+    parts, most = [], 0
+    for unit in dict.fromkeys(map(run.unit, datasets)):
+        of_unit = [dataset for dataset in datasets if run.unit(dataset) == unit]
+        counts = [len(group.values(metric)) for dataset in of_unit for group in run.groups(dataset).values()]
+        most = max(most, *counts)
+        up_to = "" if min(counts) == max(counts) else "up to "
+        parts.append(f"{up_to}{count(max(counts), unit)}")
+    if most <= 1:
         return "a single seed, so there is no interval"
-    up_to = "" if min(seeds) == max(seeds) else "up to "
-    return f"lines are means over {up_to}{count(max(seeds), 'seed')}, bands are 95 % t-intervals"
+    return f"lines are means over {listing(parts, 'or')}, bands are 95 % t-intervals"
 
 
 def _alt(run: RunData, dataset: str, metric: Metric) -> str:
@@ -154,7 +164,9 @@ def _heat_map(run: RunData, dataset: str, method: str, metric: Metric) -> Figure
     chart = HeatMap(row_names, column_names, values, column_title, row_title, f"{metric.title} (%)")
     title = f"{metric.title} of {run.title(method)} on {dataset}"
     alt = f"{title} by {row_title} and {column_title}: {_extremes(chart)}."
-    return Figure(title, chart, alt, f"{title}: means over seeds, in per cent.", status_notes(run, dataset))
+    return Figure(
+        title, chart, alt, f"{title}: means over {run.unit(dataset)}s, in per cent.", status_notes(run, dataset)
+    )
 
 
 def _extremes(chart: HeatMap) -> str:
@@ -181,7 +193,7 @@ def forest_plot(
     caption: str,
     notes: tuple[Note, ...] = (),
 ) -> Figure | None:
-    """Paired differences in percentage points with their 95 % t-intervals; None if no comparison has common seeds."""
+    """Paired differences in percentage points with their 95 % t-intervals; None if no comparison has common blocks."""
     estimates = []
     for comparison, name, style in zip(comparisons, names, styles, strict=True):
         if (difference := comparison.difference).n:

@@ -14,7 +14,7 @@ from reports.method_comparison import (
     compare_all_pairs,
     compare_groups,
     compare_with_reference,
-    scores_by_seed,
+    scores_by_block,
 )
 from reports.parts.figures import forest_plot, rank_diagram
 from reports.run import ACCURACY, Metric, Point, RunData, is_number
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 HOW = (
-    "Differences are paired by seed. Their 95 % t-intervals are not corrected for multiple comparisons. p: Wilcoxon's "
-    "signed-rank test, two-sided, with Holm's correction over the comparisons at one point of the sweep. g: Hedges' g "
-    "of the paired differences. r: matched-pairs rank-biserial correlation. All seeds share one split of the subjects, "
-    "so the results do not extend to other subjects or other data."
+    "Differences are paired by seed, or by fold on data sets with folds. Their 95 % t-intervals are not corrected for "
+    "multiple comparisons. p: Wilcoxon's signed-rank test, two-sided, with Holm's correction over the comparisons at "
+    "one point of the sweep. g: Hedges' g of the paired differences. r: matched-pairs rank-biserial correlation. "
+    "Without folds, all seeds share one split of the subjects, so the results do not extend to other subjects."
 )
 
 NamedComparison = tuple[str, str, GroupComparison]  # two names, and the comparison
@@ -71,8 +71,8 @@ def _reference_plot(
         comparisons,
         [run.title(comparison.first.method) for comparison in comparisons],
         [run.styles[comparison.first.method] for comparison in comparisons],
-        f"{metric.title} minus that of {reference}, in percentage points, paired by seed, with 95 % t-intervals. "
-        f"To the left of 0, {reference} is better.",
+        f"{metric.title} minus that of {reference}, in percentage points, paired by {comparisons[0].first.unit}, with "
+        f"95 % t-intervals. To the left of 0, {reference} is better.",
         status_notes(run, dataset),
     )
     if figure:
@@ -92,7 +92,7 @@ def pairs_table(
     numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
     cells = tuple((Text(first), Text(second), *_comparison_cells(comparison)) for first, second, comparison in rows)
     if without_p := [comparison for *_, comparison in rows if comparison.p is None]:
-        notes += (_too_few_seeds(without_p, family),)
+        notes += (_no_p_value(without_p, family),)
     return Table(title, "", (*map(Column, columns), *(Column(title, True) for title in numbers)), cells, notes)
 
 
@@ -103,20 +103,28 @@ def _comparison_cells(comparison: GroupComparison) -> tuple[Text, ...]:
     if difference.n > 1:
         low, high = 100 * difference.low, 100 * difference.high
         interval = Text(f"{number(low)} to {number(high)}", rank=low)
-        p = Text("too few seeds") if comparison.p is None else Text(p_text(comparison.p), rank=comparison.p)
+        p = Text(_why_no_p(comparison)) if comparison.p is None else Text(p_text(comparison.p), rank=comparison.p)
     n = Text(str(difference.n), rank=difference.n)
     return (points, interval, n, p, _effect(comparison.g), _effect(comparison.biserial))
 
 
-def _too_few_seeds(comparisons: Sequence[GroupComparison], family: int) -> Note:
-    """Why some comparisons have no p value. Only the seeds at which the scores differ count."""
+def _why_no_p(comparison: GroupComparison) -> str:
+    return "–" if comparison.first.overlap else f"too few {comparison.first.unit}s"
+
+
+def _no_p_value(comparisons: Sequence[GroupComparison], family: int) -> Note:
+    """Why some comparisons have no p value. Only the seeds or folds at which the scores differ count."""
+    unit = comparisons[0].first.unit
+    if comparisons[0].first.overlap:
+        return Note("No p values: the folds share test subjects, so they are not independent, as the test assumes.")
     most = max(comparisons, key=lambda comparison: comparison.n_nonzero)
     any_equal = any(comparison.n_nonzero < comparison.difference.n for comparison in comparisons)
-    differ = " at which the scores differ" if any_equal else ""
+    differ = " on which the scores differ" if any_equal and unit == "fold" else ""
+    differ = " at which the scores differ" if any_equal and unit == "seed" else differ
     return Note(
-        f"Too few seeds for a p value: with {count(most.n_nonzero, 'seed')}{differ} and {count(family, 'comparison')} "
+        f"Too few {unit}s for a p value: with {count(most.n_nonzero, unit)}{differ} and {count(family, 'comparison')} "
         f"the smallest possible adjusted p of Wilcoxon's test is {p_text(most.least_p)}. At least "
-        f"{statistics.runs_to_reject(family)} seeds{differ} are needed.",
+        f"{statistics.runs_to_reject(family)} {unit}s{differ} are needed.",
     )
 
 
@@ -209,8 +217,8 @@ def _ablation_plot(
     names = [point_values(comparison.first.point) for comparison in comparisons]
     styles = [ablation.run.styles[comparison.first.method] for comparison in comparisons]
     caption = (
-        f"{ablation.metric.title} minus that of {ablation.baseline_name}, in percentage points, paired by seed, with "
-        "95 % t-intervals."
+        f"{ablation.metric.title} minus that of {ablation.baseline_name}, in percentage points, paired by "
+        f"{comparisons[0].first.unit}, with 95 % t-intervals."
     )
     if figure := forest_plot(title, comparisons, names, styles, caption, notes):
         yield figure
@@ -220,42 +228,39 @@ def _ablation_plot(
 
 
 def _friedman_blocks(run: RunData, dataset: str, point: Point, metric: Metric) -> Iterator[Block]:
-    """Friedman's test over the seeds at a point, then the ranks of the methods if the test can be significant."""
-    methods, scores = scores_by_seed(run, dataset, point, metric)
+    """Friedman's test over the blocks at a point, then the ranks of the methods if the test can be significant."""
+    methods, scores = scores_by_block(run, dataset, point, metric)
     n, k = scores.shape
-    if k < 3 or n < 2:
+    if k < 3 or n < 2 or run.overlap(dataset):  # folds that share test subjects are not independent
         return
+    unit = run.unit(dataset)
     where = capitalised(where_text(dataset, point))
     if statistics.least_friedman(n, k) > ALPHA:
-        yield Prose(f"{where}, Friedman's test cannot reach significance with {count(n, 'seed')} and {k} methods.")
+        yield Prose(f"{where}, Friedman's test cannot reach significance with {count(n, unit)} and {k} methods.")
         return
-    yield Prose(f"{where}, {_friedman_text(scores)}")
+    yield Prose(f"{where}, {_friedman_text(scores, unit)}")
     title = f"Ranks by {metric.title.lower()} {where_text(dataset, point)}"
-    yield _ranks(run, title, methods, scores, metric, status_notes(run, dataset))
+    yield _ranks(run, title, methods, scores, metric, dataset)
 
 
-def _friedman_text(scores: np.ndarray) -> str:
-    """The result of Friedman's test in words. scores: shape (n_seeds, n_methods)."""
+def _friedman_text(scores: np.ndarray, unit: str) -> str:
+    """The result of Friedman's test in words. scores: shape (n_blocks, n_methods)."""
     statistic, p = statistics.friedman(scores)
     p_value = p_text(p) if p_text(p).startswith("<") else f"= {p_text(p)}"
     differ = "at least one method differs significantly"
     verdict = differ if p <= ALPHA else "no significant difference between the methods"
-    return (
-        f"Friedman's test over {count(len(scores), 'seed')} gives χ² = {number(statistic, 2)}, p {p_value}: {verdict}."
-    )
+    return f"Friedman's test over {count(len(scores), unit)} gives χ² = {number(statistic, 2)}, p {p_value}: {verdict}."
 
 
-def _ranks(
-    run: RunData, title: str, methods: Sequence[str], scores: np.ndarray, metric: Metric, notes: tuple[Note, ...]
-) -> Block:
-    """The critical-difference diagram, or why there is none. scores: shape (n_seeds, n_methods)."""
+def _ranks(run: RunData, title: str, methods: Sequence[str], scores: np.ndarray, metric: Metric, dataset: str) -> Block:
+    """The critical-difference diagram, or why there is none. scores: shape (n_blocks, n_methods)."""
     n, k = scores.shape
-    seeds, critical = count(n, "seed"), statistics.critical_difference(n, k)
+    unit, critical = run.unit(dataset), statistics.critical_difference(n, k)
     if critical >= k - 1:
         needed = next(more for more in range(n, 10_000) if statistics.critical_difference(more, k) < k - 1)
         return Prose(
-            f"There is no critical-difference diagram: with {seeds} Nemenyi's critical difference is "
-            f"{number(critical, 2)}, but the ranks of {k} methods differ by at most {k - 1}. At least {needed} seeds "
+            f"There is no critical-difference diagram: with {count(n, unit)} Nemenyi's critical difference is "
+            f"{number(critical, 2)}, but the ranks of {k} methods differ by at most {k - 1}. At least {needed} {unit}s "
             "are needed."
         )
     return rank_diagram(
@@ -264,7 +269,7 @@ def _ranks(
         [run.styles[method] for method in methods],
         statistics.mean_ranks(scores).tolist(),
         critical,
-        f"Mean ranks by {metric.title.lower()} over {seeds}. A bar joins methods whose ranks differ by less than "
-        f"Nemenyi's critical difference of {number(critical, 2)} (α = 0.05).",
-        notes,
+        f"Mean ranks by {metric.title.lower()} over {count(n, unit)}. A bar joins methods whose ranks differ by less "
+        f"than Nemenyi's critical difference of {number(critical, 2)} (α = 0.05).",
+        status_notes(run, dataset),
     )

@@ -21,10 +21,10 @@ POWER = 0.8
 THRESHOLDS = 51
 HOW = (
     "IQM: the interquartile mean, that is, the mean of the middle half of the scores, with the 95 % interval of a "
-    "stratified bootstrap. P(improvement): the probability that a run scores higher than a run of the reference; 0.5 "
-    "if they are alike. P(better), P(equivalent) and P(worse): the Bayesian signed-rank test on the differences from "
-    "the reference, paired by seed, where differences of at most 1 point are practically equivalent. Nothing is "
-    "corrected for multiple comparisons."
+    "stratified bootstrap, which draws seeds again but not subjects. P(improvement): the probability that a run "
+    "scores higher than a run of the reference; 0.5 if they are alike. P(better), P(equivalent) and P(worse): the "
+    "Bayesian signed-rank test on the differences from the reference, paired by seed or by fold, where differences of "
+    "at most 1 point are practically equivalent. Nothing is corrected for multiple comparisons."
 )
 
 
@@ -182,24 +182,24 @@ def _profile_alt(lines: Sequence[Series]) -> str:
 
 
 def _power_note(run: RunData, dataset: str, point: Point, metric: Metric) -> Iterator[Prose]:
-    """How many seeds a difference of three points needs, given the spread of the differences seen at a point."""
+    """How many seeds or folds a difference of three points needs, given the spread of the differences at a point."""
     groups = groups_with_values(run, dataset, point, metric)
     reference = next((group for group in groups if group.method == run.reference), None)
     if reference is None:
         return
     pairs = [paired_values(group, reference, metric) for group in groups if group is not reference]
     spreads = sorted(float(np.std(np.subtract(*pair), ddof=1)) for pair in pairs if len(pair[0]) > 2)
-    where = capitalised(where_text(dataset, point))
+    where, unit = capitalised(where_text(dataset, point)), run.unit(dataset)
     if not spreads:
-        text = "unknown, because it takes the differences from the reference at three seeds or more"
-        yield Prose(f"{where}, the number of seeds that a difference of 3 points needs is {text}.")
+        text = f"unknown, because it takes the differences from the reference at three {unit}s or more"
+        yield Prose(f"{where}, the number of {unit}s that a difference of 3 points needs is {text}.")
         return
     needed = [statistics.blocks_for_power(spread, DIFFERENCE, POWER) for spread in (spreads[0], spreads[-1])]
     yield Prose(
         f"{where}, the paired differences from {run.title(run.reference)} have a standard deviation of "
         f"{_span([number(100 * spread) for spread in (spreads[0], spreads[-1])])} points. To find a difference of "
         f"{100 * DIFFERENCE:.0f} points with a power of {100 * POWER:.0f} %, one two-sided paired t-test at α = 0.05 "
-        f"needs {_span([f'more than {statistics.MOST_BLOCKS}' if n is None else str(n) for n in needed])} seeds."
+        f"needs {_span([f'more than {statistics.MOST_BLOCKS}' if n is None else str(n) for n in needed])} {unit}s."
     )
 
 

@@ -106,8 +106,8 @@ def metric_cell(group: Group | None, metric: Metric, best: bool = False, close: 
         return MetricCell(None, None, 0, 0, 0)
     values = group.values(metric)
     mean = float(statistics.mean(values)) if values else None
-    half_width = float(statistics.t_half_width(values)) if len(values) > 1 else None
-    return MetricCell(mean, half_width, len(values), group.planned, group.failed, best, close)
+    half_width = float(statistics.t_half_width(values, overlap=group.overlap)) if len(values) > 1 else None
+    return MetricCell(mean, half_width, len(values), group.n_blocks, group.failed, best, close, group.unit)
 
 
 def _main_caption(scores: _Scores) -> str:
@@ -119,8 +119,8 @@ def _main_caption(scores: _Scores) -> str:
     if close:
         parts.append(
             "≈: not significantly worse than the best (the 95 % interval of the paired difference, simultaneous for "
-            f"{_corrected_over(scores)}, is not entirely above 0, or there is none because fewer than two seeds are "
-            "shared)."
+            f"{_corrected_over(scores)}, is not entirely above 0, or there is none because fewer than two "
+            f"{scores.run.unit(scores.dataset)}s are shared)."
         )
     parts.append(_labelled_text(scores))
     chance = run.chance(scores.dataset)
@@ -159,8 +159,9 @@ def trials_table(run: RunData) -> Table:
     """One row per trial, for reference."""
     options = list(dict.fromkeys(option for dataset in run.datasets for option in run.swept(dataset)))
     numbers = ("Accuracy", "Macro-F1", "Epoch", "Stage 1 (s)", "Stage 2 (s)")
-    titles = ("Data set", "Method", *map(option_title, options), "Seed", "Status", *numbers)
-    columns = tuple(Column(title, number=title == "Seed" or title in numbers) for title in titles)
+    fold = ("Fold",) if any(map(run.folds, run.datasets)) else ()
+    titles = ("Data set", "Method", *map(option_title, options), *fold, "Seed", "Status", *numbers)
+    columns = tuple(Column(title, number=title in {"Fold", "Seed", *numbers}) for title in titles)
     rows = tuple(_trial_cells(run, trial, options) for trial in run.rows)
     caption = "Accuracy and macro-F1 in per cent."
     return Table("Every trial", caption, columns, rows, status_notes(run), listing=True)
@@ -172,6 +173,7 @@ def _trial_cells(run: RunData, trial: Trial, options: Sequence[str]) -> tuple[Te
         Text(trial["dataset"]),
         Text(run.title(trial["method"])),
         *(_ranked(value_text(trial.get(o), o), trial.get(o)) if o in swept else Text("–") for o in options),
+        *((_ranked(value_text(trial["fold"] or "–"), trial["fold"]),) if any(map(run.folds, run.datasets)) else ()),
         _ranked(str(trial["seed"]), trial["seed"]),
         Text(trial["status"]),
         *(_score(trial[name], percent) for name in ("accuracy", "macro_f1")),
@@ -220,13 +222,27 @@ def data_table(run: RunData) -> Table:
 def _data_cells(run: RunData, dataset: str, numbers: Sequence[str]) -> tuple[Text, ...]:
     data, chance = run.study["data"].get(dataset) or {}, run.chance(dataset)
     subjects = data.get("subjects") or {}
+    folds = run.folds(dataset)
+    absent = {part: f"by fold ({len(folds)})" if any(fold[part] for fold in folds) else "–" for part in SPLIT}
     return (
         Text(dataset),
         *(Text("–" if data.get(name) is None else value_text(data[name])) for name in numbers),
         Text("–" if chance is None else percent(chance)),
-        *(Text(", ".join(map(value_text, subjects.get(part) or ())) or "–") for part in SPLIT),
+        *(Text(", ".join(map(value_text, subjects.get(part) or ())) or absent[part]) for part in SPLIT),
         Text(str(data.get("fingerprint") or "–"), code=True),
     )
+
+
+def folds_table(run: RunData) -> Table | None:
+    """The subjects of each fold; None without folds."""
+    rows = [
+        (Text(dataset), Text(str(n)), *(Text(", ".join(map(value_text, fold[part])) or "–") for part in SPLIT[::-1]))
+        for dataset in run.datasets
+        for n, fold in enumerate(run.folds(dataset), start=1)
+    ]
+    names = ("Test subjects", "Validation subjects", "Training subjects")
+    columns = (Column("Data set"), Column("Fold", True), *map(Column, names))
+    return Table("Folds", "", columns, tuple(rows)) if rows else None
 
 
 def samples_table(run: RunData) -> Table:
@@ -239,7 +255,7 @@ def samples_table(run: RunData) -> Table:
             counts = (_span(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test"))
             rows.append((Text(dataset), Text(point_text(point) or "–"), *map(Text, counts)))
     columns = (Column("Data set"), Column("At"), *(Column(name, True) for name in ("Labelled", "Unlabelled", "Test")))
-    return Table("Samples", "Counted by the trials; a range if seeds or methods differ.", columns, tuple(rows))
+    return Table("Samples", "Counted by the trials; a range if seeds, folds or methods differ.", columns, tuple(rows))
 
 
 def _span(counts: Iterable[Any]) -> str:
@@ -279,17 +295,18 @@ def search_table(run: RunData) -> Table:
     seeds = search.get("seeds", [search["seed"]])
     over = f", mean over {len(seeds)} seeds" if len(seeds) > 1 else ""
     counted = (Column(name, True) for name in ("Trained", "Stopped early", "Failed", "Pending"))
-    columns = (*map(Column, ("Method", "Data set", "At")), *counted, Column("Chosen"))
+    fold = ("Fold",) if any(tuning.get("fold") for tuning in search["tunings"]) else ()
+    columns = (*map(Column, ("Method", "Data set", "At", *fold)), *counted, Column("Chosen"))
     columns += (Column("Validation", True), Column("Validation labels", True))
     caption = (
         f"Chosen from {search['trials']} configurations each, drawn at random. Validation: accuracy (%) of the chosen "
         f"configuration on the labelled validation samples{over}."
     )
-    rows = tuple(_tuning_cells(run, tuning) for tuning in search["tunings"])
+    rows = tuple(_tuning_cells(run, tuning, bool(fold)) for tuning in search["tunings"])
     return Table("What the search chose", caption, columns, rows)
 
 
-def _tuning_cells(run: RunData, tuning: Mapping[str, Any]) -> tuple[Text, ...]:
+def _tuning_cells(run: RunData, tuning: Mapping[str, Any], folds: bool) -> tuple[Text, ...]:
     statuses = Counter(candidate["status"] for candidate in tuning["candidates"])
     chosen = next((one for one in tuning["candidates"] if one["number"] == tuning["chosen"]), None)
     configuration, accuracy = Text("–"), Text("–")
@@ -301,6 +318,7 @@ def _tuning_cells(run: RunData, tuning: Mapping[str, Any]) -> tuple[Text, ...]:
         Text(run.title(tuning["method"])),
         Text(tuning["dataset"]),
         Text(point_text(Point(tuple(tuning["point"]), tuple(tuning["point"].values()))) or "–"),
+        *((Text(value_text(tuning.get("fold") or "–")),) if folds else ()),
         *(Text(str(statuses[status])) for status in ("done", "stopped", "failed", "pending")),
         configuration,
         accuracy,

@@ -30,11 +30,13 @@ def mean(values: ArrayLike) -> Any:
     return runs.mean(axis=0) if len(runs) else np.full(runs.shape[1:], np.nan)[()]
 
 
-def t_half_width(values: ArrayLike, confidence: float = 0.95) -> Any:
-    """Half the width of the t-interval of the mean over runs: t · s / √n, with n − 1 in the standard deviation.
+def t_half_width(values: ArrayLike, confidence: float = 0.95, overlap: float = 0.0) -> Any:
+    """Half the width of the t-interval of the mean over runs: t · s · √(1/n + overlap), with n − 1 in s.
 
-    values: array of shape (n_runs, ...). Returns shape (...), in the unit of the values. NaN, not 0, below two
-    runs, because a single run gives no estimate of the spread.
+    values: array of shape (n_runs, ...). overlap: 0 for independent runs. For random splits that share test subjects,
+    the number of test subjects per training subject: the corrected resampled t-interval (Nadeau and Bengio 2003).
+    Returns shape (...), in the unit of the values. NaN, not 0, below two runs, because a single run gives no estimate
+    of the spread.
 
     >>> round(float(t_half_width([0.4, 0.5, 0.6])), 4)
     0.2484
@@ -49,28 +51,31 @@ def t_half_width(values: ArrayLike, confidence: float = 0.95) -> Any:
     n = len(runs)
     if n < 2:
         return np.full(runs.shape[1:], np.nan)[()]
-    return stdtrit(n - 1, (1 + confidence) / 2) * runs.std(axis=0, ddof=1) / np.sqrt(n)
+    return stdtrit(n - 1, (1 + confidence) / 2) * runs.std(axis=0, ddof=1) * np.sqrt(1 / n + overlap)
 
 
-def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any]:
+def t_interval(values: ArrayLike, confidence: float = 0.95, overlap: float = 0.0) -> tuple[Any, Any]:
     """The t-interval of the mean over runs: (low, high).
 
-    values: array of shape (n_runs, ...). Returns two arrays of shape (...), both NaN below two runs. The interval is
-    not clipped to [0, 1], so that it stays centred on the mean.
+    values: array of shape (n_runs, ...). overlap: see `t_half_width`. Returns two arrays of shape (...), both NaN below
+    two runs. The interval is not clipped to [0, 1], so that it stays centred on the mean.
 
     >>> low, high = t_interval([0.4, 0.5, 0.6])
     >>> round(float(low), 4), round(float(high), 4)
     (0.2516, 0.7484)
     """
-    centre, half = mean(values), t_half_width(values, confidence)
+    centre, half = mean(values), t_half_width(values, confidence, overlap)
     return centre - half, centre + half
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any, Any]:
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, confidence: float = 0.95, overlap: float = 0.0
+) -> tuple[Any, Any, Any]:
     """The mean of the paired differences first − second and its t-interval: (mean, low, high).
 
     first, second: arrays of the same shape (n_runs, ...). Run i of both has the same seed and hence the same labelled
-    samples. Variation that the runs share cancels out, so the interval is usually narrower than those of the two means.
+    samples; or run i is the mean over the seeds of fold i. Variation that the runs share cancels out, so the interval
+    is usually narrower than those of the two means.
 
     Raises ValueError if the shapes differ.
 
@@ -81,7 +86,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0
     one, two = as_runs(first), as_runs(second)
     if one.shape != two.shape:
         raise ValueError(f"paired runs must have the same shape, not {one.shape} and {two.shape}")
-    return mean(one - two), *t_interval(one - two, confidence)
+    return mean(one - two), *t_interval(one - two, confidence, overlap)
 
 
 def bootstrap_interval(

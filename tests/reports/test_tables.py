@@ -141,7 +141,7 @@ def test_a_trial_outside_the_planned_sweep_is_shown() -> None:
 
 def test_a_duplicate_seed_is_an_error() -> None:
     run = make(RATES)
-    with pytest.raises(ValueError, match="several trials with the same seed"):
+    with pytest.raises(ValueError, match="several trials with the same fold and seed"):
         RunData(pd.concat([run.trials, run.trials[:1]]), run.study).groups("utd-mhad")
 
 
