@@ -23,8 +23,8 @@ MAX_WIDTH = 0.1  # share of its range that an identified k_opt may vary over
 class QualitySettings(Options):
     """How QoM is computed. The slides give only the formula, so these values are our interpretation.
 
-    On UTD-MHAD and USC-HAD no criterion identifies k_opt, see docs/quality.md. The silhouette needs the distances of
-    all pairs, so the number of clustered samples is limited.
+    With the default components and covariance no criterion identifies k_opt on UTD-MHAD or USC-HAD, see
+    docs/quality.md. The silhouette needs the distances of all pairs, so the number of clustered samples is limited.
     """
 
     features: Literal["samples", "encoders"] = Field(
@@ -78,7 +78,7 @@ class Quality:
         weight: q / Σq.
         hopkins_interval, k_opt_interval, score_interval, weight_interval: The 5th and the 95th percentile over the
             subsets.
-        identified: Whether the data determine k_opt.
+        identified: Whether k_opt is stable and inside its range. It need not be the true number of clusters then.
         reason: Why they don't.
     """
 
