@@ -34,6 +34,7 @@ def run(
     inline: bool = False,
     address: str | None = None,
     quiet: bool = False,
+    max_trials: int = 100_000,
 ) -> Run:
     """Run a study, or go on with one that was interrupted.
 
@@ -50,6 +51,7 @@ def run(
         inline: Run all jobs in this process, one after another, instead of on Ray.
         address: A Ray cluster, such as ``"HOST:6379"`` or ``"auto"``. The default is this machine.
         quiet: Print neither progress nor tables.
+        max_trials: The most trials, with those of a search, that the study may have.
 
     Returns:
         The run, with the results of all jobs that are done.
@@ -74,6 +76,7 @@ def run(
         [f"{name}={_as_yaml(name, value)}" for name, value in (overrides or {}).items()],
         f"harness.run({', '.join(arguments)})",
         make_console(quiet=quiet),
+        max_trials,
     )
     driver.run(Execution(inline, address))
     return open_run(driver.ledger.root)

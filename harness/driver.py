@@ -17,7 +17,7 @@ from harness.plan.outline import OutlineMemo
 from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
 from harness.show.tables import show_cautions, show_plan, show_result
-from harness.study import Study, find_study, read_study
+from harness.study import MAX_TRIALS, Study, find_study, read_study
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,10 @@ class Driver:
         overrides: Sequence[str],
         command: str,
         console: Console,
+        max_trials: int = MAX_TRIALS,
     ) -> Driver:
         """Read and check a study, read its data and plan its jobs. Starts nothing and writes nothing."""
-        checked = read_study(find_study(study), overrides)
+        checked = read_study(find_study(study), overrides, max_trials)
         if data is not None and not data.is_dir():
             raise InputError(f"the data folder {data} does not exist; give another with --data or HARNESS_DATA")
         return cls.from_study(checked, folder, data, command, console)
@@ -209,20 +210,26 @@ def _seconds(record: PretrainRecord | TrainRecord | ProfileRecord) -> float:
 
 
 def dry_run(
-    study: Path, folder: Path | None, data: Path | None, overrides: Sequence[str], console: Console, options: bool
+    study: Path,
+    folder: Path | None,
+    data: Path | None,
+    overrides: Sequence[str],
+    console: Console,
+    options: bool,
+    max_trials: int = MAX_TRIALS,
 ) -> None:
     """Print the plan of a study; start nothing and write nothing to its folder.
 
     options: also print every value in force, with its source. The arguments are otherwise those of `Driver.from_file`.
     """
-    memo = OutlineMemo(find_study(study), overrides, data)
+    memo = OutlineMemo(find_study(study), overrides, data, max_trials)
     outline = None if options or (data and not data.is_dir()) else memo.read()
     if outline:
         show_cautions(outline.cautions, console)
         results = RunResults(folder or Path("runs") / outline.study)
         todo = {key for key in outline.jobs if results.status(key) != "done"} - set(outline.offline)
     else:
-        driver = Driver.from_file(study, folder, data, overrides, "", console)
+        driver = Driver.from_file(study, folder, data, overrides, "", console, max_trials)
         outline, todo = memo.write(driver.plan), {job.key for job in driver.todo}
         if options:
             from harness.show.options import show_values

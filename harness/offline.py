@@ -14,18 +14,21 @@ from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
 from harness.results.plan_records import PlanRecord
 from harness.results.run import RunResults
-from harness.study import parse_study
+from harness.study import MAX_TRIALS, parse_study
 
 
-def export(ledger: Ledger, path: Path, data: Path | None, device: str | None = None) -> list[Job]:
+def export(
+    ledger: Ledger, path: Path, data: Path | None, device: str | None = None, max_trials: int = MAX_TRIALS
+) -> list[Job]:
     """Write a bundle of those profile jobs of a run that are not done, and return them.
 
-    data: folder of the data sets. device: whose jobs to export; None: those of all offline devices.
+    data: folder of the data sets. device: whose jobs to export; None: those of all offline devices. max_trials: the
+    most trials that the study may have.
 
     Raises `InputError` if there are no such jobs, if the jobs they need are not done, or if study, data or code have
     changed since the run.
     """
-    plan = _plan_again(ledger, data)
+    plan = _plan_again(ledger, data, max_trials)
     profiles = [job for job in plan.jobs.values() if job.kind == "profile"]
     wanted = [job for job in profiles if _is_for(job, device)]
     jobs = [job for job in wanted if not ledger.is_done(job.key)]
@@ -40,11 +43,11 @@ def export(ledger: Ledger, path: Path, data: Path | None, device: str | None = N
     return jobs
 
 
-def _plan_again(ledger: Ledger, data: Path | None) -> Plan:
+def _plan_again(ledger: Ledger, data: Path | None, max_trials: int) -> Plan:
     """Make the plan of a run anew, with recordings and sample numbers. Raises `InputError` if its jobs have changed."""
     results = RunResults.open(ledger.root)
     study = results.study
-    plan = make_plan(parse_study(study.text, Path(study.file), study.overrides), data)
+    plan = make_plan(parse_study(study.text, Path(study.file), study.overrides, max_trials), data)
     for job in plan.jobs.values():
         if job.kind == "profile" and job.key not in results.plan.jobs:
             raise InputError(

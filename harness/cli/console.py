@@ -41,6 +41,10 @@ DataRoot = Annotated[
         "--data", metavar="DIR", envvar="HARNESS_DATA", help="The folder with the data sets, zipped or unpacked."
     ),
 ]
+MaxTrials = Annotated[
+    int,
+    typer.Option(metavar="N", min=1, help="The most trials, with those of a search, that a study may have."),
+]
 Pdb = Annotated[
     bool,
     typer.Option(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 from rich.console import Console
 
-from harness.cli.console import DataRoot, RunFolder
+from harness.cli.console import DataRoot, MaxTrials, RunFolder
 
 edge_app = typer.Typer(
     name="edge",
@@ -30,12 +30,13 @@ def export(
         Optional[str],
         typer.Option(help="Export the measurements of this device alone; by default those of all offline devices."),
     ] = None,
+    max_trials: MaxTrials = 100_000,
 ) -> None:
     """Write the measurements that a run still needs into a bundle, to be carried to the device."""
     from harness.ledger import Ledger
     from harness.offline import export as write
 
-    jobs = write(Ledger.open(run_folder), bundle, data, device)
+    jobs = write(Ledger.open(run_folder), bundle, data, device, max_trials)
     size = bundle.stat().st_size / 2**20
     out.print(f"{bundle}: {len(jobs)} measurements, {size:.1f} MiB. On the device: harness edge measure {bundle.name}")
 

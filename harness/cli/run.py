@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from harness.cli.console import DataRoot, Pdb, debugger, out
+from harness.cli.console import DataRoot, MaxTrials, Pdb, debugger, out
 from harness.errors import InputError
 
 
@@ -47,6 +47,7 @@ def run(
     options: Annotated[
         bool, typer.Option("--options", help="With --dry-run: print the value of every option and its source.")
     ] = False,
+    max_trials: MaxTrials = 100_000,
     pdb: Pdb = False,
 ) -> None:
     """Run a study or resume it. Finished jobs are not run again."""
@@ -56,8 +57,8 @@ def run(
         raise InputError("--options prints the values of a plan: use it with --dry-run")
     execution = Execution(inline, address, wait, stop_at_failure=debugger.wanted)
     if plan_only:
-        dry_run(study, out_folder, data, set_ or [], out, options)
+        dry_run(study, out_folder, data, set_ or [], out, options, max_trials)
         return
-    driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out)
+    driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out, max_trials)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM: it ends the run as Ctrl-C does
     raise typer.Exit(driver.run(execution))

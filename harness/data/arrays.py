@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 import zlib
@@ -15,7 +14,8 @@ from pydantic import Field
 
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, ModalityKind, Recordings
 from harness.data.splits import labelled_subjects
-from harness.errors import DataError, did_you_mean
+from harness.errors import DataError, InputError, did_you_mean
+from harness.reading import parse_json, read_regular
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separators and no leading dot, so it stays inside the data folder
 KIND_OF_RANK: Mapping[int, ModalityKind] = {3: "series", 4: "frames", 5: "volume"}
@@ -165,8 +165,8 @@ class _Store:
     @staticmethod
     def _json(path: Path) -> dict[str, Any]:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            content = parse_json(read_regular(path))
+        except (OSError, ValueError, InputError) as error:
             raise DataError(f"{path}: not readable JSON ({error})") from error
         if (
             not isinstance(content, dict)

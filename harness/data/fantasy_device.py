@@ -12,11 +12,12 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, Recordings
-from harness.data.windows import windows
+from harness.data.windows import check_windows_fit, windows
 from harness.keys import rng_of
 
 COMMON_HZ = 100
 SEGMENT_SECONDS = 2  # a segment lasts this long times a geometric random number
+MAX_SECONDS = 200_000  # of all series together
 LATENT_HZ = 80  # the rate of the series that all sensors share; slower sensors take every 2nd or 4th sample
 PEAK_SECONDS = 0.05  # the sampling interval of the slowest sensor, so that every sensor sees each peak
 
@@ -62,6 +63,11 @@ class FantasyOptions(DataOptions):
         if self.window > self.seconds * COMMON_HZ:
             samples = self.seconds * COMMON_HZ
             raise ValueError(f"a window of {self.window} samples is longer than a series of {samples} samples")
+        if self.series * self.seconds > MAX_SECONDS:
+            raise ValueError(
+                f"{self.series:,} series of {self.seconds:,} seconds are {self.series * self.seconds:,} seconds, "
+                f"and may be {MAX_SECONDS:,}"
+            )
         return self
 
 
@@ -89,6 +95,9 @@ class FantasyDevice(Dataset):
     @override
     def load(self, sources: tuple[Path, ...]) -> Recordings:
         window, stride = self.options.window, self.options.stride
+        lengths = [self.options.seconds * COMMON_HZ] * self.options.series
+        n_signals = len(SENSORS) if self.options.pairing == "paired" else 1
+        check_windows_fit(lengths, window, stride, 2 * n_signals, self.name)
         label, subject, sample = [], [], []
         pieces: dict[str, list[np.ndarray]] = {}
         for number in range(1, self.options.series + 1):

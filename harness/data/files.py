@@ -18,6 +18,7 @@ from harness.errors import DataError
 from harness.keys import content_key
 
 MEMO_FROM_BYTES = 256 * 2**20  # smaller sources are hashed again each time, which takes well under a second
+MAX_DIGITS = 9  # of a number in a file's name
 BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError, KeyError)
 Indices = tuple[int, ...]
 
@@ -87,6 +88,8 @@ class Source:
             match = re.search(rf"(?:^|/){pattern}$", member)
             if match is None:
                 continue
+            if any(len(group) > MAX_DIGITS for group in match.groups()):
+                raise DataError(f"{self.path}: the name {member} holds a number of more than {MAX_DIGITS} digits")
             indices = tuple(int(group) for group in match.groups())
             if indices in found:
                 raise DataError(f"{self.path}: {found[indices]} and {member} are copies of the same recording")

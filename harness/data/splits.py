@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from harness.data.base import DefaultSplit, Recordings
 from harness.errors import InputError, did_you_mean
 from harness.keys import rng_of
 from harness.options import Options
+from harness.reading import parse_json, read_regular
 
 PARTS = ("train", "validation", "test")
 
@@ -114,11 +116,16 @@ def allot(counts: Sequence[int], n: int) -> list[int]:
     >>> allot([24, 23, 24], 6), allot([100, 1, 10], 12)
     ([2, 2, 2], [10, 1, 1])
     """
-    seats = sorted((-count / (2 * k + 1), c) for c, count in enumerate(counts) for k in range(1, count))
     result = [1] * len(counts)
-    for _, c in seats[: max(0, n - len(counts))]:
+    for c in _seats(tuple(counts))[: max(0, n - len(counts))]:
         result[c] += 1
     return result
+
+
+@lru_cache(maxsize=64)
+def _seats(counts: tuple[int, ...]) -> list[int]:
+    """The classes in the order in which they get their samples, after the first of each."""
+    return [c for _, c in sorted((-count / (2 * k + 1), c) for c, count in enumerate(counts) for k in range(1, count))]
 
 
 def draw_labelled(
@@ -248,8 +255,8 @@ def read_label_list(path: Path, rate: float) -> list[str]:
     Raises `InputError` that names the file.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = parse_json(read_regular(path))
+    except (OSError, ValueError, InputError) as error:
         raise InputError(f"label_list: {path} can't be read: {error}") from None
     if isinstance(content, dict):
         per_cent = f"{round(rate * 100, 6):g}"
@@ -279,7 +286,7 @@ def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.
             ]
         )
     if len(set(wanted)) < len(wanted):
-        raise InputError(f"labels: {next(name for name in wanted if wanted.count(name) > 1)} is listed twice")
+        raise InputError(f"labels: {Counter(wanted).most_common(1)[0][0]} is listed twice")
     rows = np.sort(np.array([row_of[name] for name in wanted], dtype=np.int64))
     if not len(rows):
         raise InputError("labels: the list of samples is empty")

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, Recordings
 from harness.data.files import Source, locate
-from harness.data.windows import windows
+from harness.data.windows import check_windows_fit, windows
 from harness.errors import DataError
 
 ACTIVITIES = (
@@ -54,20 +54,23 @@ class UscHad(Dataset):
         too_short: list[str] = []
         with Source(sources[0]) as source:
             trials = source.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat")
+            series = {}
             for (person, activity, trial), member in trials.items():
                 if not 1 <= activity <= len(ACTIVITIES):
                     raise DataError(
                         f"{source.where(member)}: there is no activity {activity}; USC-HAD has 1 to {len(ACTIVITIES)}"
                     )
-                piece = windows(
-                    source.read_mat(member, "sensor_readings", (None, 6)).astype(np.float32), window, stride
-                )
-                if not len(piece):
-                    too_short.append(f"s{person}_a{activity}_t{trial}")
-                pieces.append(piece)
-                label += [activity - 1] * len(piece)
-                subject += [person] * len(piece)
-                names += [f"s{person}_a{activity}_t{trial}_w{number:03d}" for number in range(len(piece))]
+                readings = source.read_mat(member, "sensor_readings", (None, 6))
+                series[person, activity, trial] = readings.astype(np.float32)
+        check_windows_fit(map(len, series.values()), window, stride, 6, self.name)
+        for (person, activity, trial), readings in series.items():
+            piece = windows(readings, window, stride)
+            if not len(piece):
+                too_short.append(f"s{person}_a{activity}_t{trial}")
+            pieces.append(piece)
+            label += [activity - 1] * len(piece)
+            subject += [person] * len(piece)
+            names += [f"s{person}_a{activity}_t{trial}_w{number:03d}" for number in range(len(piece))]
         if not names:
             raise DataError(f"{sources[0]}: all trials are shorter than a window of {window} samples")
         both = np.concatenate(pieces)

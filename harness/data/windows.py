@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from harness.errors import DataError
+
+MAX_GIB = 8  # of a data set's windows
+
+
+def check_windows_fit(lengths: Iterable[int], size: int, stride: int, values: int, what: str) -> None:
+    """Raise `DataError`, with the arithmetic, if all complete windows of a data set take more than `MAX_GIB`.
+
+    lengths: of the series. values: float32 values at each time step. what: the data set.
+    """
+    n = sum(max(0, (length - size) // stride + 1) for length in lengths)
+    if (gib := n * size * values * 4 / 2**30) > MAX_GIB:
+        raise DataError(
+            f"{what}: {n:,} windows of {size:,} samples × {values} values × 4 bytes are {gib:,.0f} GiB, and may be "
+            f"{MAX_GIB}; take a larger stride or a smaller window"
+        )
 
 
 def windows(series: np.ndarray, size: int, stride: int) -> np.ndarray:

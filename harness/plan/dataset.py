@@ -79,6 +79,9 @@ class DatasetPlanner:
 
     def _store_values(self, method: Method, settings: Settings, sources: list[SplitRecordings]) -> None:
         """Keep the values in force and the description of the data, for the report."""
+        self.plan.data[sources[0].recordings.fingerprint] = sources[0].recordings
+        if method.name in self.plan.in_force.get(self.entry.name, {}):
+            return
         models = {"": settings.general, "method": settings.stage1_options, "data": settings.data_options}
         found = fields_in_force(settings, models) | fields_in_force(settings, {"method": settings.stage2_options})
         for searched in self.study.searched(self.entry, method.name).values():
@@ -86,7 +89,6 @@ class DatasetPlanner:
         found |= {f"folds.{name}": asdict(leaf) for name, leaf in self.study.folds_in_force(self.entry).items()}
         self.plan.in_force.setdefault(self.entry.name, {}).setdefault(method.name, found)
         self.plan.about_data.setdefault(self.entry.name, about_data(sources))
-        self.plan.data[sources[0].recordings.fingerprint] = sources[0].recordings
 
     def _caution_of_fitted(self, method: Method, sweep: Iterable[str]) -> None:
         """Warn of swept settings of gradient descent that a classifier which is fitted once does not have."""

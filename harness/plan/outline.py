@@ -13,7 +13,10 @@ from harness.data.cache import entry_key
 from harness.errors import InputError
 from harness.memo import Memo, cache_folder
 from harness.plan.plan import Plan
+from harness.reading import read_text
 from harness.results.plan_records import labelled_counts
+from harness.study import MAX_TRIALS
+from harness.study.yaml_limits import MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,14 @@ class OutlineMemo:
     depends on other files as well, so its outline is not kept.
     """
 
-    def __init__(self, path: Path, overrides: Sequence[str], data_root: Path | None):
+    def __init__(self, path: Path, overrides: Sequence[str], data_root: Path | None, max_trials: int = MAX_TRIALS):
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):  # reported when the study is read
+            text = read_text(path, MAX_BYTES)
+        except (OSError, UnicodeDecodeError, InputError):  # reported when the study is read
             text = ""
         self._root = data_root
-        self._memo = Memo("plans", [str(path), text, list(overrides), str(data_root and data_root.resolve())])
+        about = [str(path), text, list(overrides), max_trials, str(data_root and data_root.resolve())]
+        self._memo = Memo("plans", about)
 
     def read(self) -> Outline | None:
         """The outline; None if it is not kept or if the files of the data sets have changed."""

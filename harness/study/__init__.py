@@ -16,14 +16,18 @@ from pydantic import ValidationError
 import harness
 from harness import registry
 from harness.errors import InputError, Problem, StudyError
+from harness.reading import read_text
 from harness.study.check import check
 from harness.study.model import DatasetEntry, SharedKeys, StudyFile
 from harness.study.problems import problems_of
 from harness.study.settings import Settings, TrialOptions, Value, flatten
+from harness.study.size import MAX_TRIALS, check_size
 from harness.study.space import Dimension, dimension
+from harness.study.yaml_limits import MAX_BYTES, MAX_DEPTH
 from harness.study.yamltext import Located, load
 
 __all__ = [
+    "MAX_TRIALS",
     "DatasetEntry",
     "Settings",
     "Study",
@@ -124,21 +128,22 @@ def find_study(path: Path) -> Path:
     return next((study for study in bundled_studies() if study.stem == path.name), path)
 
 
-def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+def read_study(path: Path, overrides: Sequence[str] = (), max_trials: int = MAX_TRIALS) -> Study:
     """Read and check a study file. ``overrides`` are strings ``key=value`` that take precedence over it.
 
-    Raises `StudyError` with all problems of the study, or `InputError` if the file can't be read.
+    max_trials: more trials than this, with those of a search, are an error. Raises `StudyError` with all problems of
+    the study, or `InputError` if the file can't be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MAX_BYTES)
     except FileNotFoundError:
         raise InputError(f"there is no study {path}; `harness list studies` shows the bundled ones") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from None
-    return parse_study(text, path, overrides)
+    return parse_study(text, path, overrides, max_trials)
 
 
-def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
+def parse_study(text: str, path: Path, overrides: Sequence[str] = (), max_trials: int = MAX_TRIALS) -> Study:
     """Like `read_study`, for text that has already been read from ``path``."""
     located = load(text, str(path))
     if not isinstance(located.value, dict):
@@ -152,7 +157,7 @@ def parse_study(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
         file = StudyFile.from_plain(located.value)
     except ValidationError as error:
         raise StudyError(problems_of(error, StudyFile, located.location)) from None
-    problems = check(file, located)
+    problems = check_size(file, located, max_trials) or check(file, located)
     if problems:
         raise StudyError(problems)
     return Study(file, located, text, path, tuple(overrides))
@@ -172,6 +177,8 @@ def _override(located: Located, text: str) -> list[Problem]:
             )
         ]
     path = tuple(key.strip().split("."))
+    if len(path) > MAX_DEPTH:
+        return [Problem(where[:100], "", f"the key has more than {MAX_DEPTH} parts")]
     if path[0] in registry.paths("methods") or path[0] in registry.paths("datasets"):
         path = ("options", *path)
     elif path[0] == "sweep" and len(path) > 1:

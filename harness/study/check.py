@@ -13,7 +13,7 @@ from harness.study.labels import check_label_keys
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
 from harness.study.problems import inner_model, may_be_null, option_names
 from harness.study.settings import TrialOptions
-from harness.study.space import Dimension, InvalidDistribution, dimension
+from harness.study.space import Dimension, InvalidDistribution, dimension, has_repeated
 from harness.study.yamltext import KeyPath, Located
 
 
@@ -92,8 +92,9 @@ def _check_edge(file: StudyFile, located: Located) -> list[Problem]:
         return []
     problems = _check_duplicates([device.name for device in edge.devices], "edge.devices", located)
     for what, named, known in (("methods", edge.methods, file.methods), ("seeds", edge.seeds, file.seeds)):
+        there = set(known)
         for index, one in enumerate(named or ()):
-            if one not in known:
+            if one not in there:
                 hint = did_you_mean(str(one), map(str, known))
                 location = located.location(("edge", what, index))
                 problems.append(
@@ -115,10 +116,11 @@ def _check_name(kinds: tuple[str, ...], name: str, path: KeyPath, located: Locat
 
 
 def _check_duplicates(names: list[str], path: str, located: Located) -> list[Problem]:
+    first = {name: index for index, name in reversed(list(enumerate(names)))}
     return [
         Problem(located.location((path, index)), f"{path}.{index}", f"{name!r} is listed twice", "list each name once")
         for index, name in enumerate(names)
-        if name in names[:index]
+        if index > first[name]
     ]
 
 
@@ -170,7 +172,7 @@ def _check_sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> l
             what = "a sweep must be a list of values", f"for example {dotted}: [{values}]"
         elif not values:
             what = "the sweep is empty", "give at least one value, or leave the option out"
-        elif any(value in values[:index] for index, value in enumerate(values)):
+        elif has_repeated(values):
             what = "a value is listed twice", "list each value once"
         for message, hint in filter(None, (what, _unknown(dotted))):
             path = (*base, dotted)

@@ -11,6 +11,8 @@ from harness.data.splits import Split
 from harness.options import Options, Stage1, Stage2
 from harness.study.edge import Edge
 
+MAX_SEEDS = 1_000_000
+
 
 def _unlabeled(value: Any) -> Any:
     count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
@@ -27,6 +29,8 @@ def _seeds(value: Any) -> Any:
         return isinstance(number, int) and not isinstance(number, bool) and number >= least
 
     if whole(value, 1):
+        if value > MAX_SEEDS:
+            raise ValueError(f"should be at most {MAX_SEEDS:,} seeds")
         return list(range(value))
     if isinstance(value, list) and value and all(whole(seed, 0) for seed in value) and len(set(value)) == len(value):
         return value
@@ -191,7 +195,7 @@ class StudyFile(SharedKeys):
         description="evaluation that is reported: of the last epoch, the best on the validation samples, "
         "or the best on the test samples, which is too optimistic",
     )
-    threads: int = Field(default=1, ge=1, description="CPU threads of each job")
+    threads: int = Field(default=1, ge=1, le=1024, description="CPU threads of each job")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="processor that jobs train on")
     retries: int = Field(default=1, ge=0, description="how often a job is restarted if its process or node dies")
     edge: Edge | None = Field(default=None, description="which trials are measured on which devices; by default none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +76,21 @@ def dimension(value: Any) -> Dimension:
     if name == "choice":
         if not isinstance(arguments, list) or not arguments:
             raise InvalidDistribution("choice takes a list of values", "for example {choice: [true, false]}")
-        if any(value in arguments[:index] for index, value in enumerate(arguments)):
+        if has_repeated(arguments):
             raise InvalidDistribution("a value is listed twice", "list each value once")
         return Dimension(name, tuple(arguments))
     return _range(name, arguments)
+
+
+def has_repeated(values: Sequence[Any]) -> bool:
+    """Whether two of some plain values are equal."""
+    return len(set(map(_hashable, values))) < len(values)
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return "mapping", frozenset((key, _hashable(child)) for key, child in value.items())
+    return ("list", *map(_hashable, value)) if isinstance(value, list) else value
 
 
 class InvalidDistribution(ValueError):
