@@ -79,6 +79,8 @@ def _time(
     peaks, absent = memory.read()
     row |= peaks
     row["absent"] |= absent
+    row["state"] = measurement.states.summary(timed.start, timed.end)
+    row["throttling"] = row["state"]["throttling"] if row["state"] else []
     window = measurement.meter.window(timed.start, timed.end)
     row["energy"] = window.to_json() if window else None
     row["joules_per_sample"] = None

@@ -10,6 +10,7 @@ import torch
 from harness.edge.power.energy import EnergyWindow, Trace, energy_window
 from harness.edge.power.meter import MeterError
 from harness.edge.power.recorder import Recorder, choose
+from harness.edge.state_recorder import StateRecorder
 from harness.study.edge import Measuring
 from harness.training import TrainingData
 
@@ -63,6 +64,7 @@ class Measurement:
     settings: Measuring
     data: TrainingData
     meter: MeterSession
+    states: StateRecorder
     on_part: OnPart
 
     @property

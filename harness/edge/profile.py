@@ -6,6 +6,7 @@ evaluations on the test samples. The trained model is then used to measure infer
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,9 @@ from harness import registry
 from harness.data.base import Recordings
 from harness.edge.inference import measure_inference
 from harness.edge.measurement import Measurement, MeterSession, OnPart
+from harness.edge.power.meters.nvml import Nvml
 from harness.edge.state import device_state, throttling
+from harness.edge.state_recorder import StateRecorder, summary
 from harness.jobs import Inputs, Job, Progress
 from harness.method import Classifier, Method
 from harness.options import Stage2
@@ -47,9 +50,13 @@ def profile(
     """
     settings = Measuring.from_plain(job.content["measuring"])
     data = training_data_of(job, recordings)
-    before = device_state()
-    with MeterSession(settings, data.device) as meter:
-        measurement = Measurement(settings, data, meter, on_part)
+    gpu = Nvml.argument_for(data.device) if data.device.startswith("cuda") else None
+    with (
+        MeterSession(settings, data.device) as meter,
+        StateRecorder(gpu) as states,
+    ):
+        before = device_state()
+        measurement = Measurement(settings, data, meter, states, on_part)
         result: dict[str, Any] = {"trial": job.content["trial"], "meter": meter.name, "meters_tried": meter.tried}
         result["idle"] = _measure_idle(measurement)
         on_part("idle", result["idle"])
@@ -61,15 +68,16 @@ def profile(
             result["inference"].append(row)
             on_part("inference", row)
             yield Progress(job.epochs, job.epochs, float("nan"))
-    after = device_state()
-    result["state"] = {"before": before, "after": after}
-    result["throttling"] = throttling(before, after)
+        after, during = device_state(), states.states()
+    result["state"] = {"before": before, "during": summary(during), "after": after}
+    result["throttling"] = throttling([before, *during, after])
     result["absent"] = {} if meter.name else {"energy": meter.absent}
-    if not {"throttle_counts", "cooling_states"} & set(after):
+    if not any({"throttle_counts", "cooling_states", "throttled_by"} & set(state) for state in (*during, after)):
         result["absent"]["throttling"] = "this system does not report throttling"
     result["sampler_core_share"] = meter.trace.sampler_core_share if meter.trace else None
     result["sampler_stderr"] = meter.stderr
-    artefacts = {"latencies.npz": npz_bytes(latencies)}
+    lines = "".join(json.dumps(state) + "\n" for state in during)
+    artefacts = {"latencies.npz": npz_bytes(latencies), "state.jsonl": lines.encode()}
     if meter.trace is not None:
         artefacts["power.csv"] = meter.trace.to_csv()
         if meter.trace.error:
@@ -141,6 +149,7 @@ def _repeat(
         "epoch_seconds": np.diff(edges).tolist(),
         "loss": losses,
         "energy": window.to_json() if window else None,
+        "state": measurement.states.summary(edges[0], edges[-1]),
     }
     if measurement.settings.extrapolate and len(losses) < epochs:
         phases = [_phase(model, epoch + 1) for epoch in range(epochs)]

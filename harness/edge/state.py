@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,45 @@ SYS = Path("/sys")
 
 
 def device_state(sys: Path = SYS) -> dict[str, Any]:
-    """Power mode, clocks (Hz), temperatures (°C) and counts of throttling, as far as the system provides them."""
+    """`sampled_state`, and what takes longer to read: the power mode."""
+    return {**({"power_mode": mode} if (mode := power_mode()) else {}), **sampled_state(sys)}
+
+
+def sampled_state(sys: Path = SYS) -> dict[str, Any]:
+    """Clocks (Hz), temperatures (°C) and counts of throttling, as far as the system provides them.
+
+    clocks_pinned: whether the lowest and the highest clock of all processors are the same, as after `jetson_clocks`.
+    """
     state: dict[str, Any] = {
-        "power_mode": power_mode(),
         "governor": _text(sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "clocks_hertz": dict(_clocks(sys)),
         "temperatures_celsius": dict(_temperatures(sys)),
         "throttle_counts": dict(_throttle_counts(sys)),
-        "cooling_states": dict(_cooling(sys)),
+        "cooling_states": _cooling(sys),
     }
-    return {name: value for name, value in state.items() if value}
+    limits = list(_clock_limits(sys))
+    pinned = {"clocks_pinned": all(lowest == highest for lowest, highest in limits)} if limits else {}
+    return {name: value for name, value in state.items() if value} | pinned
 
 
-def throttling(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Signs that the device was throttled between two states; empty if there are none, or if none can be read."""
+def throttling(states: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Signs that the device was throttled between the first and the last of some states, in the order of time.
+
+    Empty if there are none, or if none can be read.
+    """
     signs = []
-    for name, count in after.get("throttle_counts", {}).items():
-        if (rise := count - before.get("throttle_counts", {}).get(name, count)) > 0:
+    counts = [state["throttle_counts"] for state in states if "throttle_counts" in state]
+    for name, count in counts[-1].items() if counts else ():
+        if (rise := count - counts[0].get(name, count)) > 0:
             signs.append(f"{name} rose by {rise}")
-    signs += [f"{name} at level {level}" for name, level in after.get("cooling_states", {}).items() if level > 0]
-    if before.get("power_mode") != after.get("power_mode"):
-        signs.append(f"the power mode changed from {before.get('power_mode')} to {after.get('power_mode')}")
+    levels: dict[str, int] = {}
+    for state in states:
+        for name, level in state.get("cooling_states", {}).items():
+            levels[name] = max(level, levels.get(name, 0))
+    signs += [f"{name} at level {level}" for name, level in levels.items() if level > 0]
+    signs += sorted({sign for state in states for sign in state.get("throttled_by", ())})
+    modes = list(dict.fromkeys(state["power_mode"] for state in states if "power_mode" in state))
+    signs += [f"the power mode changed from {old} to {new}" for old, new in pairwise(modes)]
     return signs
 
 
@@ -56,12 +75,32 @@ def power_mode() -> str | None:
 
 
 def _clocks(sys: Path) -> Iterator[tuple[str, float]]:
-    for folder in sorted((sys / "devices/system/cpu").glob("cpu[0-9]*/cpufreq")):
+    for folder in _cpus(sys):
         if (kilohertz := _number(folder / "scaling_cur_freq")) is not None:
             yield folder.parent.name, kilohertz * 1e3
-    for folder in sorted((sys / "class/devfreq").glob("*gpu*")) + sorted((sys / "class/devfreq").glob("*.g*b")):
+    for folder in _gpus(sys):
         if (hertz := _number(folder / "cur_freq")) is not None:
             yield folder.name, hertz
+
+
+def _clock_limits(sys: Path) -> Iterator[tuple[float, float]]:
+    """The lowest and the highest clock that each processor may have."""
+    folders = [
+        *((folder, "scaling_min_freq", "scaling_max_freq") for folder in _cpus(sys)),
+        *((folder, "min_freq", "max_freq") for folder in _gpus(sys)),
+    ]
+    for folder, lowest, highest in folders:
+        low, high = _number(folder / lowest), _number(folder / highest)
+        if low is not None and high is not None:
+            yield low, high
+
+
+def _cpus(sys: Path) -> list[Path]:
+    return sorted((sys / "devices/system/cpu").glob("cpu[0-9]*/cpufreq"))
+
+
+def _gpus(sys: Path) -> list[Path]:
+    return sorted({*(sys / "class/devfreq").glob("*gpu*"), *(sys / "class/devfreq").glob("*.g*b")})
 
 
 def _temperatures(sys: Path) -> Iterator[tuple[str, float]]:
@@ -79,11 +118,14 @@ def _throttle_counts(sys: Path) -> Iterator[tuple[str, int]]:
             yield path.name, int(count)
 
 
-def _cooling(sys: Path) -> Iterator[tuple[str, int]]:
+def _cooling(sys: Path) -> dict[str, int]:
+    """The level of each kind of cooling device that slows a processor down: 0 if it does not."""
+    levels: dict[str, int] = {}
     for folder in sorted((sys / "class/thermal").glob("cooling_device*")):
         kind, level = _text(folder / "type") or folder.name, _number(folder / "cur_state")
         if level is not None and "fan" not in kind.lower() and "idle" not in kind.lower():
-            yield kind, int(level)
+            levels[kind] = max(int(level), levels.get(kind, 0))
+    return levels
 
 
 def _number(path: Path) -> float | None:

@@ -187,9 +187,17 @@ def _latency_table(dataset: str, device: str, trials: list[PlannedTrial], result
         for title, profile in measured.items()
         for row in profile.inference
     ]
+    throttled = tuple(
+        f"{title}, {row.runtime} {row.precision}, batch {row.batch_size}: throttled: {'; '.join(row.throttling)}."
+        for title, profile in measured.items()
+        for row in profile.inference
+        if row.throttling
+    )
     columns = ("method", "runtime", "batch", "queries", "mean", "p50", "p90", "p99", "samples/s", "J a sample")
-    notes = ("Milliseconds a query, the model alone; – where there were too few queries for that percentile.",)
-    return TextTable(f"Latency of inference on {dataset}, measured on {device}", columns, tuple(rows), notes)
+    first = "Milliseconds a query, the model alone; – where there were too few queries for that percentile."
+    return TextTable(
+        f"Latency of inference on {dataset}, measured on {device}", columns, tuple(rows), (first, *throttled)
+    )
 
 
 def _latency_cells(row: InferenceCost) -> tuple[str, ...]:

@@ -219,6 +219,7 @@ class InferenceCost(RecordModel):
         default=None, description="fraction of predictions equal to those of eager fp32, 0 to 1"
     )
     joules_per_sample: float | None = Field(default=None, description="gross energy per sample")
+    throttling: list[str] = Field(default=[], description="signs of throttling while these queries were timed")
     absent: dict[str, str] = Field(default={}, description="figure → why it is missing")
 
 

@@ -28,6 +28,7 @@ REACH_SECONDS = 10.0
 SKEW_SECONDS = 2.0
 LEAVE_SECONDS = 20.0
 ASK_SECONDS = 120.0
+MATCH_LEVEL = "RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL"  # read by Ray: "patch" (its default) or "minor"
 ASK_HEAD = """\
 import json, sys
 from ray._common.usage.usage_lib import get_cluster_metadata
@@ -81,15 +82,28 @@ def check_head(address: str, name: str) -> list[Check]:
         text = f"{address} refuses this device (a missing or wrong token, or a different version of Ray?): {why}"
         return [Check("head", text, False)]
     free = f"edge:{name}" not in cluster["resources"]
-    same_ray = cluster["ray"] == version("ray")
-    same_python = cluster["python"].rpartition(".")[0] == platform.python_version().rpartition(".")[0]
-    versions = f"Ray {cluster['ray']}, Python {cluster['python']}"
-    if not (same_ray and same_python):
-        versions += f", but Ray {version('ray')}, Python {platform.python_version()} here"
+    versions, fault = f"Ray {cluster['ray']}, Python {cluster['python']}", _mismatch(cluster["ray"], cluster["python"])
     return [
-        Check("head", f"{address}: {versions}", same_ray and same_python),
+        Check("head", f"{address}: {versions}" + (f", but {fault}" if fault else ""), not fault),
         Check("name", f"{name} is free" if free else f"{name} is taken by another node: give another --name", free),
     ]
+
+
+def _mismatch(ray: str, python: str) -> str | None:
+    """Why Ray refuses a node of this device's versions in a cluster of those versions; None if it accepts it."""
+    own_ray, own_python = version("ray"), platform.python_version()
+    here = f"Ray {own_ray}, Python {own_python} here"
+    if ray != own_ray:
+        return f"{here}: install ray=={ray}, or attach this device by ssh, which needs no Ray"
+    by_minor = os.environ.get(MATCH_LEVEL, "patch") == "minor"
+    if python == own_python or (by_minor and python.split(".")[:2] == own_python.split(".")[:2]):
+        return None
+    if python.split(".")[:2] == own_python.split(".")[:2]:
+        return (
+            f"{here}: by default Ray accepts the same patch version only; set {MATCH_LEVEL}=minor here and on the head,"
+            " or attach this device by ssh"
+        )
+    return f"{here}: install Python {python}, or attach this device by ssh, which accepts any version from 3.10 on"
 
 
 def _ask(script: str, address: str) -> tuple[dict[str, Any] | None, str]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
+import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from attached import free_port, resources, wait_for
 from small import STUDY
 
+from harness.edge.attach import join
 from harness.edge.attach.join import check_head, check_ray
 from harness.edge.attach.probe import probe_device
 from harness.errors import InputError
@@ -27,6 +31,49 @@ def test_nothing_at_the_address_is_said_at_once() -> None:
 def test_what_is_no_address_is_bad_input(address: str) -> None:
     with pytest.raises(InputError, match=r"is not the address|nothing answers"):
         raise InputError(check_head(address, "orin")[0].found)
+
+
+@pytest.mark.parametrize(
+    ("python", "level", "ok", "said"),
+    [
+        ("3.11.7", None, True, ""),
+        ("3.11.2", None, False, "RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL=minor"),
+        ("3.11.2", "patch", False, "or attach this device by ssh"),
+        ("3.11.2", "minor", True, ""),
+        ("3.10.7", None, False, "install Python 3.10.7"),
+        ("3.10.7", "minor", False, "install Python 3.10.7"),
+    ],
+)
+def test_versions_are_compared_as_ray_does(
+    python: str, level: str | None, ok: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utils = pytest.importorskip("ray._private.utils", reason="Ray is not installed")
+    cluster = {"ray": version("ray"), "python": python, "resources": []}
+    monkeypatch.setattr(join, "_ask", lambda *_: (cluster, ""))
+    monkeypatch.setattr(platform, "python_version", lambda: "3.11.7")
+    monkeypatch.setattr(utils, "compute_version_info", lambda: (version("ray"), "3.11.7"))
+    monkeypatch.delenv("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", raising=False)
+    if level:
+        monkeypatch.setenv("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", level)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        check = check_head(f"127.0.0.1:{listening.getsockname()[1]}", "orin")[0]
+    assert (check.ok, said in check.found) == (ok, True)
+    try:  # what Ray itself says of these versions
+        utils.check_version_info({"ray_version": version("ray"), "python_version": python}, "here")
+        accepted = True
+    except RuntimeError:
+        accepted = False
+    assert accepted == ok
+
+
+def test_another_version_of_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    cluster = {"ray": "1.0.0", "python": platform.python_version(), "resources": []}
+    monkeypatch.setattr(join, "_ask", lambda *_: (cluster, ""))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        check = check_head(f"127.0.0.1:{listening.getsockname()[1]}", "orin")[0]
+    assert check.ok is False
+    assert "install ray==1.0.0" in check.found
 
 
 def test_what_is_found_here_names_versions_meters_and_power_mode() -> None:

@@ -15,6 +15,7 @@ import torch
 
 from harness.edge.power.energy import EnergyWindow, energy_window
 from harness.edge.power.recorder import Recorder, choose, probe
+from harness.edge.state_recorder import StateRecorder
 
 pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
 
@@ -69,7 +70,7 @@ def test_a_counter_and_an_integrated_power_add_up(gpus: Gpus) -> None:
 @pytest.mark.parametrize("kind", ["still", "zero"])
 def test_a_counter_that_stands_still_is_no_figure(gpus: Gpus, kind: str) -> None:
     gpus(kind)
-    window = measured(seconds=1.3)
+    window = measured()
     assert window.total.energy_joules is None
     assert "stood still" in str(window.total.reason)
 
@@ -161,3 +162,16 @@ def test_a_gpus_meter_is_not_chosen_for_work_on_the_processor(gpus: Gpus) -> Non
     gpus("counter")
     assert choose("auto", "cuda")[0] == "nvml"
     assert choose("auto", "cpu")[0] is None
+
+
+def test_the_state_of_the_gpu_is_sampled(gpus: Gpus) -> None:
+    gpus("counter,counter", "1")
+    with StateRecorder("") as recorder:
+        end = time.monotonic() + 20
+        while not recorder.states() and time.monotonic() < end:
+            time.sleep(0.1)
+        found = recorder.summary(0, end)
+    assert found is not None
+    assert found["clocks_hertz"]["gpu-1"]["max"] == 1410e6
+    assert found["temperatures_celsius"]["gpu-1"]["mean"] == 61
+    assert "gpu-1: temperature (driver)" in found["throttling"]

@@ -51,7 +51,7 @@ class Nvml(Meter):
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         try:
             pynvml.nvmlInit()
-            handles = self._handles(self.argument or visible, notes)
+            handles = gpu_handles(pynvml, self.argument or visible, notes)
         except pynvml.NVMLError as error:
             raise MeterError(f"NVML: {error}") from error
         if not self.argument and len(handles) > 1:
@@ -84,37 +84,6 @@ class Nvml(Meter):
     def close(self) -> None:
         self._nvml.nvmlShutdown()
 
-    def _handles(self, asked: str | None, notes: list[str]) -> list[tuple[int, Any]]:
-        """Number and handle of each GPU that is asked for. As in CUDA, the list ends at the first unknown GPU.
-
-        notes: receives why a GPU of the machine was left out. Raises `MeterError` if an instance of MIG is asked for.
-        """
-        nvml, there = self._nvml, []
-        for number in range(nvml.nvmlDeviceGetCount()):
-            try:
-                handle = nvml.nvmlDeviceGetHandleByIndex(number)
-                there.append((number, handle, str(nvml.nvmlDeviceGetUUID(handle))))
-            except nvml.NVMLError as error:  # one GPU that is lost or hidden does not hide the others
-                notes.append(f"left out: GPU {number}: NVML: {error}")
-        if asked is None:
-            return [(number, handle) for number, handle, _ in there]
-        found = []
-        for word in (word.strip() for word in asked.split(",")):
-            match = [(number, handle) for number, handle, uuid in there if _is(word, number, uuid)]
-            if not match and (hosts := [number for number, handle, _ in there if self._has_mig(handle)]):
-                raise MeterError(MIG.format(hosts[0]))
-            if len(match) != 1:
-                break
-            found += match
-        return found
-
-    def _has_mig(self, handle: Any) -> bool:
-        nvml = self._nvml
-        try:
-            return bool(nvml.nvmlDeviceGetMigMode(handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE)
-        except nvml.NVMLError:
-            return False  # a GPU or a driver without MIG
-
     def _reader(self, number: int, handle: Any) -> tuple[Channel, Callable[[], float]]:
         """A channel and its reader: the energy counter of the GPU (mJ), or else its power (mW).
 
@@ -122,7 +91,7 @@ class Nvml(Meter):
         """
         nvml = self._nvml
         name, covers = f"gpu-{number}", f"GPU {number} alone"
-        if self._has_mig(handle):
+        if _has_mig(nvml, handle):
             raise MeterError(MIG.format(number))
         reasons = []
         for channel, query in (
@@ -140,6 +109,39 @@ class Nvml(Meter):
                 f"NVML answers NotSupported for energy and power of GPU {number}; on a Jetson, use ina3221 or jtop"
             )
         raise MeterError(f"GPU {number}: NVML: {reasons[0]}")
+
+
+def gpu_handles(nvml: Any, asked: str | None, notes: list[str]) -> list[tuple[int, Any]]:
+    """Number and handle of each GPU that is asked for. As in CUDA, the list ends at the first unknown GPU.
+
+    asked: numbers or UUIDs, or None for all. notes: receives why a GPU of the machine was left out. Raises `MeterError`
+    if an instance of MIG is asked for.
+    """
+    there = []
+    for number in range(nvml.nvmlDeviceGetCount()):
+        try:
+            handle = nvml.nvmlDeviceGetHandleByIndex(number)
+            there.append((number, handle, str(nvml.nvmlDeviceGetUUID(handle))))
+        except nvml.NVMLError as error:  # one GPU that is lost or hidden does not hide the others
+            notes.append(f"left out: GPU {number}: NVML: {error}")
+    if asked is None:
+        return [(number, handle) for number, handle, _ in there]
+    found = []
+    for word in (word.strip() for word in asked.split(",")):
+        match = [(number, handle) for number, handle, uuid in there if _is(word, number, uuid)]
+        if not match and (hosts := [number for number, handle, _ in there if _has_mig(nvml, handle)]):
+            raise MeterError(MIG.format(hosts[0]))
+        if len(match) != 1:
+            break
+        found += match
+    return found
+
+
+def _has_mig(nvml: Any, handle: Any) -> bool:
+    try:
+        return bool(nvml.nvmlDeviceGetMigMode(handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE)
+    except nvml.NVMLError:
+        return False  # a GPU or a driver without MIG
 
 
 def _thousandth(query: Callable[[Any], int], handle: Any) -> float:
