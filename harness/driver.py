@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
 from harness.plan.outline import OutlineMemo
+from harness.results.environments import caution_of
 from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
 from harness.show.tables import show_cautions, show_plan, show_result
@@ -132,6 +134,8 @@ class Driver:
             todo = [job for job in self.todo if job.key not in tried]
             if not todo:
                 break
+            if not tried:
+                self._caution_of_environment(execution)
             self._execute(todo, execution)
             tried |= {job.key for job in todo}
             self.results = self.results.newer()
@@ -141,6 +145,20 @@ class Driver:
         if not tried:
             done = len(self.plan.jobs) - len(self.offline)
             self.console.print(f"all {done} jobs are done already: nothing to run", highlight=False)
+
+    def _caution_of_environment(self, execution: Execution) -> None:
+        """Warn if the jobs that are done had another torch or processor than this process, which goes on with them."""
+        from importlib.metadata import version
+
+        from harness.provenance import processor
+
+        here = {"torch": version("torch")}
+        if execution.inline or not (execution.address or os.environ.get("RAY_ADDRESS")):
+            here["processor"] = processor()
+        known = [self.results.record(key) for key in self.plan.jobs]
+        trained = [record for record in known if isinstance(record, PretrainRecord | TrainRecord)]
+        text = caution_of((record.environment for record in trained), here)
+        show_cautions([text] if text else [], self.console)
 
     def _execute(self, todo: list[Job], execution: Execution) -> None:
         from harness.execute.inline import InlineExecutor

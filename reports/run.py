@@ -86,7 +86,8 @@ class RunData:
             data, options, command and versions. ``chance`` is the accuracy of always predicting the most common class
             of the test samples.
             If known also warnings [{dataset, method, point, sign, text, trials, done, example}], reference, folder,
-            hosts, provenance, others (number of records of other plans) and in_force.
+            hosts, provenance, mixed {what: [values]} (environments that differ between jobs), others (number of records
+            of other plans) and in_force.
             After a search of hyper-parameters ``search`` with trials, scheduler, sampler, seed, seeds, refit, space and
             tunings [{dataset, method, point, chosen, validation_labels, candidates [{number, values, status, accuracy,
             trials [{seed, status, accuracy, epoch}]}]}].

@@ -29,7 +29,7 @@ from reports.parts.tables import (
     warnings_table,
 )
 from reports.run import METRICS, RunData, Trial
-from reports.text import count, listing, point_text, status_notes, value_text
+from reports.text import count, listing, mixed_notes, point_text, status_notes, value_text
 
 ON_ONE_SPLIT = (
     "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and "
@@ -220,6 +220,7 @@ def setup_section(run: RunData) -> Iterator[Section]:
             ),
             Prose(f"{SELECTION.get(select, select)}{_epochs(run)}"),
             data_table(run),
+            *mixed_notes(run),
             *([folds] if (folds := folds_table(run)) else []),
             samples_table(run),
             options_table(run) if run.study["options"] else Prose("All options have their default values."),

@@ -143,6 +143,19 @@ def selection_text(run: RunData, dataset: str | None = None) -> str:
     return f"{who} {labels}{but}, {beside}."
 
 
+def mixed_notes(run: RunData) -> tuple[Note, ...]:
+    """A warning if the trials of a run did not all run with the same version of torch or on the same processor."""
+    mixed = run.study.get("mixed") or {}
+    if not mixed:
+        return ()
+    what = "; ".join(f"{name}: {listing(list(values))}" for name, values in mixed.items())
+    text = (
+        f"Mixed: the jobs did not all run in the same environment ({what}). This changes results, usually in the last "
+        "digits, so part of the differences between trials may be due to it."
+    )
+    return (Note(text, "warning"),)
+
+
 def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
     """The notes for every table and figure: labels used for selection, leakage, pending trials and failed trials.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.ledger import write_whole
+from harness.results.environments import environments_of, mixed
 from harness.results.health import warnings_of
 from harness.results.profiles import edge_tables, latency_curves
 from harness.results.records import PretrainRecord, Scores, TrainRecord
@@ -77,6 +78,7 @@ def _study(results: RunResults, arrays: bool) -> dict[str, Any]:
         "in_force": study.in_force,
         "versions": versions | _versions(environments),
         "hosts": [{**dict(zip(HOST, host, strict=True)), "jobs": n} for host, n in sorted(hosts.items())],
+        "mixed": mixed(environments_of(results.done().values())),
         "others": results.records_of_other_plans(),
         "folder": results.folder.name,
     }

@@ -14,6 +14,7 @@ from reports.method_comparison import best_and_close, contests
 from reports.run import ACCURACY, Group, GroupKey, Metric, Point, RunData, Trial, is_number
 from reports.text import (
     capitalised,
+    mixed_notes,
     option_title,
     percent,
     point_text,
@@ -330,7 +331,7 @@ def versions_table(run: RunData) -> Table:
     """The versions of the software."""
     versions = sorted(run.study["versions"].items())
     rows = tuple((Text(name), Text(str(version), code=True)) for name, version in versions)
-    return Table("Versions", "", (Column("Software"), Column("Version")), rows)
+    return Table("Versions", "", (Column("Software"), Column("Version")), rows, mixed_notes(run))
 
 
 def hosts_table(run: RunData) -> Table:
