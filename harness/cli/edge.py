@@ -109,6 +109,53 @@ def serve(
             out.print(line, markup=False)
 
 
+@edge_app.command(
+    epilog="Example: harness edge meter --ssh user@tx2.local --idle 30 -- python3 infer.py",
+    context_settings={"ignore_unknown_options": True},
+)
+def meter(
+    command: Annotated[
+        Optional[list[str]], typer.Argument(metavar="[-- COMMAND…]", help="The command to run on the device.")
+    ] = None,
+    ssh: Annotated[
+        Optional[str], typer.Option(metavar="USER@HOST", help="The device; by default this machine.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Without a command: the time to measure, in seconds.")] = 0.0,
+    idle: Annotated[float, typer.Option(min=0, help="Seconds of rest that are measured before the command.")] = 0.0,
+    hertz: Annotated[float, typer.Option(min=0.1, max=1000, help="Readings per second.")] = 20.0,
+    python: Annotated[str, typer.Option(help="The command of Python 3.6 or later on the device.")] = "python3",
+    trace: Annotated[
+        Optional[Path],
+        typer.Option("--out", metavar="FILE.csv", help="Also write all readings, for the meter replay."),
+    ] = None,
+    root: Annotated[str, typer.Option(hidden=True, help="A path to use instead of /sys.")] = "/sys",
+) -> None:
+    """Read the power rails of a Jetson while a command runs on it. Nothing is installed on the device.
+
+    This is for boards that cannot run the harness, such as those with a Python older than 3.10.
+    """
+    from harness.edge.attach.meter_only import lines, meter_command
+    from harness.edge.power.meter import MeterError
+    from harness.errors import InputError
+    from harness.study.edge import SSH_ADDRESS
+
+    if bool(command) == bool(seconds):
+        raise InputError("give either a command after -- or --seconds")
+    if ssh and not re.fullmatch(SSH_ADDRESS, ssh):
+        raise InputError(f"{ssh!r} is not an address of the form USER@HOST")
+    try:
+        metered = meter_command(command or [], seconds, ssh, python, hertz, idle, root)
+    except MeterError as error:
+        raise InputError(str(error)) from error
+    for line in lines(metered):
+        out.print(line, markup=False)
+    if trace:
+        trace.write_bytes(metered.trace.to_csv())
+    if metered.status:
+        out.print(f"the command failed with status {metered.status}")
+        raise typer.Exit(1)
+
+
 @edge_app.command(epilog="Example: harness edge join --address 192.168.1.10:6379 --name orin")
 def join(
     address: Annotated[

@@ -13,6 +13,7 @@ VERSION = "1"  # of the measurement; raise it when the measurement changes: it i
 Runtime = Literal["eager", "compile", "onnx"]
 Precision = Literal["fp32", "bf16", "fp16"]
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
+SSH_ADDRESS = r"[A-Za-z0-9][A-Za-z0-9._@:\[\]-]*"  # never an option of ssh
 LOCAL = ("cpu", "cuda")  # names of this machine's devices
 
 
@@ -31,7 +32,7 @@ class Device(Options):
     kind: Literal["cpu", "cuda"] | None = Field(
         default=None, description="processor to run on; by default the one in the name, else cpu"
     )
-    ssh: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:\[\]-]*$")] | None = Field(
+    ssh: Annotated[str, Field(pattern=f"^{SSH_ADDRESS}$")] | None = Field(
         default=None, description="reach the device by ssh at this address, USER@HOST"
     )
     command: str = Field(default="harness", description="command that starts the harness on the device")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from harness.edge.power.meter import Channel, MeterError
 
 TOTALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Jetson TX2, Xavier NX, Orin NX or Orin Nano", ("VDD_IN",)),
@@ -46,3 +50,45 @@ def missing_total(labels: Collection[str]) -> str | None:
             " of the module are not added, since it is not known whether they cover it"
         )
     return None
+
+
+@dataclass(frozen=True)
+class FoundRail:
+    """A rail that a board has: its label, and the i2c address of its chip.
+
+    note: what a reader of its figures must know. unreadable: why it cannot be read; None if it can.
+    """
+
+    label: str
+    address: str
+    note: str = ""
+    unreadable: str | None = None
+
+
+def rail_channels(found: Sequence[FoundRail]) -> tuple[tuple[Channel, ...], tuple[str, ...]]:
+    """The channels of the rails that can be read, in their order, and notes for the reader of the figures.
+
+    Rails of the same label are named by address, and are not part of a total. A rail that cannot be read is left out.
+    Raises `MeterError` if it is part of the total, or if no rail can be read.
+    """
+    count = Counter(rail.label for rail in found)
+    total = total_rails([label for label, n in count.items() if n == 1])
+    notes = [rail.note for rail in found if rail.note]
+    if missing := missing_total(count):
+        notes.append(missing)
+    for label in (label for label, n in count.items() if n > 1):
+        notes.append(
+            f"{count[label]} rails are called {label}: they are named by address, and none of them is part of a total"
+        )
+    channels = []
+    for rail in found:
+        if rail.unreadable is None:
+            name = rail.label if count[rail.label] == 1 else f"{rail.label} ({rail.address})"
+            channels.append(Channel(name, "power", covers(rail.label), name in total))
+        elif rail.label in total:
+            raise MeterError(rail.unreadable)
+        else:
+            notes.append(f"left out: {rail.unreadable}")
+    if not channels:
+        raise MeterError("; ".join(notes))
+    return tuple(channels), tuple(notes)
