@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
 from harness.plan.outline import OutlineMemo
+from harness.plan.timings import remember
 from harness.results.environments import caution_of
 from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
@@ -139,6 +140,7 @@ class Driver:
             self._execute(todo, execution)
             tried |= {job.key for job in todo}
             self.results = self.results.newer()
+            remember(self._timed(todo))
             if not self.plan.tunings:
                 return
             self.plan = make_plan(self.plan.study, self.data, self.results.record)
@@ -204,6 +206,11 @@ class Driver:
                 observer.note(f"interrupted: {len(self.plan.jobs) - left} jobs are done and kept, {left} are left")
                 observer.note(f"go on with: {self.command}")
                 raise
+
+    def _timed(self, jobs: Sequence[Job]) -> list[tuple[Job, float, Mapping[str, str]]]:
+        """Those of these jobs that are done, with the seconds and the environment of each."""
+        found = [(job, self.results.record(job.key)) for job in jobs]
+        return [(job, _seconds(one), one.environment) for job, one in found if one is not None and one.status == "done"]
 
     def _seconds_before(self) -> list[tuple[Job, float]]:
         """The finished jobs of the plan, with the seconds that each took."""

@@ -13,6 +13,7 @@ from harness.data.cache import entry_key
 from harness.errors import InputError
 from harness.memo import Memo, cache_folder
 from harness.plan.plan import Plan
+from harness.plan.timings import sample_passes, timing_key
 from harness.reading import read_text
 from harness.results.plan_records import labelled_counts
 from harness.study import MAX_TRIALS
@@ -23,14 +24,18 @@ from harness.study.yaml_limits import MAX_BYTES
 class Outline:
     """The counts of a plan.
 
-    jobs: key → data set, method and kind, which is "search" for the jobs of a search. offline: keys of the jobs that
-    are carried to a device in a bundle. waiting: trials whose options are not chosen yet by a search. shared: jobs
-    saved by sharing. labelled: data set → the numbers of labelled samples of its trials, ascending. folds:
-    data set → for each fold, part → its subjects.
+    jobs: key → data set, method and kind, which is "search" for the jobs of a search. work: key → timing key and sample
+    passes, see `harness.plan.timings`. threads: of one job. repeats: data set → its numbers of methods, seeds and
+    folds. offline: keys of the jobs that are carried to a device in a bundle. waiting: trials whose options are not
+    chosen yet by a search. shared: jobs saved by sharing. labelled: data set → the numbers of labelled samples of its
+    trials, ascending. folds: data set → for each fold, part → its subjects.
     """
 
     study: str
     jobs: dict[str, list[str]]
+    work: dict[str, list[Any]]
+    threads: int
+    repeats: dict[str, dict[str, int]]
     offline: list[str]
     trials: int
     waiting: int
@@ -46,6 +51,9 @@ def outline(plan: Plan) -> Outline:
     return Outline(
         study=plan.study.file.study,
         jobs={key: [job.about["dataset"], job.about["method"], job.shown_kind] for key, job in plan.jobs.items()},
+        work={key: [timing_key(job), sample_passes(job)] for key, job in plan.jobs.items() if job.kind != "profile"},
+        threads=plan.study.file.threads,
+        repeats={name: _repeats(plan, name) for name in plan.about_data},
         offline=[key for key, job in plan.jobs.items() if job.attachment == "offline"],
         trials=len(plan.trials),
         waiting=sum(trial.key is None for trial in plan.trials),
@@ -55,6 +63,15 @@ def outline(plan: Plan) -> Outline:
         labelled=labelled_counts(plan.trials),
         folds={dataset: about["folds"] for dataset, about in plan.about_data.items() if about["folds"]},
     )
+
+
+def _repeats(plan: Plan, dataset: str) -> dict[str, int]:
+    trials = [trial for trial in plan.trials if trial.dataset == dataset]
+    return {
+        "methods": len({trial.method for trial in trials}),
+        "seeds": len({trial.seed for trial in trials}),
+        "folds": len(plan.about_data[dataset]["folds"] or ()),
+    }
 
 
 class OutlineMemo:

@@ -15,6 +15,7 @@ from harness.data.describe import describe
 from harness.results.health import TrialsWarning, warnings_of
 from harness.results.profiles import edge_tables
 from harness.results.run import RunResults
+from harness.show.outlook import outlook
 
 if TYPE_CHECKING:
     from harness.plan.outline import Outline
@@ -43,6 +44,8 @@ def show_plan(plan: Outline, todo: Collection[str], console: Console) -> None:
             f"then {plan.waiting} of the study's {plan.trials} trials follow, with the options that the search chooses"
         )
         console.print(text, highlight=False)
+    for line in outlook(plan, todo):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def labelled_text(counts: Mapping[str, Sequence[int]]) -> str:

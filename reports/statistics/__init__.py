@@ -16,7 +16,7 @@ from reports.statistics.intervals import (
     t_half_width,
     t_interval,
 )
-from reports.statistics.power import MOST_BLOCKS, blocks_for_power
+from reports.statistics.power import MOST_BLOCKS, blocks_for_power, detectable_difference
 from reports.statistics.ranks import (
     critical_difference,
     friedman,
@@ -44,6 +44,7 @@ __all__ = [
     "bootstrap_interval",
     "can_bootstrap",
     "critical_difference",
+    "detectable_difference",
     "differences_from",
     "friedman",
     "hedges_g",

@@ -1,0 +1,73 @@
+"""What to expect of a run before it starts: how long it takes, and what its repeats can show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from harness.plan.timings import known_timings
+from harness.show.estimate import Remaining, TimeLeft, estimate, rough_span
+
+if TYPE_CHECKING:
+    from harness.plan.outline import Outline
+
+POINTS = 5  # an example of the standard deviation of a paired difference, in points of accuracy
+
+
+def outlook(plan: Outline, todo: Collection[str]) -> Iterator[str]:
+    """Sentences on the time that the jobs ``todo`` take on this machine, and on what the repeats can show."""
+    if todo:
+        yield _time_text(plan, todo)
+    for dataset, repeats in plan.repeats.items():
+        if repeats["methods"] > 1:
+            yield f"{dataset}: {repeats_text(**repeats)}"
+
+
+def _time_text(plan: Outline, todo: Collection[str]) -> str:
+    at_once = max(1, (os.cpu_count() or 1) // plan.threads)
+    left = time_expected(plan, todo, known_timings(), at_once)
+    jobs = "one job" if at_once == 1 else f"{at_once} jobs"
+    beside = f"with {jobs} at a time on this machine, as timed in earlier runs"
+    if left.seconds is None:
+        return "time: not known, since no such job has run on this machine yet"
+    if left.untimed:
+        return f"time: at least {rough_span(left.seconds)} {beside} (not timed yet: {', '.join(left.untimed)})"
+    return f"time: about {rough_span(left.seconds)} {beside}"
+
+
+def time_expected(plan: Outline, todo: Collection[str], timings: Mapping[str, float], at_once: int) -> TimeLeft:
+    """The time until all jobs have ended. timings: seconds for each pass of a sample, by timing key."""
+    remaining = []
+    for key in todo:
+        _, method, kind = plan.jobs[key]
+        timing, passes = plan.work.get(key, ["", 0.0])
+        seconds = timings[timing] * passes if timing in timings else None
+        remaining.append(Remaining(f"{kind} {method}", seconds))
+    return estimate(remaining, at_once)
+
+
+def repeats_text(methods: int, seeds: int, folds: int) -> str:
+    """What so many repeats can show of differences between methods.
+
+    >>> repeats_text(methods=9, seeds=5, folds=0)[:81]
+    '5 seeds on one split: no p value below 0.05 is possible for the 8 comparisons wit'
+    """
+    from reports.statistics import detectable_difference, runs_to_reject
+
+    blocks, comparisons = folds or seeds, methods - 1
+    unit = "fold" if folds else "seed"
+    repeats = f"{blocks} {unit}s" if blocks > 1 else f"one {unit}"
+    repeats += f" of {seeds} seeds each" * (folds > 0 and seeds > 1) + " on one split" * (not folds)
+    needed = runs_to_reject(comparisons)
+    parts = []
+    if blocks < needed:
+        of = "comparison" if comparisons == 1 else f"{comparisons} comparisons"
+        parts.append(f"no p value below 0.05 is possible for the {of} with the reference (at least {needed} {unit}s)")
+    if blocks > 1:
+        least = detectable_difference(blocks)
+        parts.append(
+            f"differences below {least:.1f} standard deviations of a paired difference may well be missed "
+            f"({least * POINTS:.0f} points if that is {POINTS})"
+        )
+    return f"{repeats}: {'; '.join(parts)}"
