@@ -17,9 +17,10 @@ from harness.plan import Plan, make_plan
 from harness.plan.outline import OutlineMemo
 from harness.plan.timings import remember
 from harness.results.environments import caution_of
+from harness.results.integrity import damage
 from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
-from harness.show.tables import show_cautions, show_plan, show_result
+from harness.show.tables import show_cautions, show_damage, show_plan, show_result
 from harness.study import MAX_TRIALS, Study, find_study, read_study
 
 
@@ -79,11 +80,13 @@ class Driver:
     def from_study(cls, study: Study, folder: Path | None, data: Path | None, command: str, console: Console) -> Driver:
         """Plan a study that has been read already."""
         names = ", ".join(entry.name for entry in study.file.datasets)
-        results = RunResults(folder or Path("runs") / study.file.study)
+        results = RunResults(folder or Path("runs") / study.file.study, heal=True)
         with console.status(f"reading {names}"):
             plan = make_plan(study, data, results.record)
         show_cautions(plan.cautions, console)
-        return cls(plan, Ledger(results.folder), results, command, console, data)
+        driver = cls(plan, Ledger(results.folder), results, command, console, data)
+        show_damage(driver.damage, console)
+        return driver
 
     @property
     def todo(self) -> list[Job]:
@@ -98,8 +101,14 @@ class Driver:
     @property
     def _open(self) -> list[Job]:
         """The jobs that are not done. Their records are read whole, since the tables and the report need them."""
-        records = {key: self.results.record(key) for key in self.plan.jobs}
-        return self.plan.unsettled({key: record.status for key, record in records.items() if record}.get)
+        records, damage = {key: self.results.record(key) for key in self.plan.jobs}, self.damage
+        known = {key: record.status for key, record in records.items() if record and key not in damage}
+        return self.plan.unsettled(known.get)
+
+    @property
+    def damage(self) -> dict[str, str]:
+        """The jobs that must run again: key → what is wrong with their files or those that they were made from."""
+        return damage({key: job.needs for key, job in self.plan.jobs.items()}, self.results)
 
     def run(self, execution: Execution) -> int:
         """Run the jobs that are not done, print the tables and write the report.
@@ -139,10 +148,10 @@ class Driver:
                 self._caution_of_environment(execution)
             self._execute(todo, execution)
             tried |= {job.key for job in todo}
-            self.results = self.results.newer()
+            self.results = self.results.newer(again=tried)
             remember(self._timed(todo))
             if not self.plan.tunings:
-                return
+                continue  # with the jobs whose inputs have changed, if there are any
             self.plan = make_plan(self.plan.study, self.data, self.results.record)
         if not tried:
             done = len(self.plan.jobs) - len(self.offline)
@@ -251,8 +260,11 @@ def dry_run(
     outline = None if options or (data and not data.is_dir()) else memo.read()
     if outline:
         show_cautions(outline.cautions, console)
-        results = RunResults(folder or Path("runs") / outline.study)
-        todo = {key for key in outline.jobs if results.status(key) != "done"} - set(outline.offline)
+        results = RunResults(folder or Path("runs") / outline.study, heal=True)
+        done = {key for key in outline.jobs if results.status(key) == "done"}
+        faults = {key: fault for key in done if (fault := results.fault(key))} | results.damaged_records
+        show_damage(faults, console)
+        todo = {key for key in outline.jobs if key not in done or key in faults} - set(outline.offline)
     else:
         driver = Driver.from_file(study, folder, data, overrides, "", console, max_trials)
         outline, todo = memo.write(driver.plan), {job.key for job in driver.todo}

@@ -11,6 +11,10 @@ class InputError(Exception):
     """Invalid input. The text is the whole message: where the error is, what is wrong and what would be right."""
 
 
+class Damaged(InputError):
+    """A file of a run's folder that is not what was written. Running again makes it anew."""
+
+
 class JobFailed(Exception):
     """A job failed in a run that was asked to stop at the first failure. Its cause is the job's own exception."""
 

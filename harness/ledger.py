@@ -7,6 +7,7 @@ RUN/records/KEY.json
 RUN/artefacts/KEY/NAME
 RUN/logs/KEY.txt     what the job printed, and the traceback if it failed
 RUN/checkpoints/KEY  where a job that isn't done can go on
+RUN/damaged         what `harness doctor` has set aside
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import re
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +27,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness.errors import InputError
+from harness.errors import Damaged, InputError
 from harness.jobs import Failure, Job, Outcome
+from harness.keys import content_key
+from harness.reading import parse_json, read_regular
 
 SCHEMA = 1
 WRITING = ".writing-"  # begins the name of a file that isn't whole yet
@@ -101,7 +105,7 @@ class Ledger:
             self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
-            who = json.loads(holder.read_bytes()) if holder.is_file() else {}
+            who = self._holder(holder)
             text = f"process {who.get('pid', '?')} on {who.get('host', '?')} since {who.get('since', '?')}"
             raise InputError(
                 f"{self.root} is being run by {text}; wait for it, or give another folder with --out"
@@ -109,17 +113,31 @@ class Ledger:
         except OSError as error:
             raise InputError(f"{self.root} can't be written to: {error.strerror or error}") from error
         try:
-            for leftover in self.root.rglob(f"{WRITING}*"):
-                leftover.unlink()
-            for path in (self.root / "checkpoints").glob("*"):  # of what was done just before a kill
-                if self.is_done(path.name):
-                    path.unlink()
+            self._clear()
             since = datetime.now(timezone.utc).isoformat(timespec="seconds")
             write_whole(holder, to_bytes({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
             yield
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+    @staticmethod
+    def _holder(path: Path) -> Record:
+        """Who holds the lock, as far as that can be read."""
+        try:
+            found = parse_json(read_regular(path))
+        except (OSError, ValueError, InputError):
+            found = {}
+        return found if isinstance(found, dict) else {}
+
+    def _clear(self) -> None:
+        """Remove half-written files, and the checkpoints of what was done just before a kill."""
+        for leftover in self.root.rglob(f"{WRITING}*"):
+            if leftover.is_file():
+                leftover.unlink()
+        for path in (self.root / "checkpoints").glob("*"):
+            if _KEY.fullmatch(path.name) and path.is_file() and self._status(path.name) == "done":
+                path.unlink()
 
     # -- what was asked ---------------------------------------------------------------------------------------------
 
@@ -140,7 +158,7 @@ class Ledger:
     # -- records ----------------------------------------------------------------------------------------------------
 
     def write_done(self, job: Job, outcome: Outcome) -> Record:
-        """Write a finished job: first its artefacts, then the record with their hashes."""
+        """Write a finished job: first its artefacts, then the record with their hashes and those of its inputs."""
         artefacts: dict[str, dict[str, Any]] = {}
         for name, data in outcome.artefacts.items():
             write_whole(self._artefact_path(job.key, name), data)
@@ -151,6 +169,7 @@ class Ledger:
             status="done",
             result=dict(outcome.result),
             artefacts=artefacts,
+            inputs={need: digest(hashes) for need in job.needs if (hashes := self._artefact_hashes(need)) is not None},
             environment=dict(outcome.environment),
             started_at=outcome.started_at,
             seconds=outcome.seconds,
@@ -175,7 +194,11 @@ class Ledger:
         return self._write(job, status="stopped", result=result)
 
     def _write(self, job: Job, **what: Any) -> Record:
-        before = self.record(job.key)
+        try:
+            before = self.record(job.key)
+        except Damaged:
+            before = None
+        attempts = before.get("attempts", 0) if before else 0
         record: Record = {
             "schema": SCHEMA,
             "key": job.key,
@@ -183,7 +206,7 @@ class Ledger:
             "content": dict(job.content),
             "about": dict(job.about),
             "needs": list(job.needs),
-            "attempts": (before["attempts"] if before else 0) + 1,
+            "attempts": (attempts if isinstance(attempts, int) else 0) + 1,
             "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             **what,
         }
@@ -196,8 +219,15 @@ class Ledger:
         return self._read(path) if path.is_file() else None
 
     def is_done(self, key: str) -> bool:
-        record = self.record(key)
-        return record is not None and record["status"] == "done"
+        return self._status(key) == "done"
+
+    def _status(self, key: str) -> str | None:
+        """The status of a job's record; None without a record that can be read."""
+        try:
+            record = self.record(key)
+        except Damaged:
+            return None
+        return record.get("status") if record else None
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of their keys."""
@@ -209,12 +239,20 @@ class Ledger:
 
         Raises `InputError` for a job that is not finished, or an artefact that isn't what its record says.
         """
-        if key not in self._hashes:
-            record = self.record(key)
-            if record is None or record["status"] != "done":
-                raise InputError(f"needs job {key}, which is not done")
-            self._hashes[key] = {name: artefact["sha256"] for name, artefact in record["artefacts"].items()}
-        return {name: self.artefact(key, name, sha256) for name, sha256 in self._hashes[key].items()}
+        if (hashes := self._artefact_hashes(key)) is None:
+            raise InputError(f"needs job {key}, which is not done")
+        return {name: self.artefact(key, name, sha256) for name, sha256 in hashes.items()}
+
+    def _artefact_hashes(self, key: str) -> dict[str, str] | None:
+        """File name → SHA-256 of the artefacts of a job; None if it is not done."""
+        if key not in self._hashes and self._status(key) == "done":
+            record = self.record(key) or {}
+            try:
+                hashes = {name: artefact["sha256"] for name, artefact in record["artefacts"].items()}
+            except (KeyError, TypeError, AttributeError):
+                raise Damaged(f"{self.record_path(key)} is damaged: it does not list its artefacts") from None
+            self._hashes[key] = hashes
+        return self._hashes.get(key)
 
     def artefact(self, key: str, name: str, sha256: str) -> bytes:
         """One artefact of a finished job.
@@ -224,10 +262,39 @@ class Ledger:
         path = self._artefact_path(key, name)
         data = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise InputError(
-                f"{path} is damaged or missing; delete {self.record_path(key)} and run again to make it anew"
+            raise Damaged(
+                f"{path} is damaged or missing: `harness doctor {self.root}` sets damaged files aside, and running "
+                "again makes them anew"
             )
         return data
+
+    def artefact_fault(self, key: str, name: str, n_bytes: int, sha256: str, thorough: bool = False) -> str | None:
+        """What is wrong with an artefact; None if it is what its record says.
+
+        thorough: whether to read it in any case. Otherwise it is read only if it has changed since its record was
+        written, which comes after its artefacts.
+        """
+        path = self._artefact_path(key, name)
+        shown = path.relative_to(self.root)
+        try:
+            about, recorded = path.stat(), self.record_path(key).stat().st_mtime_ns
+        except OSError:
+            return f"{shown} is missing"
+        if not stat.S_ISREG(about.st_mode):
+            return f"{shown} is not a file"
+        if about.st_size != n_bytes:
+            return f"{shown} has {about.st_size} bytes, not {n_bytes}"
+        if (thorough or about.st_mtime_ns > recorded) and _sha256(path) != sha256:
+            return f"{shown} has other content than its record says"
+        return None
+
+    def set_aside(self, path: Path) -> Path:
+        """Move a damaged file of the run to its folder ``damaged``, and return where it is."""
+        target = self.root / "damaged" / path.relative_to(self.root)
+        while target.exists():
+            target = target.with_name(f"{target.name}~")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return path.rename(target)
 
     # -- logs -------------------------------------------------------------------------------------------------------
 
@@ -246,12 +313,14 @@ class Ledger:
 
     def keep_checkpoint(self, key: str, checkpoint: bytes) -> None:
         """Keep a checkpoint of a running job until the job is done."""
-        write_whole(self._checkpoint_path(key), checkpoint)
+        write_whole(self._checkpoint_path(key), hashlib.sha256(checkpoint).digest() + checkpoint)
 
     def checkpoint(self, key: str) -> bytes | None:
-        """The checkpoint of a job; None if it has none."""
+        """The checkpoint of a job; None if it has none, or a damaged one."""
         path = self._checkpoint_path(key)
-        return path.read_bytes() if path.is_file() else None
+        content = path.read_bytes() if path.is_file() else b""
+        expected, checkpoint = content[:32], content[32:]
+        return checkpoint if hashlib.sha256(checkpoint).digest() == expected else None
 
     # -- files ------------------------------------------------------------------------------------------------------
 
@@ -270,15 +339,33 @@ class Ledger:
     @staticmethod
     def _read(path: Path) -> Record:
         try:
-            content = json.loads(path.read_bytes())
+            content = parse_json(path.read_bytes())
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}); delete it and run again to make it anew") from None
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            found = content.get("schema") if isinstance(content, dict) else None
-            raise InputError(f"{path} has schema {found}, this version reads {SCHEMA}")
+        except (OSError, ValueError) as error:
+            raise Damaged(f"{path} is damaged ({error}); delete it and run again to make it anew") from None
+        if not isinstance(content, dict) or "schema" not in content:
+            raise Damaged(f"{path} is damaged (it has no schema); delete it and run again to make it anew")
+        if content["schema"] != SCHEMA:
+            raise InputError(f"{path} has schema {content['schema']}, this version reads {SCHEMA}")
         return content
+
+
+def digest(hashes: Mapping[str, str]) -> str:
+    """The hash of all artefacts of a job. hashes: file name → SHA-256."""
+    return content_key(dict(hashes))
+
+
+def _sha256(path: Path) -> str | None:
+    """The hash of a file; None if it can't be read."""
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                found.update(block)
+    except OSError:
+        return None
+    return found.hexdigest()
 
 
 def checked_key(text: str) -> str:

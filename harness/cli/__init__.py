@@ -31,6 +31,7 @@ app = typer.Typer(
 EXAMPLES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "run": (run, "harness run studies/label_rate.yaml --data ~/data --set seeds=3 --set stage1.epochs=60"),
     "status": (results.status, "harness status runs/label_rate --watch"),
+    "doctor": (results.doctor, "harness doctor runs/label_rate"),
     "records": (results.records, "harness records runs/label_rate --format csv > trials.csv"),
     "logs": (results.logs, "harness logs runs/label_rate 3f2a"),
     "report": (results.report, "harness report runs/label_rate --format html,pdf --open"),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from harness.cli.console import RunFolder, err, out
 from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.results.integrity import Fault
 
 
 class RecordFormat(str, Enum):
@@ -23,8 +27,13 @@ class RecordFormat(str, Enum):
 def status(
     run_folder: RunFolder,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds until the run ends.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Also read every record and artefact, and list the damaged ones.")
+    ] = False,
 ) -> None:
     """Show the progress of a run: jobs by state, nodes, rate, time left, and failed jobs."""
+    if watch and verify:
+        raise InputError("--watch reads the run again and again, --verify once: give one of them")
     from harness.results.run import RunResults
     from harness.show.heartbeat import WRITE_SECONDS
     from harness.show.status import show_status, watch_status
@@ -33,6 +42,38 @@ def status(
         watch_status(run_folder, out, WRITE_SECONDS)
     else:
         show_status(RunResults.open(run_folder), out)
+    if verify:
+        from harness.results.integrity import verify as find_faults
+
+        _show_faults(list(find_faults(run_folder)), f"`harness doctor {run_folder}` sets them aside")
+
+
+def doctor(
+    run_folder: RunFolder,
+    check: Annotated[bool, typer.Option("--check", help="List the damaged files and change nothing.")] = False,
+) -> None:
+    """Check every file of a run, and set damaged ones aside, so that the next run makes them anew."""
+    from harness.results.integrity import check_folder, repair, verify
+
+    check_folder(run_folder)
+    faults = list(verify(run_folder)) if check else repair(run_folder)
+    _show_faults(
+        faults, "" if check else f"they are in {run_folder / 'damaged'}; run the study again to make them anew"
+    )
+
+
+def _show_faults(faults: Sequence[Fault], then: str) -> None:
+    """A line for each damaged file. Raises `typer.Exit` with status 1 if there are any."""
+    from reports.cleaning import clean
+
+    for fault in faults:
+        out.print(clean(f"damaged: {fault.what}"), style="red", markup=False, highlight=False, soft_wrap=True)
+    if not faults:
+        out.print("no file is damaged", highlight=False)
+        return
+    text = f"{len(faults)} {'file is' if len(faults) == 1 else 'files are'} damaged"
+    out.print(clean(f"{text}; {then}" if then else text), markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
 
 
 def records(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -13,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, ModalityKind, Recordings
+from harness.data.npy import UNREADABLE, read_npy, read_npz
 from harness.data.splits import labelled_subjects
 from harness.errors import DataError, InputError, did_you_mean
 from harness.reading import parse_json, read_regular
@@ -20,7 +20,6 @@ from harness.reading import parse_json, read_regular
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separators and no leading dot, so it stays inside the data folder
 KIND_OF_RANK: Mapping[int, ModalityKind] = {3: "series", 4: "frames", 5: "volume"}
 FORM = 'it needs at least {"modalities": {"NAME": {}, ...}, "activities": ["...", ...]}'
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class ArraysOptions(DataOptions):
@@ -183,8 +182,8 @@ class _Store:
         if self.where.is_dir():
             return sorted(path.stem for path in self.where.glob("*.npy"))
         try:
-            with np.load(self.where, allow_pickle=False) as file:
-                return sorted(file.files)
+            with zipfile.ZipFile(self.where) as file:
+                return sorted(name.removesuffix(".npy") for name in file.namelist())
         except UNREADABLE as error:
             raise DataError(f"{self.where}: not a readable .npz file; it may be truncated ({error})") from error
 
@@ -208,13 +207,14 @@ class _Store:
     def read(self, name: str) -> np.ndarray:
         if name not in self.there:
             raise DataError(f"{self.where}: there is no array {name!r}; available: {', '.join(self.there) or 'none'}")
+        if not self.where.is_dir():
+            return read_npz(self.where, str(self.where), [name])[name]
+        path = self.where / f"{name}.npy"
         try:
-            if self.where.is_dir():
-                return np.asarray(np.load(self.where / f"{name}.npy", allow_pickle=False))
-            with np.load(self.where, allow_pickle=False) as file:
-                return np.asarray(file[name])
-        except UNREADABLE as error:
-            raise DataError(f"{self.where}: array {name!r} can't be read ({error})") from error
+            with path.open("rb") as file:
+                return read_npy(file, path.stat().st_size, str(path))
+        except OSError as error:
+            raise DataError(f"{path} can't be read: {error}") from error
 
     def classes(self, label: np.ndarray) -> tuple[str, ...]:
         """The names of the activities; ``class 0``, ``class 1``, … if the JSON file gives none."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
-from harness.errors import InputError
+from harness.errors import Damaged, InputError
 from harness.jobs import JobKind
 from harness.ledger import SCHEMA
 
@@ -258,6 +258,9 @@ class DoneRecord(_Record, Generic[ResultT]):
     status: Literal["done"] = Field(description="done")
     result: ResultT = Field(description="the result")
     artefacts: dict[str, Artefact] = Field(default={}, description="file name → its size and hash")
+    inputs: dict[str, str] = Field(
+        default={}, description="key of each job whose artefacts it read → hash of these artefacts"
+    )
     environment: dict[str, str] = Field(default={}, description="host, processor, device and versions that it ran with")
     started_at: str = Field(default="", description="time of the start, ISO 8601, UTC")
     seconds: float = Field(default=0.0, description="wall-clock time of the whole job")
@@ -317,10 +320,11 @@ RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
 
 class RecordHead(RecordModel):
-    """The status of a record, whatever its kind; the rest of it is not looked at."""
+    """The status and the artefacts of a record, whatever its kind; the rest of it is not looked at."""
 
     schema_: Literal[1] = Field(alias="schema", description="version of the file's format")
     status: Status = Field(description="done, failed or stopped")
+    artefacts: dict[str, Artefact] = Field(default={}, description="file name → its size and hash")
 
 
 HEAD = TypeAdapter(RecordHead)
@@ -330,13 +334,16 @@ ModelT = TypeVar("ModelT", bound=RecordModel)
 
 
 def read_record(path: Path) -> Record:
-    """Read a record. Raises `InputError` with the file and what is wrong with it."""
+    """Read a record.
+
+    Raises `Damaged` with the file and what is wrong with it, or `InputError` if it was written by another version.
+    """
     return _read(path, RECORD)
 
 
-def read_status(path: Path) -> Status:
-    """The status of the record in a file, in a tenth of the time of `read_record`. Raises as it does."""
-    return _read(path, HEAD).status
+def read_head(path: Path) -> RecordHead:
+    """The head of the record in a file, in a tenth of the time of `read_record`. Raises as it does."""
+    return _read(path, HEAD)
 
 
 def read_file(path: Path, model: type[ModelT]) -> ModelT:
@@ -353,15 +360,16 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T:
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
     except ValidationError as error:
-        raise InputError(f"{path} {_fault(error)}") from None
+        raise _fault(error, path) from None
+    except (OSError, RecursionError) as error:
+        raise Damaged(f"{path} can't be read ({error})") from None
 
 
-def _fault(error: ValidationError) -> str:
+def _fault(error: ValidationError, path: Path) -> InputError:
     first = error.errors(include_url=False)[0]
     wrong_schema = [e for e in error.errors(include_url=False) if e["loc"][-1:] == ("schema",)]
-    if wrong_schema:
-        found = wrong_schema[0]["input"] if wrong_schema[0]["type"] != "missing" else None
-        return f"has schema {found}, this version reads {SCHEMA}"
+    if wrong_schema and wrong_schema[0]["type"] != "missing":
+        return InputError(f"{path} has schema {wrong_schema[0]['input']}, this version reads {SCHEMA}")
     where = ".".join(str(part) for part in first["loc"])
     text = f"{where}: {first['msg']}" if where else first["msg"]
-    return f"is damaged ({text}); delete it and run again to create it anew"
+    return Damaged(f"{path} is damaged ({text}); delete it and run again to create it anew")

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.errors import InputError
-from harness.ledger import Ledger
+from harness.data.npy import read_npz
+from harness.errors import Damaged, InputError
+from harness.ledger import Ledger, digest
 from harness.results.plan_records import PlannedJob, PlannedTrial, PlanRecord, StudyRecord
 from harness.results.records import (
     FailedRecord,
     PretrainRecord,
     ProfileRecord,
     Record,
+    RecordHead,
     Status,
     StoppedRecord,
     TrainRecord,
     read_file,
+    read_head,
     read_record,
-    read_status,
 )
+
+T = TypeVar("T")
 
 
 class RunResults:
@@ -33,13 +37,17 @@ class RunResults:
 
     Tables, reports and the status are views of one such snapshot, so their parts agree with each other even while the
     run goes on. `newer` gives the run as it is now.
+
+    heal: whether a damaged record counts as absent, so that its job runs again, instead of being an error.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, heal: bool = False):
+        self.folder, self._heal = folder, heal
         self._ledger = Ledger(folder)
         self._records: dict[str, Record | None] = {}
-        self._statuses: dict[str, Status | None] = {}  # of records that were not read whole
+        self._heads: dict[str, RecordHead | None] = {}  # of records that were not read whole
+        self._faults: dict[tuple[str, bool], str | None] = {}
+        self.damaged_records: dict[str, str] = {}  # key → what is wrong with the record, which counts as absent
 
     @classmethod
     def open(cls, folder: Path) -> RunResults:
@@ -65,9 +73,18 @@ class RunResults:
         if key is None:
             return None
         if key not in self._records:
-            path = self._ledger.record_path(key)
-            self._records[key] = read_record(path) if path.is_file() else None
+            self._records[key] = self._read(key, read_record)
         return self._records[key]
+
+    def _read(self, key: str, read: Callable[[Path], T]) -> T | None:
+        path = self._ledger.record_path(key)
+        try:
+            return read(path) if path.exists() else None
+        except Damaged as error:
+            if not self._heal:
+                raise
+            self.damaged_records[key] = str(error)
+            return None
 
     def find_key(self, text: str) -> str:
         """The key of the plan's job that begins with ``text``, as git takes a commit.
@@ -96,10 +113,39 @@ class RunResults:
         if key in self._records:
             record = self._records[key]
             return record.status if record else None
-        if key not in self._statuses:
-            path = self._ledger.record_path(key)
-            self._statuses[key] = read_status(path) if path.is_file() else None
-        return self._statuses[key]
+        head = self._head(key)
+        return head.status if head else None
+
+    def _head(self, key: str) -> RecordHead | None:
+        if key not in self._heads:
+            self._heads[key] = self._read(key, read_head)
+        return self._heads[key]
+
+    def fault(self, key: str, thorough: bool = False) -> str | None:
+        """What is wrong with the artefacts of a finished job; None if nothing is, or if it is not done.
+
+        thorough: whether each is read and hashed, and not only those that have changed since they were written.
+        """
+        if (key, thorough) not in self._faults:
+            record = self._records[key] if key in self._records else self._head(key)
+            artefacts = {} if record is None or isinstance(record, FailedRecord | StoppedRecord) else record.artefacts
+            found = (
+                self._ledger.artefact_fault(key, name, artefact.bytes, artefact.sha256, thorough)
+                for name, artefact in artefacts.items()
+            )
+            self._faults[key, thorough] = next(filter(None, found), None)
+        return self._faults[key, thorough]
+
+    def stale_input(self, key: str) -> str | None:
+        """The key of a job whose artefacts are no longer those that a finished job read; None if there is none."""
+        record = self.record(key)
+        if record is None or isinstance(record, FailedRecord | StoppedRecord):
+            return None
+        for need, known in record.inputs.items():
+            made = self.record(need)
+            if isinstance(made, PretrainRecord) and known != digest({n: a.sha256 for n, a in made.artefacts.items()}):
+                return need
+        return None
 
     def trial_status(self, trial: PlannedTrial) -> str:
         """ "done", "failed" or "pending". A trial that only a search stopped early is still to come."""
@@ -134,19 +180,22 @@ class RunResults:
         if name not in record.artefacts:
             raise InputError(f"job {record.key} has no artefact {name!r}")
         data = self._ledger.artefact(record.key, name, record.artefacts[name].sha256)
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return dict(file)
+        return read_npz(io.BytesIO(data), f"{self.folder}: {name} of job {record.key}")
 
     def records_of_other_plans(self) -> int:
         """How many records the folder holds that the plan does not ask for."""
         mine = set(self.plan.jobs)
         return sum(path.stem not in mine for path in (self.folder / "records").glob("*.json"))
 
-    def newer(self) -> RunResults:
-        """The run as it is now. Finished jobs are not read again: their records never change."""
-        found = RunResults(self.folder)
-        found._statuses = {key: status for key, status in self._statuses.items() if status == "done"}
+    def newer(self, again: Collection[str] = ()) -> RunResults:
+        """The run as it is now. Finished jobs are not read again, except ``again``: their records do not change."""
+        found = RunResults(self.folder, self._heal)
+        found._heads = {
+            key: head for key, head in self._heads.items() if head and head.status == "done" and key not in again
+        }
         found._records = {
-            key: one for key, one in self._records.items() if one and not isinstance(one, FailedRecord | StoppedRecord)
+            key: one
+            for key, one in self._records.items()
+            if one and key not in again and not isinstance(one, FailedRecord | StoppedRecord)
         }
         return found

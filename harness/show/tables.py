@@ -74,6 +74,16 @@ def show_cautions(cautions: Sequence[str], console: Console) -> None:
         console.print(f"note: {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
+def show_damage(damage: Mapping[str, str], console: Console) -> None:
+    """A line for the jobs that run again because of damaged files; nothing if there are none. damage: key → what."""
+    if damage:
+        first, others = next(iter(damage.values())), len(damage) - 1
+        more = f", and so for {others} more" if others else ""
+        jobs = "1 job runs" if not others else f"{len(damage)} jobs run"
+        text = f"note: {jobs} again: {first}{more}"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def show_choices(results: RunResults, console: Console) -> None:
     """What the study's search has chosen so far; prints nothing for a study without a search."""
     if results.plan.search:

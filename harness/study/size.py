@@ -33,11 +33,8 @@ def _trials(file: StudyFile, entry: DatasetEntry) -> tuple[int, str]:
         n_draws, n_search_seeds = file.search.trials, len(file.search_seeds)
         trained += n_draws * n_search_seeds
         text = f"({text} + {n_draws:,} draws × {n_search_seeds:,} of their seeds)"
-    folds = file.folds_of(entry)
-    lengths += (
-        [folds.repeats] if folds and folds.repeats else []
-    )  # how many of the other kind there are, only the data say
+    if (folds := file.folds_of(entry)) and folds.repeats:  # of the other kind, the data say how many
+        lengths.append(folds.repeats)
     swept = "".join(f"{length:,} × " for length in lengths)
-    return n_methods * prod(lengths) * trained, f"{n_methods:,} methods × {swept}{text}".replace(
-        "1 methods", "1 method"
-    )
+    methods = "1 method" if n_methods == 1 else f"{n_methods:,} methods"
+    return n_methods * prod(lengths) * trained, f"{methods} × {swept}{text}"

@@ -19,7 +19,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.ledger import Ledger
-from harness.results.records import FailedRecord, PretrainRecord, TrainRecord, read_record, read_status
+from harness.results.records import FailedRecord, PretrainRecord, TrainRecord, read_head, read_record
 from harness.results.reference import page
 from harness.results.run import RunResults
 from harness.results.table import csv_cells, trial_table, write_csv
@@ -205,4 +205,4 @@ def test_a_status_is_that_of_the_whole_record(tmp_path: Path, ledger: Ledger) ->
     ):
         damaged.write_text(content)
         with pytest.raises(InputError, match=where):
-            read_status(damaged)
+            read_head(damaged)
