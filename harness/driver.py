@@ -14,6 +14,7 @@ from harness.execute.base import EarlyStopping, Executor
 from harness.jobs import Job
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
+from harness.plan.data_files import check_data_of
 from harness.plan.outline import OutlineMemo
 from harness.plan.timings import remember
 from harness.results.environments import caution_of
@@ -71,9 +72,10 @@ class Driver:
         max_trials: int = MAX_TRIALS,
     ) -> Driver:
         """Read and check a study, read its data and plan its jobs. Starts nothing and writes nothing."""
-        checked = read_study(find_study(study), overrides, max_trials)
-        if data is not None and not data.is_dir():
-            raise InputError(f"the data folder {data} does not exist; give another with --data or HARNESS_DATA")
+        found = find_study(study)
+        if found != study and study.suffix:
+            console.print(f"{study} is not here: using the study that comes with the package", highlight=False)
+        checked = check_data_of(data, lambda: read_study(found, overrides, max_trials))
         return cls.from_study(checked, folder, data, command, console)
 
     @classmethod

@@ -38,10 +38,14 @@ class Problem:
 
 
 class StudyError(InputError):
-    """All problems of a study, in the order of their lines in the file."""
+    """All problems of a study, in the order of their lines in the file.
 
-    def __init__(self, problems: Sequence[Problem]):
-        self.problems = tuple(problems)
+    datasets: the location and the name of each data set of a study that could be read, so that its files can be looked
+    for as well.
+    """
+
+    def __init__(self, problems: Sequence[Problem], datasets: Sequence[tuple[str, str]] = ()):
+        self.problems, self.datasets = tuple(problems), tuple(datasets)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -98,15 +98,20 @@ def serve(
         bool, typer.Option("--json", hidden=True, help="Print the properties of this device as JSON.")
     ] = False,
 ) -> None:
-    """Check whether this device is ready to be measured over SSH, and print its entry for a study."""
+    """Check whether this device is ready to be measured over SSH, and print its entry for a study.
+
+    The exit status is 1 if something that is needed is missing.
+    """
     from harness.edge.attach.probe import probe_device
     from harness.edge.attach.ssh import serve_lines
 
     if as_json:
         print(json.dumps({check.what: check.found for check in probe_device()}))
     else:
-        for line in serve_lines():
+        lines, ready = serve_lines()
+        for line in lines:
             out.print(line, markup=False)
+        raise typer.Exit(0 if ready else 1)
 
 
 @edge_app.command(

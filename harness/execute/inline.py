@@ -11,7 +11,7 @@ from harness.errors import InputError, JobFailed
 from harness.execute.base import Perform, ProgressObserver, default_perform
 from harness.execute.job_log import logged
 from harness.execute.job_queue import JobQueue
-from harness.execute.preflight import cpu_precisions, emulated, ledger_room
+from harness.execute.preflight import cpu_precisions, emulated, ledger_room, require_gpu
 from harness.jobs import Failure, Inputs, Job, Outcome
 from harness.ledger import Ledger
 from harness.provenance import PRECISION_FLAGS, has_native, processor
@@ -42,8 +42,7 @@ class InlineExecutor:
         native = [precision for precision in PRECISION_FLAGS if has_native(precision)]
         if wrong := [*emulated(cpu_precisions(jobs), native, processor()), *ledger_room(ledger.root, len(jobs))]:
             raise InputError("\n    ".join(["the run cannot start:", *wrong]))
-        if any(job.content.get("device") == "cuda" for job in jobs) and not torch.cuda.is_available():
-            raise InputError("device: cuda needs a GPU, but torch finds none on this machine; use device: cpu")
+        require_gpu(jobs)
         queue = JobQueue(jobs, ledger, observer)
         threads = torch.get_num_threads()
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
+from harness.errors import InputError
 from harness.jobs import Job
 
 LEDGER_BYTES = 64 * 2**20  # room that a run's folder needs in any case
@@ -93,6 +94,19 @@ def emulated(precisions: Iterable[str], native: Iterable[str], processor: str) -
         for precision in precisions
         if precision not in native
     ]
+
+
+def require_gpu(jobs: Iterable[Job]) -> None:
+    """Raise `InputError` if some of the jobs compute on a GPU of this machine, and PyTorch finds none."""
+    if not any(job.content.get("device") == "cuda" and job.attachment in ("here", "anywhere") for job in jobs):
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise InputError(
+            "device: cuda needs a GPU, but PyTorch finds none on this machine; use device: cpu, "
+            "or give --address for a cluster with GPUs"
+        )
 
 
 def missing(needs: Iterable[Need], nodes: Sequence[Node]) -> list[str]:

@@ -17,7 +17,7 @@ from harness.data.base import Recordings
 from harness.errors import InputError
 from harness.execute.base import EarlyStopping, Perform, ProgressObserver, default_perform
 from harness.execute.job_queue import JobQueue
-from harness.execute.preflight import cpu_precisions, ledger_room, needed_modules, needs_of
+from harness.execute.preflight import cpu_precisions, ledger_room, needed_modules, needs_of, require_gpu
 from harness.jobs import Job
 from harness.ledger import Ledger
 
@@ -117,6 +117,7 @@ class RayExecutor:
             return
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self._address is None:
+            require_gpu(jobs)
             # "local" keeps Ray from joining whatever an earlier `ray start` has left on this machine. A job with more
             # threads than cores is slow but possible, so Ray is given at least as many cores as the largest job needs.
             cores = max(_cores(), *(job.workers * job.threads for job in jobs))

@@ -17,12 +17,13 @@ import harness
 from harness import registry
 from harness.errors import InputError, Problem, StudyError
 from harness.reading import read_text
-from harness.study.check import check
+from harness.study.check import by_line, check
 from harness.study.model import DatasetEntry, SharedKeys, StudyFile
 from harness.study.problems import problems_of
 from harness.study.settings import Settings, TrialOptions, Value, flatten
 from harness.study.size import MAX_TRIALS, check_size
 from harness.study.space import Dimension, dimension
+from harness.study.valid_part import valid_part
 from harness.study.yaml_limits import MAX_BYTES, MAX_DEPTH
 from harness.study.yamltext import Located, load
 
@@ -122,10 +123,11 @@ def bundled_studies() -> list[Path]:
 
 
 def find_study(path: Path) -> Path:
-    """The path of a study, given as a path or as the name of a bundled study."""
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    """The path of a study, given as a path, or of a bundled one, given as ``NAME`` or ``studies/NAME.yaml``."""
+    bundled = {study.stem: study for study in bundled_studies()}
+    if path.exists() or path not in (Path(path.stem), Path("studies", f"{path.stem}.yaml")):
         return path
-    return next((study for study in bundled_studies() if study.stem == path.name), path)
+    return bundled.get(path.stem, path)
 
 
 def read_study(path: Path, overrides: Sequence[str] = (), max_trials: int = MAX_TRIALS) -> Study:
@@ -151,16 +153,20 @@ def parse_study(text: str, path: Path, overrides: Sequence[str] = (), max_trials
             [Problem(f"{path}:1", "", "a study must be a mapping of keys to values", "begin with `study: NAME`")]
         )
     problems = [problem for override in overrides for problem in _override(located, override)]
-    if problems:
-        raise StudyError(problems)
+    file: StudyFile
     try:
         file = StudyFile.from_plain(located.value)
     except ValidationError as error:
-        raise StudyError(problems_of(error, StudyFile, located.location)) from None
-    problems = check_size(file, located, max_trials) or check(file, located)
+        problems += problems_of(error, StudyFile, located.location)
+        file, located = valid_part(located, error)
+    problems += check_size(file, located, max_trials) or check(file, located)
     if problems:
-        raise StudyError(problems)
+        raise StudyError(sorted(dict.fromkeys(problems), key=by_line), _named(file, located))
     return Study(file, located, text, path, tuple(overrides))
+
+
+def _named(file: StudyFile, located: Located) -> list[tuple[str, str]]:
+    return [(located.location(("datasets", index)), entry.name) for index, entry in enumerate(file.datasets)]
 
 
 def _override(located: Located, text: str) -> list[Problem]:

@@ -18,13 +18,11 @@ from harness.study.yamltext import KeyPath, Located
 
 
 def check(file: StudyFile, located: Located) -> list[Problem]:
-    """All problems of a study whose structure is valid, in the order of their lines."""
+    """All problems of a study whose structure is valid."""
     space, problems = _check_space(file.search.space if file.search else {}, located)
     problems += _check_names(file, located) + check_label_keys(located)
     problems += _check_search_keys(file, located) + _check_folds(file, located)
-    for index, entry in enumerate(file.datasets):
-        if entry.plugin not in registry.paths("datasets"):
-            continue  # the options of a plug-in that doesn't exist can't be checked
+    for index, entry in enumerate(file.datasets or [DatasetEntry(name="")]):
         base: KeyPath = () if entry.sweep is None else ("datasets", index)
         sweep = file.sweep_of(entry)
         problems += _check_sweep(sweep, located, (*base, "sweep"))
@@ -35,18 +33,22 @@ def check(file: StudyFile, located: Located) -> list[Problem]:
             trial = TrialOptions(located, index, entry, method)
             problems += _check_values(trial, sweep, located, (*base, "sweep"))
             problems += _check_search(trial, space, sweep, located)
-    return sorted(dict.fromkeys(problems), key=_line)
+    return problems
 
 
-def _line(problem: Problem) -> int:
+def by_line(problem: Problem) -> int:
+    """The line of a problem, for sorting; 0 for an option of the command line."""
     digits = problem.where.removesuffix(")").split(" (")[0].rpartition(":")[2]
     return int(digits) if digits.isdigit() else 0
 
 
 def _methods(file: StudyFile, entry: DatasetEntry) -> list[str]:
-    """The study's methods, and those that it only sets options for: these are checked as well."""
+    """The study's methods, and those that it only sets options for: these are checked as well.
+
+    If none of them exists, "" stands for a method without options, so that the settings of the stages are checked.
+    """
     named = dict.fromkeys([*file.methods, *file.options, *entry.options])
-    return [name for name in named if name in registry.paths("methods")]
+    return [name for name in named if name in registry.paths("methods")] or [""]
 
 
 def _check_values(
@@ -80,7 +82,8 @@ def _check_names(file: StudyFile, located: Located) -> list[Problem]:
     for plugin in file.options:
         problems += _check_name(("methods", "datasets"), plugin, ("options", plugin), located)
     if file.reference and file.reference.partition(":")[0] not in file.methods:
-        hint = did_you_mean(file.reference, file.methods)
+        known = [name for name in file.methods if name in registry.paths("methods")]
+        hint = did_you_mean(file.reference, known or file.methods)
         message = f"{file.reference!r} is not one of the study's methods"
         problems.append(Problem(located.location(("reference",)), "reference", message, hint))
     return problems + _check_edge(file, located)

@@ -34,7 +34,7 @@ def overridden(entry: Mapping[str, Any]) -> tuple[str, ...]:
 def check_label_keys(located: Located) -> list[Problem]:
     """A problem for each data set with two keys that say how many samples are labelled."""
     study, problems = located.value, []
-    for index, entry in enumerate(study["datasets"]):
+    for index, entry in enumerate(study.get("datasets") or ()):
         own, base = entry if isinstance(entry, dict) else {}, ("datasets", index)
         keys = {key: path for key, path in label_keys(study).items() if key not in overridden(own)}
         keys |= label_keys(own, base)

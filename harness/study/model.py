@@ -51,7 +51,8 @@ def _sampler(value: Any) -> Any:
     )
 
 
-def _entry(value: Any) -> Any:
+def as_entry(value: Any) -> Any:
+    """The entry of a data set that is given by its name alone."""
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -178,8 +179,8 @@ class StudyFile(SharedKeys):
     )
     title: str = Field(default="", description="title of the report")
     question: str = Field(default="", description="question that the study answers, shown in the report")
-    datasets: list[Annotated[DatasetEntry, BeforeValidator(_entry, json_schema_input_type=str | DatasetEntry)]] = Field(
-        min_length=1, description="data sets: names, or mappings with a name and the settings that differ"
+    datasets: list[Annotated[DatasetEntry, BeforeValidator(as_entry, json_schema_input_type=str | DatasetEntry)]] = (
+        Field(min_length=1, description="data sets: names, or mappings with a name and the settings that differ")
     )
     methods: list[str] = Field(min_length=1, description="methods to compare")
     reference: str | None = Field(

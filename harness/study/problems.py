@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -19,7 +20,10 @@ def problems_of(
 
     ``location`` returns the location of a path of the model; ``shown`` precedes the path in messages.
     """
-    return list(dict.fromkeys(_problem(item, model, location(item["loc"]), shown) for item in error.errors()))
+    items = error.errors()
+    lists = {item["loc"][:length] for item in items for length in range(len(item["loc"]))}  # that contain a wrong item
+    found = [item for item in items if item["type"] != "too_short" or item["loc"] not in lists]
+    return list(dict.fromkeys(_problem(item, model, location(item["loc"]), shown) for item in found))
 
 
 def option_names(model: type[BaseModel] | None) -> set[str]:
@@ -54,6 +58,10 @@ def _problem(item: Any, model: type[BaseModel], where: str, shown: Sequence[str]
         return Problem(where, path, "this is required", f"add `{last}: …`")
     if item["type"] in ("dict_type", "model_type"):
         return Problem(where, path, f"{_short(item['input'])} is not a mapping of keys to values")
+    if item["type"] == "string_pattern_mismatch":
+        pattern, nearest = item["ctx"]["pattern"], re.sub(r"[^A-Za-z0-9]+", "_", item["input"]).strip("_")
+        hint = f"for example {nearest}" if re.search(pattern, nearest) else ""
+        return Problem(where, path, f"{_short(item['input'])} does not match {pattern}", hint)
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return Problem(where, path, f"{_short(item['input'])} {message[:1].lower()}{message[1:]}")
 

@@ -88,13 +88,17 @@ def nest(layer: Layer) -> dict[str, Any]:
 
 
 class TrialOptions:
-    """The layers of one data set and method; `settings` merges them at a point of the sweep."""
+    """The layers of one data set and method; `settings` merges them at a point of the sweep.
+
+    If the study names a data set or a method that doesn't exist, the options of the other one can still be checked.
+    """
 
     def __init__(self, located: Located, index: int, entry: DatasetEntry, method: str):
         self.located, self.index, self.entry = located, index, entry
-        self.method_name, self.dataset_name = method, entry.plugin
-        self.method = registry.get("methods", method)
-        self.dataset = registry.get("datasets", entry.plugin)
+        known = entry.plugin in registry.paths("datasets")
+        self.method_name, self.dataset_name = method, entry.plugin if known else ""
+        self.method = registry.get("methods", method) if method in registry.paths("methods") else _no_method()
+        self.data_options: type[Options] = registry.get("datasets", entry.plugin).Options if known else Options
 
     def settings(self, point: Mapping[str, Any], source: str = "sweep") -> tuple[Settings | None, list[Problem]]:
         """The checked options at a point (dotted option → value), or None and all their problems."""
@@ -139,7 +143,7 @@ class TrialOptions:
         """The values in the study and on the command line; the entry of the data set takes precedence."""
         raw = self.located.value
         layer = self._of_text(raw, ())
-        entry = raw["datasets"][self.index]
+        entry = raw["datasets"][self.index] if raw.get("datasets") else self.entry.name
         if isinstance(entry, dict):
             for key in overridden(entry):
                 layer.pop((key,), None)
@@ -223,10 +227,17 @@ class TrialOptions:
         for model, names in ((self.method.Stage1, names1), (self.method.Stage2, names2)):
             values = {name: value for name, value in own.items() if name in names}
             stages.append(check(model, values, ("method",), (self.method_name,)) if model else None)
-        data_options = check(self.dataset.Options, data, ("data",), (self.dataset_name,))
+        data_options = check(self.data_options, data, ("data",), (self.dataset_name,))
         if problems:
             return None, list(dict.fromkeys(problems))
         return Settings(general, stages[0], stages[1], data_options, layer), []
+
+
+def _no_method() -> Any:
+    """A method without options, for the checks of a study that names none that exists."""
+    from harness.method import Method
+
+    return Method
 
 
 def _source(layer: Layer, path: OptionPath) -> str:

@@ -110,7 +110,7 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
             "split: {test: [1], tset: [2]}",
             "study.yaml:6: split.tset: there is no such option\n    did you mean 'test'?",
         ),
-        ("study: trial", "study: ../up", "study.yaml:1: study: '../up' string should match pattern"),
+        ("study: trial", "study: ../up", "study.yaml:1: study: '../up' does not match ^[A-Za-z0-9]"),
         ("study: trial\n", "", "study.yaml:1: study: this is required\n    add `study: …`"),
         (
             "  - fantasy-device",
@@ -228,6 +228,44 @@ def test_a_plug_in_that_there_is_not_hides_no_other_fault(tmp_path: Path) -> Non
     assert [
         part in fault for part, fault in zip(("devise", "deepsens'", "lambda: 5", "no meter"), found, strict=True)
     ] == [True] * 4
+
+
+def test_a_fault_of_the_structure_hides_no_other_fault(tmp_path: Path) -> None:
+    text = """\
+study: seven faults
+datasets: [mine, {name: fantasy-device, sweep: {label_rate: []}}]
+methods: [cosmoo, 3]
+seeds: 0
+stage1: {epochs: many}
+options: {cosmo: {lambda: 5}}
+edge: {devices: [{name: a b}], seeds: [9]}
+reference: cosmo
+question: 3
+"""
+    found = problems(tmp_path, text, "seeds", "stage2.lr=-1")
+    expected = [
+        "--set seeds: this is not of the form",
+        "--set stage2.lr=-1: stage2.lr: -1 should be greater",
+        "study.yaml:1: study: 'seven faults' does not match ^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$\n    for example seven_faults",
+        "study.yaml:2: datasets.0: there is no data set 'mine'",
+        "study.yaml:2: datasets.1.sweep.label_rate: the sweep is empty",
+        "study.yaml:3: methods.1: 3 should be a valid string",
+        "study.yaml:4: seeds: 0 should be",
+        "study.yaml:5: stage1.epochs: 'many' should be",
+        "study.yaml:6: cosmo.lambda: 5 should be",
+        "study.yaml:7: edge.devices.0.name: 'a b' does not match",
+        "study.yaml:9: question: 3 should be",
+    ]
+    assert [part in fault for part, fault in zip(expected, found, strict=True)] == [True] * len(expected), found
+
+
+@pytest.mark.parametrize("missing", ["datasets", "methods"])
+def test_without_data_sets_or_methods_the_settings_are_checked(tmp_path: Path, missing: str) -> None:
+    lines = ["study: a", "datasets: [fantasy-devise]", "methods: [cosmoo]", "stage1: {epochs: many}"]
+    found = problems(tmp_path, "\n".join(line for line in lines if not line.startswith(missing)))
+    assert any(f"{missing}: this is required" in fault for fault in found)
+    assert any("stage1.epochs: 'many' should be" in fault for fault in found)
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize(

@@ -97,18 +97,23 @@ def check_ssh_server() -> list[Check]:
             Check(
                 "SSH server",
                 f"none answers on port 22 ({error}); run `sudo systemctl start ssh`, or set a port in ssh_options",
+                ok=False,
             )
         ]
-    return [Check("SSH server", f"{banner} answers on port 22", True)]
+    return [Check("SSH server", f"{banner} answers on port 22", ok=True)]
 
 
-def serve_lines() -> list[str]:
-    """The properties of this device, and its entry under ``edge: devices:`` of a study, as lines of text."""
+def serve_lines() -> tuple[list[str], bool]:
+    """The properties of this device and its entry under ``edge: devices:`` of a study, as lines of text.
+
+    Also returns whether nothing is missing that measuring over SSH needs.
+    """
     import getpass
     import platform
 
-    checks = probe_device()
+    checks = [*probe_device(), *check_ssh_server()]
     gpu = next(check.found for check in checks if check.what == "GPU")
     host, kind = platform.node() or "host", "" if gpu.startswith("none") else ", kind: cuda"
     line = f"- {{name: {host.partition('.')[0]}{kind}, ssh: {getpass.getuser()}@{host}, command: {command_here()}}}"
-    return [*map(str, [*checks, *check_ssh_server()]), "in a study, add under edge: devices:", f"    {line}"]
+    ready = all(check.ok is not False for check in checks)
+    return [*map(str, checks), "in a study, add under edge: devices:", f"    {line}"], ready

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from small import planned, profiles, run, without_times
 
 from harness.edge.attach import ssh
+from harness.edge.attach.probe import Check
 from harness.edge.attach.ssh import require, serve_lines
 from harness.errors import InputError
 from harness.study.edge import Device
@@ -68,7 +69,15 @@ def test_other_code_over_there_is_refused_beforehand(
 
 
 def test_serving_says_what_to_write_in_the_study() -> None:
-    lines = serve_lines()
+    lines, _ = serve_lines()
     assert any(line.startswith("    harness: ") for line in lines)
     (written,) = YAML(typ="safe").load(lines[-1])
     assert Device.from_plain(written).attachment == "ssh"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_serving_says_whether_something_is_missing(monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
+    monkeypatch.setattr(ssh, "check_ssh_server", lambda: [Check("SSH server", "made up", ok=answers)])
+    lines, ready = serve_lines()
+    assert ready is answers
+    assert any("SSH server: made up" in line and line.startswith("ok" if answers else "no") for line in lines)
