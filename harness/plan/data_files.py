@@ -1,4 +1,4 @@
-"""Looks for the files of a study's data sets when the study itself has faults, so that all are reported at once."""
+"""Searches for the files of a study's data sets when the study itself has faults, so that all are reported at once."""
 
 from __future__ import annotations
 
