@@ -65,6 +65,7 @@ class Job:
             )
             parts.append(f"search {search['number']}: {drawn}")
         parts += [f"on {self.about['device']['name']}"] if self.kind == "profile" else []
+        parts += [f"in power mode {self.content['power_mode']}"] if "power_mode" in self.content else []
         return " · ".join(parts)
 
     @property

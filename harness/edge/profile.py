@@ -18,6 +18,7 @@ from harness.data.base import Recordings
 from harness.edge.inference import measure_inference
 from harness.edge.measurement import Measurement, MeterSession, OnPart
 from harness.edge.power.meters.nvml import Nvml
+from harness.edge.power_mode import power_mode_set
 from harness.edge.state import device_state, throttling
 from harness.edge.state_recorder import StateRecorder, summary
 from harness.jobs import Inputs, Job, Progress
@@ -46,8 +47,15 @@ def profile(
     """Do a profile job. Yields after each epoch and each row of inference, and returns result and artefacts.
 
     on_part: receives each part of the result as soon as it is measured. Raises `MeterFailed`, with all figures that
-    could be measured, if the meter failed on the way.
+    could be measured, if the meter failed on the way, and `PowerModeError` if its power mode cannot be set.
     """
+    with power_mode_set(job.content.get("power_mode")):
+        return (yield from _profile(job, recordings, inputs, on_part))
+
+
+def _profile(
+    job: Job, recordings: Recordings, inputs: Inputs, on_part: OnPart
+) -> Generator[Progress, None, ResultAndArtefacts]:
     settings = Measuring.from_plain(job.content["measuring"])
     data = training_data_of(job, recordings)
     gpu = Nvml.argument_for(data.device) if data.device.startswith("cuda") else None
@@ -70,6 +78,7 @@ def profile(
             yield Progress(job.epochs, job.epochs, float("nan"))
         after, during = device_state(), states.states()
     result["state"] = {"before": before, "during": summary(during), "after": after}
+    result["power_mode"] = before.get("power_mode")
     result["throttling"] = throttling([before, *during, after])
     result["absent"] = {} if meter.name else {"energy": meter.absent}
     if not any({"throttle_counts", "cooling_states", "throttled_by"} & set(state) for state in (*during, after)):

@@ -242,11 +242,12 @@ class DatasetPlanner:
             return {}
         if edge.label_rates and (general.labels or general.labels_per_class):
             raise InputError("edge.label_rates selects trials by label_rate, but here another key sets their labels")
-        for device in edge.devices:
+        for label, device, mode in edge.placements:
             measuring = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
             content = {**trial.content, "kind": "profile", "profile": PROFILE_VERSION, "trial": trial.key, **measuring}
+            content |= {} if mode is None else {"power_mode": mode}
             about = {**trial.about, "device": {**device.to_json(), "way": device.attachment}}
-            keys[device.name] = self._add(content, about, config.source, trial.indices, trial.needs)
+            keys[label] = self._add(content, about, config.source, trial.indices, trial.needs)
         return keys
 
     def _content(

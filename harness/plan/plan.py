@@ -93,6 +93,7 @@ class Plan:
             "title": file.title,
             "question": file.question,
             "reference": file.reference,
+            "grid_grams_per_kwh": file.edge.grid_grams_per_kwh if file.edge else None,
             "file": str(self.study.path),
             "text": self.study.text,
             "overrides": list(self.study.overrides),

@@ -84,6 +84,9 @@ class StudyRecord(RecordModel):
     reference: str | None = Field(
         default=None, description="method that the others are compared with, if the study sets one"
     )
+    grid_grams_per_kwh: float | None = Field(
+        default=None, description="grams of CO₂ equivalent per kWh, if the study gives them"
+    )
     file: str = Field(default="", description="path of the study file")
     text: str = Field(default="", description="text of the file")
     overrides: list[str] = Field(default=[], description="values given with --set")

@@ -56,6 +56,9 @@ def profile_columns(trial: PlannedTrial, results: RunResults) -> dict[str, Any]:
         training = profile.training
         found[f"{device}.meter"] = profile.meter
         found |= {f"{device}.stage2_{name}": getattr(training, name, None) for name in TRAINING}
+        found[f"{device}.power_mode"] = profile.power_mode
+        if (grid := results.study.grid_grams_per_kwh) is not None:
+            found[f"{device}.stage2_grams_co2e"] = grams_co2e(training.energy_joules if training else None, grid)
         found[f"{device}.energy_absent"] = training.energy_absent if training else None
         if training and training.extrapolated:
             found[f"{device}.stage2_extrapolated_seconds"] = training.extrapolated.seconds
@@ -138,6 +141,8 @@ def _training_table(dataset: str, device: str, trials: list[PlannedTrial], resul
     first = f"Stage 2 on {device}" + (f" ({host})" if host else "") + ": time and gross energy."
     if any(trial.stage1_key for trial in trials):
         first += " Stage 1 is timed where it was trained; its energy is not measured."
+    if (grid := results.study.grid_grams_per_kwh) is not None:
+        first += f" CO₂ equivalents: the gross energy that was measured, at {grid:g} g/kWh as given in the study."
     return TextTable(f"Training cost on {dataset}, measured on {device}", ("trial", *columns), lines, (first, *notes))
 
 
@@ -150,6 +155,9 @@ def _stage2(results: RunResults, key: str) -> str:
     if not training:
         return "failed" if results.record(key) else "pending"
     text = f"{duration(training.seconds)}, {energy(training.energy_joules)}"
+    grid = results.study.grid_grams_per_kwh
+    if grid is not None and (grams := grams_co2e(training.energy_joules, grid)) is not None:
+        text += f", {grams:.3g} g CO₂e"
     if training.epochs < training.epochs_of_the_trial:
         text = f"{training.epochs} of {training.epochs_of_the_trial} epochs: {text}"
     if more := training.extrapolated:
@@ -167,6 +175,8 @@ def _notes(results: RunResults, key: str, title: str) -> Iterator[str]:
         return
     if reason := profile.training.energy_absent:
         yield f"energy absent: {reason}"
+    if profile.power_mode:
+        yield f"power mode {profile.power_mode}"
     if profile.throttling:
         yield f"{title}: throttled: {'; '.join(profile.throttling)}"
     for window in (repeat.energy for repeat in profile.training.repeats if repeat.energy):
@@ -220,6 +230,15 @@ def _point(trial: PlannedTrial) -> str:
 def duration(seconds: float) -> str:
     """``1.25 s`` or ``25.93 min``."""
     return f"{seconds:.2f} s" if seconds < 120 else f"{seconds / 60:.2f} min"
+
+
+def grams_co2e(joules: float | None, grid_grams_per_kwh: float) -> float | None:
+    """Grams of CO₂ equivalent of an energy; None if it was not measured.
+
+    >>> grams_co2e(3.6e6, 380)
+    380.0
+    """
+    return None if joules is None else joules / 3.6e6 * grid_grams_per_kwh
 
 
 def energy(joules: float | None) -> str:

@@ -233,6 +233,7 @@ class ProfileResult(RecordModel):
     inference: list[InferenceCost] = Field(
         default=[], description="latency, one entry per runtime, precision and batch size"
     )
+    power_mode: str | None = Field(default=None, description="power mode of a Jetson; null on other machines")
     throttling: list[str] = Field(default=[], description="signs of throttling of the device")
     absent: dict[str, str] = Field(default={}, description="figure → why it is missing")
     sampler_core_share: float | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -9,12 +10,15 @@ from typing_extensions import Self
 
 from harness.options import Options, Positive
 
-VERSION = "1"  # of the measurement; raise it when the measurement changes: it is in the key of every profile job
+VERSION = "2"  # of the measurement; raise it when the measurement changes: it is in the key of every profile job
 Runtime = Literal["eager", "compile", "onnx"]
 Precision = Literal["fp32", "bf16", "fp16"]
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
 SSH_ADDRESS = r"[A-Za-z0-9][A-Za-z0-9._@:\[\]-]*"  # never an option of ssh
 LOCAL = ("cpu", "cuda")  # names of this machine's devices
+
+
+PowerMode = Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 def _device(value: Any) -> Any:
@@ -40,6 +44,21 @@ class Device(Options):
     offline: bool = Field(
         default=False, description="the device has no network: jobs and records are carried in a bundle"
     )
+
+    power_modes: list[PowerMode] = Field(
+        default=[],
+        description="power modes of nvpmodel, by number or name, in each of which the trials are measured",
+    )
+    may_set_power_mode: bool = Field(
+        default=False,
+        description="allow the harness to set the power modes; it restores the mode that the device had",
+    )
+
+    @model_validator(mode="after")
+    def _allows_its_power_modes(self) -> Self:
+        if self.power_modes and not self.may_set_power_mode:
+            raise ValueError("power_modes are set on the device by nvpmodel: allow it with may_set_power_mode: true")
+        return self
 
     @model_validator(mode="after")
     def _is_reached_one_way(self) -> Self:
@@ -120,6 +139,26 @@ class Edge(Measuring):
     seeds: tuple[int, ...] | None = Field(
         default=None, description="the study's seeds whose trials are measured; by default the first"
     )
+
+    grid_grams_per_kwh: float | None = Field(
+        default=None,
+        gt=0,
+        description="grams of CO₂ equivalent per kWh of your electricity, to report the emissions; by default none",
+    )
+
+    @model_validator(mode="after")
+    def _has_distinct_placements(self) -> Self:
+        labels = [label for label, _, _ in self.placements]
+        if double := [label for label in dict.fromkeys(labels) if labels.count(label) > 1 and "-" in label]:
+            raise ValueError(f"two measurements are called {double[0]}: rename a device, or drop a power mode")
+        return self
+
+    @property
+    def placements(self) -> Iterator[tuple[str, Device, int | str | None]]:
+        """Where a trial is measured: a label, its device, and the power mode to set or None."""
+        for device in self.devices:
+            for mode in device.power_modes or (None,):
+                yield device.name if mode is None else f"{device.name}-{mode}", device, mode
 
     @property
     def measuring(self) -> Measuring:

@@ -24,6 +24,7 @@ from harness.edge.attach.bundle import Bundle, read_result, write_bundle
 from harness.jobs import Failure, Inputs, Job, Outcome, Progress
 
 STDERR_LINES = 20
+END_SECONDS = 15.0
 FOLDER = re.compile(r"/[A-Za-z0-9._/+-]+")
 
 
@@ -112,12 +113,21 @@ def _follow(command: Sequence[str], environment: dict[str, str] | None) -> Gener
             status = process.wait()
         finally:
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                _end(process)
         if status:
             stderr.seek(0)
             why = ssh.why(status, "\n".join(deque(stderr.read().splitlines(), STDERR_LINES)))
             raise DeviceLost(f"the measuring process ended early ({why})", parts)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a measuring process, which first restores the power mode of the device if it has set one."""
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _parsed(line: str) -> dict[str, Any]:
