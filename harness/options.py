@@ -12,7 +12,7 @@ from typing_extensions import Self
 class Options(BaseModel):
     """Base class of all options: frozen, without unknown keys, and dumped under the names used in a study (``lambda``).
 
-    Every field has a description, which is shown by `harness list methods NAME` and in the schema of studies.
+    Every field has a description, which is shown by `harness describe NAME` and in the schema of studies.
     """
 
     model_config = ConfigDict(

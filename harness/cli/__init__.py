@@ -17,18 +17,20 @@ from harness.cli.console import Pdb, debugger, err, out
 from harness.cli.data import data_app
 from harness.cli.edge import edge_app
 from harness.cli.environment import env
+from harness.cli.init import init
 from harness.cli.run import run
 from harness.errors import InputError, JobFailed, StudyError
 
 app = typer.Typer(
     name="harness",
     help="Benchmarks and ablations for multimodal sensing with few labels.",
-    epilog="Begin with: harness run studies/quickstart.yaml",
+    epilog="Begin with: harness run quickstart",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 EXAMPLES: Mapping[str, tuple[Callable[..., Any], str]] = {
+    "init": (init, "harness init mine.yaml --dataset arrays:mine --method deepsense --method cosmo --data ~/data"),
     "run": (run, "harness run studies/label_rate.yaml --data ~/data --set seeds=3 --set stage1.epochs=60"),
     "status": (results.status, "harness status runs/label_rate --watch"),
     "doctor": (results.doctor, "harness doctor runs/label_rate"),
@@ -38,6 +40,7 @@ EXAMPLES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "compare": (results.compare, "harness compare runs/monday runs/tuesday --format html"),
     "env": (env, "harness env --format json"),
     "list": (plugins.list_plugins, "harness list methods"),
+    "describe": (plugins.describe, "harness describe cosmo"),
 }
 for name, (command, example) in EXAMPLES.items():
     app.command(name=name, epilog=f"Example: {example}")(command)

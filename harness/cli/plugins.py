@@ -1,14 +1,15 @@
-"""`harness list` and `harness study`: plug-ins, their options, and studies."""
+"""`harness list`, `harness describe` and `harness study`: plug-ins, their options, and studies."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from enum import Enum
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
+from harness.cli.completion import described_names
 from harness.cli.console import out
 
 study_app = typer.Typer(name="study", help="The form of study files.", no_args_is_help=True)
@@ -27,27 +28,48 @@ class ListFormat(str, Enum):
     json = "json"
 
 
+OutputFormat = Annotated[ListFormat, typer.Option("--format", help="The format of the output.")]
+
+
 def list_plugins(
-    kind: Annotated[Listed, typer.Argument(help="What to list; settings are the options that every method has.")],
-    name: Annotated[Optional[str], typer.Argument(help="Show this one: what it is, and each of its options.")] = None,
-    format_: Annotated[ListFormat, typer.Option("--format", help="The format of the output.")] = ListFormat.text,
+    kind: Annotated[
+        Listed,
+        typer.Argument(metavar="KIND", help="methods, datasets, meters, studies, or settings: what every method has."),
+    ],
+    format_: OutputFormat = ListFormat.text,
 ) -> None:
-    """List methods, data sets, meters and studies, or show one of them with its options."""
+    """List methods, data sets, meters, studies or settings."""
     from harness.show.listing import listing
-    from harness.show.options import show_meters, show_plugin, show_plugins, show_settings, show_studies, show_study
+    from harness.show.options import show_all
 
     if format_ is ListFormat.json:
-        print(json.dumps(listing(kind.value, name), indent=2, ensure_ascii=False, default=asdict))
-    elif kind is Listed.settings:
-        show_settings(name, out)
-    elif kind is Listed.studies:
-        show_study(name, out) if name else show_studies(out)
-    elif name:
-        show_plugin(kind.value, name, out)
-    elif kind is Listed.meters:
-        show_meters(out)
+        print(json.dumps(listing(kind.value), indent=2, ensure_ascii=False, default=asdict))
     else:
-        show_plugins(kind.value, out)
+        show_all(kind.value, out)
+
+
+def describe(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A method, a data set, a meter, a study, or a setting such as stage1.",
+            autocompletion=described_names,
+        ),
+    ],
+    format_: OutputFormat = ListFormat.text,
+) -> None:
+    """Explain a method, a data set or a setting: what it is, its sources, and each option. Print a study or a meter."""
+    from harness.show.listing import kinds_of, listing
+    from harness.show.options import show_one
+
+    kinds = kinds_of(name)
+    if format_ is ListFormat.json:
+        found = {kind: listing(kind, name) for kind in kinds}
+        print(json.dumps(found, indent=2, ensure_ascii=False, default=asdict))
+        return
+    for kind in kinds:
+        show_one(kind, name, out)
 
 
 @study_app.command(epilog="Example: harness study schema > study.schema.json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,28 @@ def listing(kind: str, name: str | None = None) -> Any:
     if kind == "studies":
         return load(study_text(name), name).value if name else studies()
     return plugin(kind, name) if name else plugins(kind)
+
+
+def described() -> dict[str, list[str]]:
+    """Each name that can be described → the kinds of what has that name."""
+    found: dict[str, list[str]] = {}
+    names: dict[str, Iterable[str]] = {kind: registry.paths(kind) for kind in registry.BUILT_IN}
+    names["settings"] = dict.fromkeys(option.name.partition(".")[0] for option in options_of(General))
+    names["studies"] = [path.stem for path in bundled_studies()]
+    for kind, of_kind in names.items():
+        for name in of_kind:
+            found.setdefault(name, []).append(kind)
+    return found
+
+
+def kinds_of(name: str) -> list[str]:
+    """The kinds of what has this name, such as ["methods"]. Raises `InputError` with the nearest name."""
+    found = described()
+    if name in found:
+        return found[name]
+    if any(option.name == name for option in options_of(General)):  # such as stage1.epochs
+        return ["settings"]
+    raise InputError(f"there is no method, data set, meter, study or setting {name!r}: {did_you_mean(name, found)}")
 
 
 def plugins(kind: str) -> list[dict[str, Any]]:

@@ -28,6 +28,28 @@ def _yaml(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False).replace('"', "")
 
 
+def show_all(kind: str, console: Console) -> None:
+    """All plug-ins of a kind, all bundled studies, or all settings."""
+    if kind == "settings":
+        show_settings(None, console)
+    elif kind == "studies":
+        show_studies(console)
+    elif kind == "meters":
+        show_meters(console)
+    else:
+        show_plugins(kind, console)
+
+
+def show_one(kind: str, name: str, console: Console) -> None:
+    """A plug-in, a bundled study, or a group of settings."""
+    if kind == "settings":
+        show_settings(name, console)
+    elif kind == "studies":
+        show_study(name, console)
+    else:
+        show_plugin(kind, name, console)
+
+
 def show_plugins(kind: str, console: Console) -> None:
     """The plug-ins of a kind: name, what it is, whether built in or from which package."""
     table = Table("name", "what it is", "from", box=None, pad_edge=False, header_style="bold")
@@ -72,7 +94,7 @@ def show_plugin(kind: str, name: str, console: Console) -> None:
         _show_presets(option, presets, console)
     if kind == "methods":
         console.print("\nThe settings of both stages can be given for this method alone, below stage1 and stage2.")
-        console.print("They are shown by: harness list settings", highlight=False)
+        console.print("They are shown by: harness describe stage1, harness describe stage2", highlight=False)
     elif kind == "meters":
         reason = about["error"]
         text = "It can be read on this machine." if reason is None else f"It can't be read on this machine: {reason}"

@@ -205,9 +205,16 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("data", "info", "utd-mhat"), "did you mean 'utd-mhad'"),
         (("data", "check", "arrays"), "arrays needs a name"),
         (("list", "method"), "Invalid value"),
-        (("list", "methods", "cosmoo"), "there is no method 'cosmoo': did you mean 'cosmo'"),
-        (("list", "methods", "cosmoo", "--format", "json"), "there is no method 'cosmoo': did you mean 'cosmo'"),
-        (("list", "settings", "stage3"), "did you mean 'stage2'"),
+        (
+            ("describe", "cosmoo"),
+            "there is no method, data set, meter, study or setting 'cosmoo': did you mean 'cosmo'",
+        ),
+        (("describe", "cosmoo", "--format", "json"), "did you mean 'cosmo'"),
+        (("describe", "stage3"), "did you mean 'stage2'"),
+        (("init", "small.yaml"), "small.yaml exists already"),
+        (("init", "small.txt"), "a name that ends in .yaml"),
+        (("init", "other.yaml", "--method", "cosmoo"), "there is no method 'cosmoo': did you mean 'cosmo'"),
+        (("init", "other.yaml", "--dataset", "arrays"), "arrays needs a name"),
         (("run", "small.yaml", "--options"), "use it with --dry-run"),
     ],
 )
@@ -227,7 +234,7 @@ def test_a_bug_is_a_traceback_and_a_way_to_report_it(folder: Path) -> None:
 
 
 def test_options_explain_themselves(folder: Path) -> None:
-    shown = harness("list", "methods", "cosmo", cwd=folder)
+    shown = harness("describe", "cosmo", cwd=folder)
     assert shown.returncode == 0
     assert "number in [0, 1]" in shown.stdout
     schema = json.loads(harness("study", "schema", cwd=folder).stdout)
