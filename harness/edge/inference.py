@@ -15,19 +15,31 @@ from torch import Tensor
 
 from harness.edge.latency import agreement, refuse, summary, time_queries
 from harness.edge.measurement import Measurement
-from harness.edge.runtimes import Infer, Unavailable, build
-from harness.method import Classifier
+from harness.edge.onnx_runtimes import Unavailable
+from harness.edge.runtimes import Infer, build
+from harness.method import Batch, Classifier
 
 MAX_COMPARED = 256  # the most samples on which the predictions of a runtime are compared with those of eager fp32
-MIN_AGREEMENT = {"fp32": 1.0, "bf16": 0.99, "fp16": 0.99}  # the share of them for which the predictions must agree
+MIN_AGREEMENT = {
+    "fp32": 1.0,
+    "bf16": 0.99,
+    "fp16": 0.99,
+    "int8": 0.99,
+}  # the share of them for which the predictions must agree
 
 
 def measure_inference(
-    model: Classifier, samples: np.ndarray, threads: int, measurement: Measurement, latencies: dict[str, np.ndarray]
+    model: Classifier,
+    samples: np.ndarray,
+    labelled: np.ndarray,
+    threads: int,
+    measurement: Measurement,
+    latencies: dict[str, np.ndarray],
 ) -> Iterator[dict[str, Any]]:
     """Measure the inference of a trained model. Yields a row for each runtime, precision and batch size.
 
-    samples: indices of the samples to classify, of shape (n_samples,). latencies: receives all latencies of each row.
+    samples: indices of the samples to classify, of shape (n_samples,). labelled: indices of the labelled training
+    samples, of shape (n_labelled,), which calibrate int8. latencies: receives all latencies of each row.
     """
     settings, data = measurement.settings, measurement.data
     model.eval()
@@ -41,7 +53,8 @@ def measure_inference(
         batch = data.batch(np.resize(samples, size))
         try:
             start = time.perf_counter()
-            infer = build(runtime, precision, model, batch, threads)
+            calibration = list(_batches(measurement, labelled[:MAX_COMPARED], size)) if precision == "int8" else ()
+            infer = build(runtime, precision, model, batch, threads, calibration)
             row["load_seconds"] = time.perf_counter() - start
             row["first_seconds"] = _first_seconds(infer, batch, measurement)
             row["agreement"] = agreement(_predict(infer, measurement, compared, size), reference)
@@ -64,9 +77,14 @@ def _first_seconds(infer: Infer, batch: Mapping[str, Tensor], measurement: Measu
 
 def _predict(infer: Infer, measurement: Measurement, samples: np.ndarray, size: int) -> np.ndarray:
     """The predicted classes, of shape (n_samples,), computed in batches of exactly ``size``."""
+    predicted = [infer(batch).argmax(1).numpy(force=True) for batch in _batches(measurement, samples, size)]
+    return np.concatenate(predicted)[: len(samples)]
+
+
+def _batches(measurement: Measurement, samples: np.ndarray, size: int) -> Iterator[Batch]:
+    """The samples in batches of exactly ``size``; the last one is filled up with samples from the start."""
     padded = np.resize(samples, -(-len(samples) // size) * size)
-    batches = (measurement.data.batch(padded[i : i + size]) for i in range(0, len(padded), size))
-    return np.concatenate([infer(batch).argmax(1).numpy(force=True) for batch in batches])[: len(samples)]
+    return (measurement.data.batch(padded[i : i + size]) for i in range(0, len(padded), size))
 
 
 def _time(

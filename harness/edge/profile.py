@@ -72,7 +72,7 @@ def _profile(
         samples = job.indices["test"] if job.indices["test"].size else job.indices["labelled"]
         latencies: dict[str, np.ndarray] = {}
         result["inference"] = []
-        for row in measure_inference(model, samples, job.threads, measurement, latencies):
+        for row in measure_inference(model, samples, job.indices["labelled"], job.threads, measurement, latencies):
             result["inference"].append(row)
             on_part("inference", row)
             yield Progress(job.epochs, job.epochs, float("nan"))

@@ -199,8 +199,8 @@ class TrainingCost(RecordModel):
 class InferenceCost(RecordModel):
     """Latency with one runtime, precision and batch size. If a time is null or missing, `absent` has the reason."""
 
-    runtime: str = Field(description="eager, compile or onnx")
-    precision: str = Field(description="fp32, bf16 or fp16")
+    runtime: str = Field(description="eager, compile, onnx or tensorrt")
+    precision: str = Field(description="fp32, bf16, fp16 or int8")
     batch_size: int = Field(description="samples per query")
     n_queries: int | None = Field(default=None, description="number of timed queries")
     load_seconds: float | None = Field(default=None, description="time to build the model in the runtime")

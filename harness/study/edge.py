@@ -11,8 +11,8 @@ from typing_extensions import Self
 from harness.options import Options, Positive
 
 VERSION = "2"  # of the measurement; raise it when the measurement changes: it is in the key of every profile job
-Runtime = Literal["eager", "compile", "onnx"]
-Precision = Literal["fp32", "bf16", "fp16"]
+Runtime = Literal["eager", "compile", "onnx", "tensorrt"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
 SSH_ADDRESS = r"[A-Za-z0-9][A-Za-z0-9._@:\[\]-]*"  # never an option of ssh
 LOCAL = ("cpu", "cuda")  # names of this machine's devices
