@@ -38,12 +38,25 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
 
 
 def parse_json(content: str | bytes) -> Any:
-    """Parse JSON without NaN, infinite numbers, numbers above 64 bits or deep nesting. Raises `ValueError`."""
+    """Parse JSON without NaN, infinite numbers, numbers above 64 bits, repeated keys or deep nesting.
+
+    Raises `ValueError` for any of them.
+    """
     try:
-        found = json.loads(content, parse_int=_integer, parse_float=_float, parse_constant=_float)
+        found = json.loads(
+            content, parse_int=_integer, parse_float=_float, parse_constant=_float, object_pairs_hook=_mapping
+        )
     except RecursionError:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
     _check(found, MAX_DEPTH)
+    return found
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)[:50]!r} stands there twice")
     return found
 
 

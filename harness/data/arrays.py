@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -12,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, ModalityKind, Recordings
+from harness.data.codes import read_labels, read_subjects
 from harness.data.npy import UNREADABLE, read_npy, read_npz
 from harness.data.splits import labelled_subjects
 from harness.errors import DataError, InputError, did_you_mean
@@ -20,11 +22,13 @@ from harness.reading import parse_json, read_regular
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separators and no leading dot, so it stays inside the data folder
 KIND_OF_RANK: Mapping[int, ModalityKind] = {3: "series", 4: "frames", 5: "volume"}
 FORM = 'it needs at least {"modalities": {"NAME": {}, ...}, "activities": ["...", ...]}'
+CODES = {"label": "labels", "labelled": "labels", "subject": "subjects", "sample": "names"}
 
 
 class ArraysOptions(DataOptions):
     group: str = Field(
-        "subject", description="the integer array whose values define the split, such as subject or session"
+        "subject",
+        description="the array with one integer or text per sample that defines the split, such as subject or session",
     )
     modalities: tuple[str, ...] | None = Field(
         None, min_length=1, description="the modalities to use, in this order; all of them by default"
@@ -41,13 +45,20 @@ class Arrays(Dataset):
     a JSON file called ``NAME.json`` or ``index.json``. The JSON file has these entries:
 
     - ``modalities``: a list of names, or a mapping of names to {"kind": series | skeleton | frames | volume}.
-    - ``activities``: the names of the classes (optional).
+    - ``activities``: the names of the classes (optional): a list by number, or a mapping of each stored label to one.
     - ``official_split``: {"test_subjects": […]} (optional).
 
     Each modality's array has shape (n_samples, time, …); a missing channel axis is added. A kind that is not given
     follows from the number of axes: 3 for a series, 4 for frames (or for a skeleton, if the last axis has length 2 or
-    3), 5 for a volume. Further arrays are ``label`` (n_samples,), integers from 0, ``subject`` (n_samples,), integers,
-    and optionally ``sample`` (n_samples,), names. Units are the user's own; values are read as float32.
+    3), 5 for a volume. Further arrays are
+
+    - ``label``: (n_samples,), integers, whole floats or text, or one-hot rows (n_samples, n_classes). A sample has no
+      label if it is −1, NaN, empty or a row of zeros. See `harness.data.codes.read_labels`.
+    - ``labelled``: (n_samples,), bool (optional): the label is ignored where it is false.
+    - ``subject``: (n_samples,), integers or text.
+    - ``sample``: (n_samples,), names (optional).
+
+    Units are the user's own; values are read as float32.
     """
 
     name: ClassVar[str] = "arrays"
@@ -82,27 +93,36 @@ class Arrays(Dataset):
         for name in names:
             array = self._shaped(name, _as_float(store.read(name), f"{store.where}: {name}"), store.where)
             kind = store.kinds[name] or _kind_of(array, f"{store.where}: {name}")
+            _check_kind(kind, array, f"{store.where}: {name}")
             arrays[name] = array
             modalities.append(Modality(name, kind, array.shape[1:]))
-        label = _integers(store, "label")
+        stored, group = store.read("label"), self.options.group
         sample = (
-            store.read("sample") if "sample" in store.there else np.array([f"r{row:06d}" for row in range(len(label))])
+            store.read("sample") if "sample" in store.there else np.array([f"r{row:06d}" for row in range(len(stored))])
         )
         if sample.dtype.kind != "U":
             raise DataError(f"{store.where}: sample has dtype {sample.dtype}; it should hold text")
-        return Recordings(
-            modalities=tuple(modalities),
-            arrays=arrays,
-            label=label,
-            subject=_integers(store, self.options.group, "options: {arrays: {group: NAME}}"),
-            sample=sample,
-            classes=store.classes(label),
-            notes={
-                "group": self.options.group,
-                "integer_arrays": store.codes(len(label)),
-                "default_test": store.official_test(),
-            },
-        )
+        labels = read_labels(stored, store.about.get("activities"), sample, str(store.where), store.masked(len(stored)))
+        subject, who = read_subjects(store.read(group), sample, f"{store.where}: {group}")
+        notes = {"group": group, "integer_arrays": store.codes(len(stored))}
+        if labels.mapping:
+            notes["labels"] = dict(labels.mapping)
+        recordings = Recordings(tuple(modalities), arrays, labels.label, subject, sample, labels.classes, who)
+        return replace(recordings, notes={**notes, "default_test": self._official_test(store, recordings)})
+
+    def _official_test(self, store: _Store, recordings: Recordings) -> list[int]:
+        """The test subjects of the JSON file, as numbers. Raises `DataError` if they can't be tested."""
+        listed = store.official_test()
+        if not listed or self.options.group != "subject":
+            return []
+        number_of = {recordings.subject_text(int(s)): int(s) for s in np.unique(recordings.subject)}
+        where = f"{store.where}: official_split.test_subjects"
+        known = ", ".join(map(str, number_of))
+        if unknown := [repr(subject) for subject in listed if subject not in number_of]:
+            raise DataError(f"{where}: there is no subject {', '.join(unknown)}; available: {known}")
+        if set(listed) == set(number_of):
+            raise DataError(f"{where}: these are all subjects, so none is left to train on: {known}")
+        return [number_of[subject] for subject in listed]
 
     def _names(self, store: _Store) -> list[str]:
         """The modalities to read. Raises `DataError` if an option names one that does not exist."""
@@ -110,7 +130,13 @@ class Arrays(Dataset):
             for name in option:
                 if name not in store.kinds:
                     raise DataError(f"{store.where}: there is no modality {name!r}: {did_you_mean(name, store.kinds)}")
-        return list(self.options.modalities or store.kinds)
+        names = list(self.options.modalities or store.kinds)
+        for name in names:
+            if name in (*CODES, self.options.group):
+                raise DataError(f"{store.where}: {name!r} can't be a modality; it holds {CODES.get(name, 'groups')}")
+            if names.count(name) > 1:
+                raise DataError(f"options: {{arrays: {{modalities: …}}}}: {name!r} is named twice")
+        return names
 
     def _shaped(self, name: str, array: np.ndarray, where: Path) -> np.ndarray:
         """The array in the shape that the options ask for, with a channel axis."""
@@ -129,18 +155,18 @@ class Arrays(Dataset):
         official = recordings.notes["default_test"]
         if official and self.options.group == "subject":
             return DefaultSplit(test=tuple(official))
-        subjects = labelled_subjects(recordings)
+        subjects, group = labelled_subjects(recordings), self.options.group
         if len(subjects) < 2:
             if len(np.unique(recordings.subject)) > 1:
                 raise DataError(
-                    f"arrays:{self.argument}: only {self.options.group} {subjects[0]} has labelled samples, but both "
-                    "the training part and the test part need some"
+                    f"arrays:{self.argument}: only {group} {recordings.subject_text(subjects[0])} has labelled samples, "
+                    "but both the training part and the test part need some"
                 )
-            others = [name for name in recordings.notes["integer_arrays"] if name not in ("label", self.options.group)]
+            others = [name for name in recordings.notes["integer_arrays"] if name not in ("label", group)]
             hint = f"available: {', '.join(others)}" if others else "there is no other integer array"
             raise DataError(
-                f"arrays:{self.argument}: '{self.options.group}' is {subjects[0]} for all samples, so there is no "
-                f"subject to test on; name another array with options: {{arrays: {{group: NAME}}}} ({hint})"
+                f"arrays:{self.argument}: '{group}' is {recordings.subject_text(subjects[0])} for all samples, so there "
+                f"is no subject to test on; name another array with options: {{arrays: {{group: NAME}}}} ({hint})"
             )
         return DefaultSplit(test=tuple(subjects[-max(1, round(len(subjects) / 4)) :]))
 
@@ -173,9 +199,10 @@ class _Store:
             or not content["modalities"]
         ):
             raise DataError(f"{path}: no modalities are listed; {FORM}")
-        activities = content.get("activities", [])
-        if not isinstance(activities, list) or not all(isinstance(name, str) for name in activities):
-            raise DataError(f"{path}: activities should be a list of names")
+        activities = content.get("activities") or []
+        names = activities.values() if isinstance(activities, dict) else activities
+        if not isinstance(activities, (list, dict)) or not all(isinstance(name, str) for name in names):
+            raise DataError(f"{path}: activities should be a list of names, or a mapping of labels to names")
         return content
 
     def _there(self) -> list[str]:
@@ -191,6 +218,8 @@ class _Store:
         listed = self.about["modalities"]
         kinds: dict[str, ModalityKind | None] = {}
         for name in listed:
+            if name in kinds:
+                raise DataError(f"{self.where}: the modality {name!r} is listed twice")
             if not isinstance(name, str) or not NAME.fullmatch(name):
                 raise DataError(
                     f"{self.where}: a modality may not be called {name!r}; use letters, digits, '.', '_' and '-' only"
@@ -216,37 +245,30 @@ class _Store:
         except OSError as error:
             raise DataError(f"{path} can't be read: {error}") from error
 
-    def classes(self, label: np.ndarray) -> tuple[str, ...]:
-        """The names of the activities; ``class 0``, ``class 1``, … if the JSON file gives none."""
-        activities = self.about.get("activities")
-        if activities:
-            return tuple(activities)
-        highest = int(label.max(initial=0))
-        if highest >= len(label):
+    def masked(self, n_samples: int) -> np.ndarray | None:
+        """The samples whose label is to be ignored, (n_samples,) bool."""
+        if "labelled" not in self.there or "labelled" in self.kinds:
+            return None
+        labelled = self.read("labelled")
+        if labelled.shape != (n_samples,) or labelled.dtype.kind != "b":
             raise DataError(
-                f"{self.where}: one label is {highest}, but there are only {len(label)} samples; labels start at 0"
+                f"{self.where}: labelled must hold true or false for each of the {n_samples} samples, not "
+                f"{labelled.dtype} of shape {labelled.shape}"
             )
-        return tuple(f"class {number}" for number in range(highest + 1))
+        return np.logical_not(labelled)
 
     def codes(self, n_samples: int) -> list[str]:
-        """The names of the arrays with one integer per sample, which are those that ``group`` may name."""
-        others = {name: self.read(name) for name in self.there if name not in self.kinds}
-        return [name for name, array in others.items() if array.shape == (n_samples,) and array.dtype.kind in "iu"]
+        """The names of the arrays with one integer or text per sample, which are those that ``group`` may name."""
+        others = {name: self.read(name) for name in self.there if name not in (*self.kinds, "sample")}
+        return [name for name, array in others.items() if array.shape == (n_samples,) and array.dtype.kind in "iuUS"]
 
-    def official_test(self) -> list[int]:
-        split = self.about.get("official_split")
-        subjects = split.get("test_subjects", []) if isinstance(split, dict) else []
-        return [int(subject) for subject in subjects] if all(isinstance(subject, int) for subject in subjects) else []
-
-
-def _integers(store: _Store, name: str, hint: str = "") -> np.ndarray:
-    array = store.read(name)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        tail = f"; see {hint}" if hint else ""
-        raise DataError(
-            f"{store.where}: {name} must hold one integer per sample, not {array.dtype} of shape {array.shape}{tail}"
-        )
-    return array.astype(np.int64)
+    def official_test(self) -> list[int | str]:
+        """The test subjects that the JSON file lists."""
+        split = self.about.get("official_split") or {}
+        subjects = split.get("test_subjects") or [] if isinstance(split, dict) else None
+        if not isinstance(subjects, list) or not all(type(subject) in (int, str) for subject in subjects):
+            raise DataError(f'{self.where}: official_split should be {{"test_subjects": [SUBJECT, …]}}')
+        return subjects
 
 
 def _as_float(array: np.ndarray, where: str) -> np.ndarray:
@@ -256,6 +278,16 @@ def _as_float(array: np.ndarray, where: str) -> np.ndarray:
         )
     with np.errstate(over="ignore"):  # an overflow becomes infinite; `cache.check` then names the sample
         return array.astype(np.float32)
+
+
+def _check_kind(kind: ModalityKind, array: np.ndarray, where: str) -> None:
+    """Raise `DataError` if the array has too many or too few axes for its kind."""
+    rank = 4 if kind == "skeleton" else next(rank for rank, one in KIND_OF_RANK.items() if one == kind)
+    if array.ndim != rank:
+        axes = {"series": "time, channels", "skeleton": "time, joints, axes", "frames": "time, height, width"}
+        raise DataError(
+            f"{where}: the shape is {array.shape}, but kind {kind} needs (samples, {axes.get(kind, 'time, x, y, z')})"
+        )
 
 
 def _kind_of(array: np.ndarray, where: str) -> ModalityKind:

@@ -40,9 +40,10 @@ class Recordings:
     Attributes:
         arrays: Modality name → array of shape (n_samples, *modality.shape), of any real dtype, without NaN.
         label: (n_samples,), int64 in [0, n_classes), or `UNLABELLED`.
-        subject: (n_samples,), int64, in the data set's own numbering.
+        subject: (n_samples,), int64, in the data set's own numbering, or from 1 if they have names.
         sample: (n_samples,), str, unique names such as ``a1_s2_t3``.
         classes: The names of the classes, by label.
+        subject_names: The names of subjects 1, 2, …; () if they have numbers only.
         fingerprint: The key of all of the above, independent of the files that they were read from.
         notes: Facts about the files, such as counts and irregularities, for ``harness data info``.
     """
@@ -53,6 +54,7 @@ class Recordings:
     subject: np.ndarray
     sample: np.ndarray
     classes: tuple[str, ...]
+    subject_names: tuple[str, ...] = ()
     fingerprint: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -68,6 +70,10 @@ class Recordings:
     @property
     def n_unlabelled(self) -> int:
         return self.n_samples - int(np.count_nonzero(self.has_label))
+
+    def subject_text(self, subject: int) -> int | str:
+        """A subject as it is shown and as a study gives it: its name if it has one."""
+        return self.subject_names[subject - 1] if 1 <= subject <= len(self.subject_names) else subject
 
     @property
     def n_classes(self) -> int:

@@ -56,7 +56,8 @@ def fingerprint(recordings: Recordings) -> str:
     modalities = [modality.to_json() for modality in recordings.modalities]
     arrays = [recordings.arrays[modality.name] for modality in recordings.modalities]
     codes = [recordings.label, recordings.subject, recordings.sample]
-    return content_key([modalities, list(recordings.classes), array_key(*arrays, *codes)])
+    names = [list(recordings.subject_names)] if recordings.subject_names else []
+    return content_key([modalities, list(recordings.classes), array_key(*arrays, *codes), *names])
 
 
 def check(recordings: Recordings, what: str) -> None:
@@ -122,7 +123,10 @@ def _read(entry: Path) -> Recordings | None:
         for array in codes.values():
             array.flags.writeable = False
         arrays = {modality.name: array for modality, array in zip(modalities, files, strict=True)}
-        recordings = Recordings(modalities, arrays, **codes, classes=tuple(about["classes"]), notes=about["notes"])
+        who = tuple(about.get("subject_names", ()))
+        recordings = Recordings(
+            modalities, arrays, **codes, classes=tuple(about["classes"]), subject_names=who, notes=about["notes"]
+        )
         known = about["fingerprint"]
         if len(known) == KEY_LENGTH and fingerprint(recordings) == known:
             return replace(recordings, fingerprint=known)
@@ -161,6 +165,7 @@ def _write(entry: Path, recordings: Recordings) -> None:
             "fingerprint": recordings.fingerprint,
             "modalities": [modality.to_json() for modality in recordings.modalities],
             "classes": list(recordings.classes),
+            "subject_names": list(recordings.subject_names),
             "notes": dict(recordings.notes),
         }
         (new / "about.json").write_text(json.dumps(about), encoding="utf-8")

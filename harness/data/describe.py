@@ -18,7 +18,10 @@ def describe(dataset: Dataset, recordings: Recordings) -> dict[str, Any]:
     counts = np.bincount(of_sample)
     labelled = np.bincount(of_sample[recordings.has_label], minlength=len(subjects))
     try:
-        split: dict[str, Any] = {part: list(who) for part, who in asdict(dataset.default_split(recordings)).items()}
+        split: dict[str, Any] = {
+            part: [recordings.subject_text(one) for one in who]
+            for part, who in asdict(dataset.default_split(recordings)).items()
+        }
     except DataError as error:  # describing the data must work before an option chooses how to split it
         split = {"error": str(error)}
     return {
@@ -33,7 +36,7 @@ def describe(dataset: Dataset, recordings: Recordings) -> dict[str, Any]:
         ],
         "classes": [{"class": name, "samples": count} for name, count in zip(recordings.classes, labels, strict=True)],
         "subjects": [
-            {"subject": int(subject), "samples": int(count), "labelled": int(with_label)}
+            {"subject": recordings.subject_text(int(subject)), "samples": int(count), "labelled": int(with_label)}
             for subject, count, with_label in zip(subjects, counts, labelled, strict=True)
         ],
         "default_split": split,

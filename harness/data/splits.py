@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -28,11 +28,11 @@ class Split(Options):
     out and the default split names them.
     """
 
-    train: tuple[int, ...] | None = Field(default=None, description="subjects to train on; by default all others")
-    validation: tuple[int, ...] | None = Field(
+    train: tuple[int | str, ...] | None = Field(default=None, description="subjects to train on; by default all others")
+    validation: tuple[int | str, ...] | None = Field(
         default=None, description="subjects to validate on; by default those of the data set, or none if test is given"
     )
-    test: tuple[int, ...] | None = Field(
+    test: tuple[int | str, ...] | None = Field(
         default=None, description="subjects to test on; by default those of the data set"
     )
 
@@ -44,20 +44,45 @@ def resolve_split(recordings: Recordings, split: Split, default: DefaultSplit) -
     for a validation or test subject without any label.
     """
     known = sorted(int(subject) for subject in np.unique(recordings.subject))
-    test = default.test if split.test is None else split.test
-    validation = split.validation
+    given = _Given(*(_numbers(recordings, part, getattr(split, part)) for part in PARTS))
+    test = default.test if given.test is None else given.test
+    validation = given.validation
     if validation is None:
-        validation = default.validation if split.test is None else ()
-        if split.train is not None:  # an explicit train may claim the default's validation subjects
-            validation = tuple(subject for subject in validation if subject not in split.train)
-    train = split.train
+        validation = default.validation if given.test is None else ()
+        if given.train is not None:  # an explicit train may claim the default's validation subjects
+            validation = tuple(subject for subject in validation if subject not in given.train)
+    train = given.train
     if train is None:
-        whole_default = split.test is None and split.validation is None and default.train
+        whole_default = given.test is None and given.validation is None and default.train
         train = default.train if whole_default else tuple(s for s in known if s not in {*test, *validation})
     parts = {"train": sorted(set(train)), "validation": sorted(set(validation)), "test": sorted(set(test))}
-    _check_parts(parts, known, split)
+    _check_parts(parts, recordings, split)
     _check_labels(parts, recordings, split)
     return parts
+
+
+class _Given(NamedTuple):
+    """The parts of a split, as numbers of subjects."""
+
+    train: tuple[int, ...] | None
+    validation: tuple[int, ...] | None
+    test: tuple[int, ...] | None
+
+
+def _numbers(recordings: Recordings, part: str, subjects: Sequence[int | str] | None) -> tuple[int, ...] | None:
+    """The numbers of subjects that a study gives by name or by number."""
+    if subjects is None or not (recordings.subject_names or any(isinstance(one, str) for one in subjects)):
+        return None if subjects is None else tuple(int(one) for one in subjects)
+    number_of: dict[int | str, int] = {recordings.subject_text(int(s)): int(s) for s in np.unique(recordings.subject)}
+    if unknown := [str(one) for one in subjects if one not in number_of]:
+        raise InputError(
+            f"split.{part}: there is no subject {', '.join(unknown)}; available: {', '.join(map(str, number_of))}"
+        )
+    return tuple(number_of[one] for one in subjects)
+
+
+def _listed(subjects: Iterable[int], recordings: Recordings) -> str:
+    return ", ".join(str(recordings.subject_text(subject)) for subject in subjects)
 
 
 def labelled_subjects(recordings: Recordings) -> list[int]:
@@ -70,8 +95,8 @@ def _check_labels(parts: dict[str, list[int]], recordings: Recordings, split: Sp
     for part in ("validation", "test"):
         if without := [subject for subject in parts[part] if subject not in labelled]:
             raise InputError(
-                f"split.{part}{_origin(part, split)}: subject {', '.join(map(str, without))} has no labelled sample, "
-                f"so it can only be trained on; with labels: {', '.join(map(str, labelled))}"
+                f"split.{part}{_origin(part, split)}: subject {_listed(without, recordings)} has no labelled "
+                f"sample, so it can only be trained on; with labels: {_listed(labelled, recordings)}"
             )
 
 
@@ -79,8 +104,9 @@ def _origin(part: str, split: Split) -> str:
     return "" if getattr(split, part) is not None else " (the data set's default)"
 
 
-def _check_parts(parts: dict[str, list[int]], known: list[int], split: Split) -> None:
-    available = ", ".join(map(str, known))
+def _check_parts(parts: dict[str, list[int]], recordings: Recordings, split: Split) -> None:
+    known = np.unique(recordings.subject).tolist()
+    available = _listed(known, recordings)
     for part, subjects in parts.items():
         origin = _origin(part, split)
         unknown = [subject for subject in subjects if subject not in known]
@@ -93,7 +119,7 @@ def _check_parts(parts: dict[str, list[int]], known: list[int], split: Split) ->
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
         both = sorted(set(parts[first]) & set(parts[second]))
         if both:
-            raise InputError(f"split: subject {', '.join(map(str, both))} is in both {first} and {second}")
+            raise InputError(f"split: subject {_listed(both, recordings)} is in both {first} and {second}")
 
 
 def split_indices(recordings: Recordings, split: Split, default: DefaultSplit) -> dict[str, np.ndarray]:

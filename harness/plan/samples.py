@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from harness.data import cache
 from harness.data.base import Dataset, DefaultSplit, Recordings
 from harness.data.folds import Folds, fold_splits
 from harness.data.splits import (
+    PARTS,
     Split,
     draw_labelled,
     draw_unlabelled,
@@ -46,6 +47,11 @@ class SplitRecordings:
     fold: int | None = None
 
     @property
+    def shown_subjects(self) -> dict[str, list[int | str]]:
+        """The subjects of each part, as a study gives them: by name if they have names."""
+        return {part: [self.recordings.subject_text(one) for one in some] for part, some in self.subjects.items()}
+
+    @property
     def task(self) -> Task:
         return Task(self.recordings.modalities, self.recordings.n_classes)
 
@@ -62,10 +68,16 @@ def about_data(sources: list[SplitRecordings]) -> dict[str, Any]:
         "n_unlabelled": recordings.n_unlabelled,
         "n_classes": recordings.n_classes,
         "classes": list(recordings.classes),
-        "subjects": {} if folded else first.subjects,
-        "folds": [source.subjects for source in sources] if folded else [],
+        "subjects": {} if folded else first.shown_subjects,
+        "folds": [source.shown_subjects for source in sources] if folded else [],
         "notes": dict(recordings.notes),
     }
+
+
+def _named(split: Split, recordings: Recordings) -> Split:
+    """A split by number as one by name, if the subjects have names."""
+    parts = {part: getattr(split, part) or () for part in PARTS}
+    return Split(**{part: tuple(recordings.subject_text(one) for one in some) for part, some in parts.items()})
 
 
 class DatasetSamples:
@@ -83,7 +95,8 @@ class DatasetSamples:
         dataset, recordings = self._load(data_options)
         if self.folds is None:
             return [self._split(dataset, recordings, general, general.split)]
-        splits = fold_splits(self.folds, np.unique(recordings.subject).tolist(), labelled_subjects(recordings))
+        by_number = fold_splits(self.folds, np.unique(recordings.subject).tolist(), labelled_subjects(recordings))
+        splits = [_named(split, recordings) for split in by_number]
         return [
             self._split(dataset, recordings, general, split, number) for number, split in enumerate(splits, start=1)
         ]
@@ -102,7 +115,7 @@ class DatasetSamples:
         default = DefaultSplit(test=()) if fold else dataset.default_split(recordings)  # a fold names all its parts
         subjects = resolve_split(recordings, split, default)
         if not subjects["validation"]:
-            self._check_validation(subjects, fold)
+            self._check_validation([recordings.subject_text(subject) for subject in subjects["train"]], fold)
         parts = split_indices(recordings, split, default)
         names = (self.entry.name, content_key(subjects))
         if (n := general.validation_labels) is not None:  # drawn once, for all methods and seeds
@@ -110,14 +123,13 @@ class DatasetSamples:
             parts = {**parts, "validation": drawn}
         return SplitRecordings(recordings, dataset, parts, subjects, names, fold)
 
-    def _check_validation(self, subjects: Mapping[str, list[int]], fold: int | None) -> None:
+    def _check_validation(self, train: Sequence[int | str], fold: int | None) -> None:
         """Raise `InputError` if the study selects or searches by validation subjects."""
         name = self.entry.name
         if self.file.select == "validation":
             where = "folds.validation" if fold else "split.validation"
             raise InputError(f"select: validation needs validation subjects, and {name} has none; set {where}")
         if self.file.search:
-            train = subjects["train"]
             example = "folds: {validation: 1}" if fold else f"split: {{validation: [{train[-1]}]}}"
             raise InputError(
                 f"search needs validation subjects, and {name} has none; take some of the training subjects "

@@ -53,8 +53,8 @@ class PlannedData(RecordModel):
     n_unlabelled: int = Field(default=0, description="number of samples without a label")
     n_classes: int = Field(description="number of classes")
     classes: list[str] = Field(default=[], description="names of the classes, by number")
-    subjects: dict[str, list[int]] = Field(default={}, description="part → its subjects; empty with folds")
-    folds: list[dict[str, list[int]]] = Field(default=[], description="for each fold: part → its subjects")
+    subjects: dict[str, list[int | str]] = Field(default={}, description="part → its subjects; empty with folds")
+    folds: list[dict[str, list[int | str]]] = Field(default=[], description="for each fold: part → its subjects")
     notes: dict[str, Any] = Field(default={}, description="facts about the files, such as counts and irregularities")
 
 

@@ -153,7 +153,7 @@ def show_data(dataset: Dataset, recordings: Recordings, console: Console) -> Non
     facts.add_row("label pool", str(about["label_pool"] or "the training samples that have a label"))
     facts.add_row("fingerprint", about["fingerprint"])
     for name, note in about["notes"].items():
-        facts.add_row(name, str(note))
+        facts.add_row(name, ", ".join(f"{a} → {b}" for a, b in note.items()) if isinstance(note, dict) else str(note))
     console.print(facts)
     for kind in ("class", "subject"):
         columns = [kind, "samples", *(["labelled"] if kind == "subject" and about["unlabelled"] else [])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -244,6 +244,15 @@ def folds_table(run: RunData) -> Table | None:
     names = ("Test subjects", "Validation subjects", "Training subjects")
     columns = (Column("Data set"), Column("Fold", True), *map(Column, names))
     return Table("Folds", "", columns, tuple(rows)) if rows else None
+
+
+def label_tables(run: RunData) -> Iterator[Table]:
+    """The class of each label as stored, for the data sets that number or name their classes differently."""
+    for dataset in run.datasets:
+        mapping = ((run.study["data"].get(dataset) or {}).get("notes") or {}).get("labels")
+        if isinstance(mapping, dict):
+            rows = tuple((Text(value, code=True), Text(str(name))) for value, name in mapping.items())
+            yield Table(f"Labels of {dataset}", "", (Column("Label in the data"), Column("Class")), rows)
 
 
 def samples_table(run: RunData) -> Table:

@@ -110,12 +110,17 @@ def test_nor_do_names_of_modalities(tmp_path, own, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": np.arange(N) % 4}, "label of sample r000003 is 3, not in 0 to 2"),
-        ({"label": np.arange(N) % 3 - 2}, "label of sample r000000 is -2"),
+        (
+            {"label": np.arange(N) % 4},
+            "label 3 of sample r000003 is not among the activities: .* names for 0, 1, 2, and",
+        ),
+        ({"label": np.arange(N) % 3 - 2}, "label -2 of sample r000000 is not among the activities"),
         ({"label": np.full(N, -1)}, "none of the 24 samples has a label"),
-        ({"label": np.ones(N)}, "label must hold one integer per sample, not float64"),
+        ({"label": np.ones((N, 3, 2))}, "label must hold one number or text per sample, or one-hot rows, not float64"),
+        ({"labelled": np.ones(N)}, "labelled must hold true or false for each of the 24 samples, not float64"),
         ({"label": np.arange(N - 1) % 3}, r"subject has shape \(24,\); it should be \(23,\)"),
-        ({"subject": np.ones((N, 2), dtype=int)}, "subject must hold one integer per sample"),
+        ({"subject": np.ones((N, 2), dtype=int)}, "subject must hold one number or text per sample"),
+        ({"subject": np.where(np.arange(N) == 3, np.nan, 1.0)}, "subject nan of sample r000003 is not a whole number"),
         ({"imu": np.full((N, 3, 3), np.inf)}, "imu of sample r000000 contains NaN or infinite"),
         ({"imu": np.where(np.arange(N * 2).reshape(N, 2) == 11, np.nan, 0)}, "imu of sample r000005 contains NaN"),
         ({"imu": np.full((N, 3), 1e300)}, "imu of sample r000000 contains NaN or infinite"),
@@ -140,8 +145,26 @@ def test_unfit_arrays_are_named(tmp_path, own, change, message):
         ([], "no modalities are listed"),
         ({"modalities": ["acc"]}, "there is no array 'acc'; available: depth"),
         ({"modalities": {"imu": {"kind": "video"}}}, "kind of imu is 'video', none of series"),
-        ({"modalities": ["imu"], "activities": {"0": "a"}}, "activities should be a list"),
-        ({"modalities": ["imu"], "activities": ["a"]}, "label of sample r000001 is 1, not in 0 to 0"),
+        ({"modalities": ["imu"], "activities": {"0": "a"}}, "label 1 of sample r000001 is not among the activities"),
+        ({"modalities": ["imu"], "activities": ["a"]}, "label 1 of sample r000001 is not among the activities"),
+        ({"modalities": ["imu"], "activities": "walk"}, "activities should be a list of names, or a mapping"),
+        ({"modalities": ["imu"], "activities": ["a", "b", "a"]}, "two classes are called 'a'"),
+        ({"modalities": ["imu"], "activities": ["a", " ", "c"]}, "the name of a class is empty"),
+        ({"modalities": ["imu", "label"]}, "'label' can't be a modality; it holds labels"),
+        ({"modalities": ["subject"]}, "'subject' can't be a modality"),
+        ({"modalities": ["imu", "imu"]}, "the modality 'imu' is listed twice"),
+        ({"modalities": {"imu": {"kind": "frames"}}}, r"imu: the shape is \(24, 60, 6\), but kind frames needs"),
+        ({"modalities": {"depth": {"kind": "series"}}}, r"but kind series needs \(samples, time, channels\)"),
+        (
+            {"modalities": ["imu"], "official_split": {"test_subjects": [2, 99]}},
+            "there is no subject 99; available: 1, 2",
+        ),
+        ({"modalities": ["imu"], "official_split": {"test_subjects": [1, 2, 3, 4, 5, 6]}}, "these are all subjects"),
+        (
+            {"modalities": ["imu"], "official_split": {"test_subjects": ["1"]}},
+            "there is no subject '1'; available: 1, 2",
+        ),
+        ({"modalities": ["imu"], "official_split": {"test_subjects": 3}}, "official_split should be"),
     ],
 )
 def test_unfit_json(tmp_path, own, about, message):
@@ -161,6 +184,13 @@ def test_what_is_missing_or_broken(tmp_path, own):
         load(arrays(group="house"), tmp_path)
     with pytest.raises(DataError, match="no data folder is given"):
         load(arrays(), None)
+    with pytest.raises(DataError, match="'imu' is named twice"):
+        load(arrays(modalities=["imu", "imu"]), tmp_path)
+    with pytest.raises(DataError, match="'session' can't be a modality"):
+        load(arrays(group="session"), write(tmp_path, own, {"modalities": ["imu", "session"]}))
+    (tmp_path / "own.json").write_text('{"modalities": {"imu": {}, "imu": {}}}')
+    with pytest.raises(DataError, match=r"own\.json: not readable JSON \('imu' stands there twice\)"):
+        load(arrays(), tmp_path)
     (tmp_path / "own.json").write_text("{not json")
     with pytest.raises(DataError, match=r"own\.json: not readable JSON"):
         load(arrays(), tmp_path)
