@@ -157,16 +157,17 @@ class Arrays(Dataset):
             return DefaultSplit(test=tuple(official))
         subjects, group = labelled_subjects(recordings), self.options.group
         if len(subjects) < 2:
+            where, first = f"arrays:{self.argument}", recordings.subject_text(subjects[0])
             if len(np.unique(recordings.subject)) > 1:
                 raise DataError(
-                    f"arrays:{self.argument}: only {group} {recordings.subject_text(subjects[0])} has labelled samples, "
-                    "but both the training part and the test part need some"
+                    f"{where}: only {group} {first} has labelled samples, but both the training part and the test part "
+                    "need some"
                 )
             others = [name for name in recordings.notes["integer_arrays"] if name not in ("label", group)]
             hint = f"available: {', '.join(others)}" if others else "there is no other integer array"
             raise DataError(
-                f"arrays:{self.argument}: '{group}' is {recordings.subject_text(subjects[0])} for all samples, so there "
-                f"is no subject to test on; name another array with options: {{arrays: {{group: NAME}}}} ({hint})"
+                f"{where}: '{group}' is {first} for all samples, so there is no subject to test on; name another array "
+                f"with options: {{arrays: {{group: NAME}}}} ({hint})"
             )
         return DefaultSplit(test=tuple(subjects[-max(1, round(len(subjects) / 4)) :]))
 
