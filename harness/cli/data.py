@@ -1,9 +1,9 @@
-"""`harness data …`: check, describe and prepare data sets."""
+"""`harness data …`: check, describe, prepare and import data sets."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -11,7 +11,7 @@ from harness import registry
 from harness.cli.console import DataRoot, out
 from harness.errors import InputError
 
-data_app = typer.Typer(name="data", help="Check, describe and prepare data sets.", no_args_is_help=True)
+data_app = typer.Typer(name="data", help="Check, describe, prepare and import data sets.", no_args_is_help=True)
 
 
 @data_app.command(epilog="Example: harness data check usc-had --data ~/data")
@@ -38,6 +38,42 @@ def prepare(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot
 
     _load(name, data)
     out.print(f"{name} is cached in {cache_folder()}", highlight=False, soft_wrap=True)
+
+
+@data_app.command(
+    name="import",
+    epilog="Example: harness data import csv --init > import.yaml, then after checking it: "
+    "harness data import csv --config import.yaml --out ~/data/my_recordings",
+)
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder with the files.")],
+    config: Annotated[
+        Optional[Path], typer.Option(metavar="FILE", help="What the files hold and how they are cut, see docs.")
+    ] = None,
+    out_folder: Annotated[
+        Optional[Path], typer.Option("--out", metavar="DIR", help="The new folder, in the folder of the data sets.")
+    ] = None,
+    init: Annotated[bool, typer.Option("--init", help="Only print a first draft of the configuration.")] = False,
+) -> None:
+    """Turn files (CSV, TSV, Parquet, npy, mat) into windows for arrays:NAME."""
+    if init:
+        from harness.data.importing.draft import draft
+
+        if not folder.is_dir():
+            raise InputError(f"{folder}: there is no such folder")
+        print(draft(folder), end="")
+        return
+    if config is None or out_folder is None:
+        raise InputError("give --config FILE and --out DIR, or --init for a first draft of the configuration")
+    from harness.data.importing.config import read_config
+    from harness.data.importing.importer import import_folder
+
+    made = import_folder(folder, read_config(config), out_folder)
+    for name, count in sorted(made.counts.items()):
+        out.print(f"{name.replace('_', ' ')}: {count}", highlight=False)
+    classes = ", ".join(f"{name} {count}" for name, count in sorted(made.labels.items())) or "none"
+    out.print(f"classes: {classes}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{len(made.subjects)} subjects; use arrays:{out_folder.name}", highlight=False, markup=False)
 
 
 def _load(name: str, root: Path | None) -> tuple[Any, Any]:

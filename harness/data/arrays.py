@@ -14,7 +14,7 @@ from pydantic import Field
 
 from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, ModalityKind, Recordings
 from harness.data.codes import read_labels, read_subjects
-from harness.data.npy import UNREADABLE, read_npy, read_npz
+from harness.data.npy import UNREADABLE, map_npy, read_npz
 from harness.data.splits import labelled_subjects
 from harness.errors import DataError, InputError, did_you_mean
 from harness.reading import parse_json, read_regular
@@ -239,12 +239,7 @@ class _Store:
             raise DataError(f"{self.where}: there is no array {name!r}; available: {', '.join(self.there) or 'none'}")
         if not self.where.is_dir():
             return read_npz(self.where, str(self.where), [name])[name]
-        path = self.where / f"{name}.npy"
-        try:
-            with path.open("rb") as file:
-                return read_npy(file, path.stat().st_size, str(path))
-        except OSError as error:
-            raise DataError(f"{path} can't be read: {error}") from error
+        return map_npy(self.where / f"{name}.npy")
 
     def masked(self, n_samples: int) -> np.ndarray | None:
         """The samples whose label is to be ignored, (n_samples,) bool."""
@@ -278,7 +273,7 @@ def _as_float(array: np.ndarray, where: str) -> np.ndarray:
             f"{where}: must hold real numbers, one entry per sample, not {array.dtype} of shape {array.shape}"
         )
     with np.errstate(over="ignore"):  # an overflow becomes infinite; `cache.check` then names the sample
-        return array.astype(np.float32)
+        return array.astype(np.float32, copy=False)
 
 
 def _check_kind(kind: ModalityKind, array: np.ndarray, where: str) -> None:

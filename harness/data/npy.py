@@ -29,16 +29,32 @@ UNREADABLE = (
 def read_npy(file: BinaryIO, n_bytes: int, where: str) -> np.ndarray:
     """The array of an npy file of ``n_bytes``. Raises `DataError`, which begins with ``where``, if it is damaged."""
     try:
-        version = npy.read_magic(file)
-        shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
-        claimed, left = prod(map(int, shape)) * dtype.itemsize, n_bytes - file.tell()
-        if dtype.hasobject or min(shape, default=0) < 0 or claimed != left:
-            raise ValueError(f"its header claims {claimed} bytes of {dtype}, but {left} follow")
+        _check_header(file, n_bytes)
         file.seek(0)
         array: np.ndarray = npy.read_array(file, allow_pickle=False)
     except UNREADABLE as error:
         raise DataError(f"{where} can't be read: {error or type(error).__name__}") from None
     return array
+
+
+def _check_header(file: BinaryIO, n_bytes: int) -> None:
+    """Raise `ValueError` if an npy file of ``n_bytes`` can't hold what its header claims."""
+    version = npy.read_magic(file)
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    claimed, left = prod(map(int, shape)) * dtype.itemsize, n_bytes - file.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or claimed != left:
+        raise ValueError(f"its header claims {claimed} bytes of {dtype}, but {left} follow")
+
+
+def map_npy(path: Path) -> np.ndarray:
+    """The array of an npy file, memory-mapped and read-only. Raises `DataError`, which names the file."""
+    try:
+        with path.open("rb") as file:
+            n_bytes = path.stat().st_size
+            _check_header(file, n_bytes)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except UNREADABLE as error:
+        raise DataError(f"{path} can't be read: {error or type(error).__name__}") from None
 
 
 def read_npz(file: Path | BinaryIO, where: str, names: Collection[str] | None = None) -> dict[str, np.ndarray]:

@@ -1,0 +1,143 @@
+"""Time stamps, gaps and rates: samples as they were recorded become a regular series at another rate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness.data.importing.config import SECONDS, Missing, ModalityFiles
+from harness.data.importing.tables import line_of
+from harness.errors import DataError
+
+GAP = 1.5  # sampling intervals; a longer step between two samples is a gap
+RATE_TOLERANCE = 0.05  # by which the median step may differ from the stated rate
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The samples of one modality in one recording.
+
+    time: (n,), seconds, increasing. values: (n, channels), NaN where missing. rows: (n,), the rows of the samples in
+    the file. lines_before: the number of rows before the first sample in a text file; None for other files.
+    """
+
+    where: Path
+    time: np.ndarray
+    values: np.ndarray
+    rows: np.ndarray
+    lines_before: int | None = None
+
+    def at(self, sample: int) -> str:
+        """The place of a sample, for messages."""
+        row = int(self.rows[sample])
+        if self.lines_before is None:
+            return f"{self.where}, row {row}"
+        return f"{self.where}:{line_of(self.where, row + self.lines_before)}"
+
+
+@dataclass
+class Regular:
+    """A series at a constant rate from ``start`` (seconds), and which samples at the recorded rate are missing.
+
+    values: (n, channels) at ``rate``. missing: (m,), bool, at ``missing_rate``.
+    """
+
+    start: float
+    rate: float
+    values: np.ndarray
+    missing_rate: float
+    missing: np.ndarray
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def is_missing(self, start: float, seconds: float) -> bool:
+        """Whether any sample in the window is missing."""
+        first = int(np.floor((start - self.start) * self.missing_rate + 1e-6))
+        last = int(np.ceil((start + seconds - self.start) * self.missing_rate - 1e-6))
+        return bool(self.missing[max(first, 0) : last].any())
+
+
+def seconds_of(frame: pd.DataFrame, modality: ModalityFiles, where: str) -> np.ndarray:
+    """The time of each row in seconds. Without a column of the time, rows follow each other at the stated rate."""
+    if modality.time is None:
+        return np.arange(len(frame)) / modality.rate + modality.offset
+    column = frame[str(modality.time)]
+    if modality.time_unit != "date":
+        return column.to_numpy(np.float64) * SECONDS[modality.time_unit] + modality.offset
+    dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+    if (wrong := (dates.isna() & column.notna()).to_numpy()).any():
+        row = int(np.argmax(wrong))
+        raise DataError(f"{where}, row {row}: {modality.time} is {column.iloc[row]!r}, which is no ISO 8601 date")
+    since = dates - pd.Timestamp(0, tz="UTC")
+    return since.dt.total_seconds().to_numpy(np.float64) + modality.offset
+
+
+def check_time(signal: Signal, modality: ModalityFiles) -> None:
+    """Raise `DataError` if the time is missing, does not increase, or advances at another rate than the stated one."""
+    if (wrong := ~np.isfinite(signal.time)).any():
+        raise DataError(f"{signal.at(int(np.argmax(wrong)))}: the time is missing")
+    steps = np.diff(signal.time)
+    if (wrong := steps <= 0).any():
+        sample = int(np.argmax(wrong)) + 1
+        what = "repeats" if steps[sample - 1] == 0 else "goes back from"
+        raise DataError(f"{signal.at(sample)}: the time {what} {signal.time[sample - 1]:.6f} s")
+    if len(steps):
+        rate = 1 / float(np.median(steps))
+        if abs(rate / modality.rate - 1) > RATE_TOLERANCE:
+            raise DataError(
+                f"{signal.where}: the time advances by {rate:.4g} samples per second, but rate says {modality.rate:g}; "
+                "correct rate or time_unit"
+            )
+
+
+def regular(signal: Signal, modality: ModalityFiles, missing: Missing, start: float, end: float) -> Regular:
+    """The signal from ``start`` to ``end`` at the rate after the import.
+
+    Values are interpolated linearly to even steps at the recorded rate, and resampled by a polyphase filter against
+    aliasing. Gaps and missing values are treated as ``missing`` says; those that stay are marked and hold interpolated
+    values. Raises `DataError`, which names the first of them, if the policy is to refuse.
+    """
+    there = np.isfinite(signal.values).all(axis=1)
+    counts: Counter[str] = Counter({"missing_values": int(np.count_nonzero(~there))})
+    if missing.policy == "refuse" and not there.all():
+        place = signal.at(int(np.argmax(~there)))
+        raise DataError(f"{place}: a value is missing ({counts['missing_values']} rows in all); {_ways()}")
+    time, values, rate = signal.time[there], signal.values[there].astype(np.float64), modality.rate
+    if len(time) < 2:
+        raise DataError(f"{signal.where}: it has {len(time)} samples with all values; at least 2 are needed")
+    steps = np.diff(time)
+    gaps = np.flatnonzero(steps * rate > GAP)
+    lengths = np.round(steps[gaps] * rate).astype(int) - 1
+    counts["gaps"] = len(gaps)
+    if missing.policy == "refuse" and len(gaps):
+        place = signal.at(int(np.flatnonzero(there)[gaps[0] + 1]))
+        raise DataError(f"{place}: {lengths[0]} samples are missing before it ({len(gaps)} gaps in all); {_ways()}")
+    kept = lengths > (missing.up_to if missing.policy == "interpolate" else 0)
+    counts["interpolated_samples"] = int(lengths[~kept].sum())
+    n = max(int(np.floor((end - start) * rate + 1e-6)), 0)
+    grid = start + np.arange(n) / rate
+    is_missing = np.zeros(n, dtype=bool)
+    for gap in gaps[kept]:
+        first, last = np.searchsorted(grid, [time[gap] + 0.5 / rate, time[gap + 1] - 0.5 / rate])
+        is_missing[first:last] = True
+    even = np.stack([np.interp(grid, time, values[:, channel]) for channel in range(values.shape[1])], axis=1)
+    return Regular(start, modality.rate_after, resampled(even, rate, modality.rate_after), rate, is_missing, counts)
+
+
+def resampled(series: np.ndarray, rate: float, rate_after: float) -> np.ndarray:
+    """Resample (n, channels) by a polyphase filter against aliasing. The ends are extended by a line."""
+    if rate == rate_after or not len(series):
+        return series
+    from scipy.signal import resample_poly
+
+    ratio = Fraction(rate_after / rate).limit_denominator(1000)
+    found: np.ndarray = resample_poly(series, ratio.numerator, ratio.denominator, axis=0, padtype="line")
+    return found
+
+
+def _ways() -> str:
+    return "set missing.policy to drop or interpolate to go on without them"
