@@ -16,11 +16,16 @@ data_app = typer.Typer(name="data", help="Check, describe, prepare and import da
 
 @data_app.command(epilog="Example: harness data check usc-had --data ~/data")
 def check(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot = None) -> None:
-    """Read every file of a data set, and report whether it can be used."""
-    recordings = _load(name, data)[1]
-    out.print(
-        f"{name}: {recordings.n_samples} samples, {recordings.n_classes} classes, no problems found", highlight=False
-    )
+    """Read every file of a data set, and report whether it can be used and what is doubtful about it."""
+    from harness.data.checks import warnings_about
+    from harness.study.model import General
+
+    dataset, recordings = _load(name, data)
+    found = warnings_about(dataset, recordings, General.model_fields["label_rate"].default)
+    for warning in found:
+        out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    problems = f"{len(found)} warning{'s' * (len(found) != 1)}" if found else "no problems found"
+    out.print(f"{name}: {recordings.n_samples} samples, {recordings.n_classes} classes, {problems}", highlight=False)
 
 
 @data_app.command(epilog="Example: harness data info utd-mhad --data ~/data")

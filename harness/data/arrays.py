@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,8 @@ class Arrays(Dataset):
         labels = read_labels(stored, store.about.get("activities"), sample, str(store.where), store.masked(len(stored)))
         subject, who = read_subjects(store.read(group), sample, f"{store.where}: {group}")
         notes = {"group": group, "integer_arrays": store.codes(len(stored))}
+        if divided := store.divided(subject):
+            notes["divided_recordings"] = divided
         if labels.mapping:
             notes["labels"] = dict(labels.mapping)
         recordings = Recordings(tuple(modalities), arrays, labels.label, subject, sample, labels.classes, who)
@@ -252,6 +255,16 @@ class _Store:
                 f"{labelled.dtype} of shape {labelled.shape}"
             )
         return np.logical_not(labelled)
+
+    def divided(self, subject: np.ndarray) -> list[str]:
+        """The recordings whose samples are in several groups, if there is an array with the name of each recording."""
+        if "recording" not in self.there or "recording" in self.kinds:
+            return []
+        recording = self.read("recording")
+        if recording.shape != subject.shape or recording.dtype.kind not in "iuU":
+            return []
+        pairs = {(str(name), int(one)) for name, one in zip(recording.tolist(), subject.tolist(), strict=True)}
+        return sorted(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
 
     def codes(self, n_samples: int) -> list[str]:
         """The names of the arrays with one integer or text per sample, which are those that ``group`` may name."""
