@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from typing_extensions import TypedDict
 
 from harness.results.records import RecordModel
+
+
+class ValueInForce(TypedDict):
+    value: Any
+    source: str
 
 
 class PlannedTrial(RecordModel):
@@ -35,7 +42,7 @@ def labelled_counts(trials: Iterable[PlannedTrial]) -> dict[str, list[int]]:
     """Data set → the numbers of labelled samples of its trials, ascending."""
     found: dict[str, set[int]] = {}
     for trial in trials:
-        found.setdefault(trial.dataset, set()).add(trial.counts["labelled"])
+        found.setdefault(trial.dataset, set()).add(trial.counts.get("labelled", 0))
     return {dataset: sorted(counts) for dataset, counts in found.items()}
 
 
@@ -90,8 +97,51 @@ class StudyRecord(RecordModel):
     file: str = Field(default="", description="path of the study file")
     text: str = Field(default="", description="text of the file")
     overrides: list[str] = Field(default=[], description="values given with --set")
-    in_force: dict[str, dict[str, dict[str, dict[str, Any]]]] = Field(
+    in_force: dict[str, dict[str, dict[str, ValueInForce]]] = Field(
         default={}, description="data set → method → option → its value and source"
     )
     command: str = Field(default="", description="the command line")
     provenance: dict[str, Any] = Field(default={}, description="git commit, packages, Python, platform")
+
+
+def _checked_time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("should be a time with its zone, ISO 8601")
+    return text
+
+
+class RunningJob(RecordModel):
+    """A job that runs now."""
+
+    key: str = Field(description="its key")
+    title: str = Field(description="one line for people")
+    where: str = Field(description="node that it runs on")
+    seconds: float = Field(description="seconds since it started")
+    seconds_left: float | None = Field(default=None, description="estimate of the rest")
+    progress: dict[str, int | float | None] | None = Field(
+        default=None, description="epoch, epochs, loss and loss_floor"
+    )
+
+
+class LiveNode(RecordModel):
+    name: str = Field(description="name of the node")
+    cpus: float = Field(description="its CPUs")
+    gpus: float = Field(description="its GPUs")
+
+
+class LiveRecord(RecordModel):
+    """``live.json``: what a run was doing when it last wrote."""
+
+    schema_: Literal[1] = Field(alias="schema", description="version of the file's format")
+    pid: int = Field(ge=1, le=2**31, description="process that runs it")
+    host: str = Field(description="its host")
+    begun_at: str = Field(default="", description="time of its start, ISO 8601, UTC")
+    written_at: Annotated[str, AfterValidator(_checked_time)] = Field(description="time of writing, ISO 8601, UTC")
+    ended_at: str = Field(default="", description="time of its end, ISO 8601, UTC; missing as long as it runs")
+    done: int = Field(description="jobs done")
+    failed: int = Field(description="jobs failed")
+    elapsed_seconds: float = Field(description="seconds since the start")
+    seconds_left: float | None = Field(default=None, description="estimate of the rest")
+    untimed: list[str] = Field(default=[], description="kinds of jobs that the estimate leaves out")
+    running: list[RunningJob] = Field(default=[], description="jobs that run")
+    nodes: list[LiveNode] = Field(default=[], description="nodes of the cluster")

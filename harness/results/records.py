@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from typing_extensions import Self
 
 from harness.errors import Damaged, InputError
 from harness.jobs import JobKind
@@ -91,6 +92,17 @@ class Scores(RecordModel):
     classes_predicted: list[int] = Field(default=[], description="number of different classes among the predictions")
 
 
+def check_curves(curves: Mapping[Part, Scores], n_evaluations: int) -> None:
+    """Raise `ValueError` unless there is a score of each evaluation, and at least one evaluation."""
+    if not n_evaluations:
+        raise ValueError("there is no evaluation")
+    for part, scores in curves.items():
+        lengths = {len(scores.accuracy), len(scores.macro_f1) or n_evaluations}
+        lengths |= {len(scores.classes_predicted) or n_evaluations}
+        if lengths != {n_evaluations}:
+            raise ValueError(f"curves.{part} has other lengths than epochs_evaluated")
+
+
 class PretrainResult(RecordModel):
     loss: list[float] = Field(default=[], description="mean loss of each epoch")
     loss_floor: float | None = Field(default=None, description="lower bound of the loss, if one is known")
@@ -134,6 +146,13 @@ class TrainResult(RecordModel):
         default=None, description="share of variance in the plane that is drawn, 0 to 1"
     )
     absent: dict[str, str] = Field(default={}, description="figure → why it is null")
+
+    @model_validator(mode="after")
+    def _has_a_score_of_each_evaluation(self) -> Self:
+        check_curves(self.curves, len(self.epochs_evaluated))
+        if "test" not in self.curves:
+            raise ValueError("curves lack the part test")
+        return self
 
 
 class StoppedResult(RecordModel):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from typing_extensions import is_typeddict
 
 from harness.results.plan_records import PlanRecord, StudyRecord
 from harness.results.profiles import INFERENCE, TRAINING
@@ -128,6 +129,8 @@ def _shown(kind: Any) -> str:
         return f"array of {_shown(parts[0])}"
     if origin is dict:
         return "object" if parts[1] is Any else f"object of {_shown(parts[1])}"
+    if is_typeddict(kind):
+        return "object"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         name = kind.__name__
         return f"[{name}](#{name.lower()})"

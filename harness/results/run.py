@@ -14,7 +14,7 @@ import numpy as np
 from harness.data.npy import read_npz
 from harness.errors import Damaged, InputError
 from harness.ledger import Ledger, digest
-from harness.results.plan_records import PlannedJob, PlannedTrial, PlanRecord, StudyRecord
+from harness.results.plan_records import LiveRecord, PlannedJob, PlannedTrial, PlanRecord, StudyRecord
 from harness.results.records import (
     FailedRecord,
     PretrainRecord,
@@ -66,7 +66,10 @@ class RunResults:
     @cached_property
     def live(self) -> dict[str, Any] | None:
         """What the run was doing; None if it has not begun."""
-        return self._ledger.live()
+        path = self.folder / "live.json"
+        if not path.is_file():
+            return None
+        return read_file(path, LiveRecord).model_dump(by_alias=True, exclude_unset=True)
 
     def record(self, key: str | None) -> Record | None:
         """A job's record; None if it has left none. Raises `InputError` that names a damaged file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors import InputError
 from harness.results.records import Part, StoppedResult, TrainResult
 
 CURVE: dict[str, Part] = {"validation": "validation", "oracle": "test"}  # whose accuracy chooses
@@ -21,5 +22,7 @@ def selected_index(result: TrainResult | StoppedResult, select: str) -> int:
     """
     if select == "last":
         return len(result.epochs_evaluated) - 1
-    accuracy = result.curves[CURVE[select]].accuracy
+    if (part := CURVE[select]) not in result.curves:
+        raise InputError(f"select: {select} needs the scores on the {part} samples, and a record of the run has none")
+    accuracy = result.curves[part].accuracy
     return accuracy.index(max(accuracy))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from harness.options import Options, Positive
+from harness.study.ssh_options import check_ssh_options
 
 VERSION = "2"  # of the measurement; raise it when the measurement changes: it is in the key of every profile job
 Runtime = Literal["eager", "compile", "onnx", "tensorrt"]
@@ -39,8 +40,14 @@ class Device(Options):
     ssh: Annotated[str, Field(pattern=f"^{SSH_ADDRESS}$")] | None = Field(
         default=None, description="reach the device by ssh at this address, USER@HOST"
     )
-    command: str = Field(default="harness", description="command that starts the harness on the device")
-    ssh_options: list[str] = Field(default=[], description="arguments of ssh, placed before the address")
+    command: str = Field(
+        default="harness",
+        pattern=r"^[A-Za-z0-9._~/-]*(harness|python[0-9.]* -m harness)$",
+        description="command that starts the harness on the device: a path of harness, or PYTHON -m harness",
+    )
+    ssh_options: list[str] = Field(
+        default=[], description="arguments of ssh, placed before the address, such as [-p, '2222', -i, ~/.ssh/orin]"
+    )
     offline: bool = Field(
         default=False, description="the device has no network: jobs and records are carried in a bundle"
     )
@@ -59,6 +66,12 @@ class Device(Options):
         if self.power_modes and not self.may_set_power_mode:
             raise ValueError("power_modes are set on the device by nvpmodel: allow it with may_set_power_mode: true")
         return self
+
+    @field_validator("ssh_options")
+    @classmethod
+    def _are_harmless(cls, options: list[str]) -> list[str]:
+        check_ssh_options(options)
+        return options
 
     @model_validator(mode="after")
     def _is_reached_one_way(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from small import planned, profiles
 
 from harness.errors import StudyError
@@ -20,8 +21,8 @@ from harness.study.edge import Device
         ("[cpu, cpu]", "none", "'cpu' is listed twice"),
         ("[{name: cpu, kind: cuda}]", "none", "use another name for the device"),
         ("[{name: a, ssh: u@h, offline: true}]", "none", "give only one of them"),
-        ("[{name: a, ssh: -oProxyCommand=evil}]", "none", "should match pattern"),
-        ("[{name: ../a}]", "none", "should match pattern"),
+        ("[{name: a, ssh: -oProxyCommand=evil}]", "none", "does not match"),
+        ("[{name: ../a}]", "none", "does not match"),
         ("[{name: a, sssh: u@h}]", "none", "there is no such option"),
         ("[]", "none", "at least 1"),
     ],
@@ -91,3 +92,36 @@ def test_the_bundled_study_is_sound() -> None:
     edge = read_study(path).file.edge
     assert edge is not None
     assert edge.latency.count >= 662
+
+
+@pytest.mark.parametrize(
+    ("options", "right"),
+    [
+        (["-p", "2222", "-i", "~/.ssh/orin"], True),
+        (["-p2222", "-4", "-o", "ConnectTimeout=5", "-oidentitiesonly=yes"], True),
+        (["-o", "UserKnownHostsFile=/home/a/known_hosts"], True),
+        (["-oProxyCommand=touch pwned"], False),
+        (["-o", "proxycommand touch pwned"], False),
+        (["-o", "LocalCommand=x", "-o", "PermitLocalCommand=yes"], False),
+        (["-F", "config"], False),
+        (["-E", "log"], False),
+        (["-o", "UserKnownHostsFile=~/.bashrc"], False),
+        (["-J", "-oProxyCommand=x"], False),
+        (["-i"], False),
+        (["host"], False),
+    ],
+)
+def test_a_study_cannot_run_commands_by_options_of_ssh(options: list[str], right: bool) -> None:
+    values = {"name": "orin", "ssh": "me@orin", "ssh_options": options}
+    if right:
+        assert Device.from_plain(values).ssh_options == options
+    else:
+        with pytest.raises(ValidationError, match="which a study may not set"):
+            Device.from_plain(values)
+
+
+@pytest.mark.parametrize("command", ["rm -rf ~", "harness; rm x", "$(x)harness", "bash -c harness", "/x y/harness"])
+def test_a_device_runs_nothing_but_the_harness(command: str) -> None:
+    with pytest.raises(ValidationError, match="command"):
+        Device.from_plain({"name": "orin", "ssh": "me@orin", "command": command})
+    assert Device.from_plain({"name": "orin", "ssh": "me@orin", "command": "~/venv/bin/python3.11 -m harness"})

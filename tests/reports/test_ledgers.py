@@ -136,7 +136,7 @@ def test_damaged_and_old_records_are_clear_errors(tmp_path: Path) -> None:
     path.write_text(whole)
     artefact = next((tmp_path / "artefacts").rglob("*.npz"))
     artefact.write_bytes(b"no npz")
-    with pytest.raises(InputError, match="is damaged or missing; delete"):
+    with pytest.raises(InputError, match="is damaged or missing: `harness doctor"):
         gather(ledger)
 
 

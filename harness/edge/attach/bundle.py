@@ -15,21 +15,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, model_validator
+from typing_extensions import Self
 
 import harness
 from harness.data.base import Modality, Recordings
 from harness.data.cache import fingerprint
-from harness.errors import InputError
+from harness.data.npy import MAX_RATIO, UNREADABLE, read_member, read_npy
+from harness.errors import DataError, InputError
 from harness.jobs import Inputs, Job
 from harness.keys import content_key
 from harness.ledger import checked_key, checked_name
+from harness.reading import parse_json
 
 SCHEMA = 1
 CODES = ("label", "subject", "sample")
 MAX_JSON_BYTES = 1 << 28
+MAX_MEMBERS = 1_000_000
 
 
 @cache
@@ -87,7 +92,7 @@ def read_bundle(path: Path) -> Bundle:
         data = {checked_key(key): _read_data(file, key, entry, path) for key, entry in about["data"].items()}
         jobs = tuple(_read_job(file, entry) for entry in about["jobs"])
         inputs = {
-            checked_key(key): {checked_name(name): file.read(f"inputs/{key}/{name}") for name in names}
+            checked_key(key): {checked_name(name): _read(file, f"inputs/{key}/{name}") for name in names}
             for key, names in about["inputs"].items()
         }
         if lacking := {need for job in jobs for need in job.needs} - set(inputs):
@@ -122,10 +127,51 @@ def read_result(path: Path) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
         about = _about(file, path, "result")
         check_code(about["code"], f"{path} was measured")
         artefacts = {
-            checked_key(key): {checked_name(name): file.read(f"artefacts/{key}/{name}") for name in names}
+            checked_key(key): {checked_name(name): _read(file, f"artefacts/{key}/{name}") for name in names}
             for key, names in about["artefacts"].items()
         }
-        return [(record, artefacts.get(record["key"], {})) for record in about["records"]]
+        return [(record, artefacts.get(record["key"], {})) for record in map(_checked_record, about["records"])]
+
+
+def _checked_record(record: Any) -> dict[str, Any]:
+    """The record of a measured job, if it has the entries that one has. Raises `InputError` otherwise."""
+    known = _ResultRecord.model_validate(record)
+    checked_key(known.key)
+    return dict(record)
+
+
+class _ResultRecord(BaseModel):
+    """What a record in a result holds. Its result is validated when it is read from the ledger."""
+
+    key: str
+    content: dict[str, Any]
+    data: str
+    title: str = ""
+    status: Literal["done", "failed"]
+    result: dict[str, Any] = {}
+    error: dict[str, str] = {}
+    partial: dict[str, Any] = {}
+    environment: dict[str, str]
+    started_at: str
+    seconds: float
+
+    @model_validator(mode="after")
+    def _says_why_it_failed(self) -> Self:
+        if self.status == "failed" and not {"type", "message", "traceback"} <= set(self.error):
+            raise ValueError("a failed job has an error with type, message and traceback")
+        return self
+
+
+class _JobEntry(BaseModel):
+    """What a bundle says of a job."""
+
+    key: str
+    kind: Literal["profile"]
+    content: dict[str, Any]
+    about: dict[str, Any]
+    data: str
+    needs: list[str]
+    indices: list[str]
 
 
 def check_code(code: str, what: str) -> None:
@@ -175,14 +221,18 @@ class _ZipReader:
     def __enter__(self) -> zipfile.ZipFile:
         try:
             self._file = zipfile.ZipFile(self._path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise InputError(f"{self._path} cannot be read: {error}") from error
+        total = sum(info.file_size for info in self._file.infolist())
+        if len(self._file.infolist()) > MAX_MEMBERS or total > self._path.stat().st_size * MAX_RATIO:
+            self._file.close()
+            raise InputError(f"{self._path} is not read: it would unpack to {total:,} bytes")
         return self._file
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._file.close()
-        if isinstance(error, (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile)):
-            raise InputError(f"{self._path} is damaged: {error}") from error
+        if isinstance(error, (*UNREADABLE, DataError)):
+            raise InputError(f"{self._path} is damaged: {error or type(error).__name__}") from error
 
 
 def _about(file: zipfile.ZipFile, path: Path, kind: str) -> dict[str, Any]:
@@ -190,7 +240,9 @@ def _about(file: zipfile.ZipFile, path: Path, kind: str) -> dict[str, Any]:
         raise InputError(f"{path} is not a {kind}: it has no {kind}.json")
     if file.getinfo(f"{kind}.json").file_size > MAX_JSON_BYTES:
         raise InputError(f"{path}: {kind}.json is too large")
-    about: dict[str, Any] = json.loads(file.read(f"{kind}.json"))
+    about = parse_json(_read(file, f"{kind}.json"))
+    if not isinstance(about, dict):
+        raise InputError(f"{path}: {kind}.json is not a mapping")
     if about.get("schema") != SCHEMA or about.get("kind") != kind:
         raise InputError(
             f"{path} has schema {about.get('schema')} of a {about.get('kind')}, but this version reads"
@@ -206,8 +258,12 @@ def _write_array(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
 
 
 def _read_array(file: zipfile.ZipFile, name: str) -> np.ndarray:
-    array: np.ndarray = np.load(io.BytesIO(file.read(name)), allow_pickle=False)
-    return array
+    content = _read(file, name)
+    return read_npy(io.BytesIO(content), len(content), name)
+
+
+def _read(file: zipfile.ZipFile, name: str) -> bytes:
+    return read_member(file, file.getinfo(name))
 
 
 def _job_json(job: Job) -> dict[str, Any]:
@@ -223,6 +279,7 @@ def _job_json(job: Job) -> dict[str, Any]:
 
 
 def _read_job(file: zipfile.ZipFile, entry: Mapping[str, Any]) -> Job:
+    _JobEntry.model_validate(entry)
     key = checked_key(entry["key"])
     if content_key(entry["content"]) != key:
         raise InputError(f"job {key} does not match its key: it was changed")

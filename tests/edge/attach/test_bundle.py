@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -141,6 +142,50 @@ def test_a_pickle_in_a_bundle_is_never_opened(carried: tuple[Ledger, Path, Path]
     np.save(evil, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="is damaged"):
         read_bundle(rewritten(bundle, tmp_path / "evil.zip", f"data/{key}/label.npy", lambda _: evil.getvalue()))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_damaged_zip_file_is_refused_by_name(carried: tuple[Ledger, Path, Path], tmp_path: Path, number: int) -> None:
+    source, read = carried[number], (read_bundle, read_result)[number - 1]
+    whole, rng = source.read_bytes(), random.Random(number)
+    refused = 0
+    for _ in range(100):
+        content = bytearray(whole)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        (tmp_path / "x.zip").write_bytes(content)
+        try:
+            read(tmp_path / "x.zip")  # type: ignore[operator]
+        except InputError:
+            refused += 1
+    assert refused > 50  # a byte that nothing reads, such as a date, may differ
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda about: [],
+        lambda about: None,
+        lambda about: {**about, "artefacts": None},
+        lambda about: {**about, "records": [[]]},
+        lambda about: {**about, "records": [{**about["records"][0], "status": 3}]},
+        lambda about: {**about, "records": [{**about["records"][0], "key": "../x"}]},
+        lambda about: {**about, "artefacts": {"../x": []}},
+    ],
+)
+def test_a_result_of_another_shape_is_refused(
+    carried: tuple[Ledger, Path, Path], tmp_path: Path, change: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(InputError):
+        read_result(rewritten(carried[2], tmp_path / "x.zip", "result.json", change))
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_not_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("result.json", b" " * 50_000_000)
+    content = (tmp_path / "x.zip").read_bytes().replace((50_000_000).to_bytes(4, "little"), b"\xff\xff\xff\x7f")
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.zip is not read: it would unpack to 2,147,483,647 bytes"):
+        read_result(tmp_path / "x.zip")
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
