@@ -19,7 +19,8 @@ class Series(Cleaned):
     """One line: means ``y`` at ``x`` with their intervals, NaN where there is none. All tuples have the same length.
 
     style: index into the colours and markers of `reports.style`; a method has the same one in all figures.
-    counts: number of values behind each mean. labels: text beside each point, if any.
+    counts: number of values behind each mean. labels: text beside each point, if any. singles: the values themselves
+    behind each mean that has too few of them for an interval, if any.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Series(Cleaned):
     high: tuple[float, ...]
     counts: tuple[int, ...]
     labels: tuple[str, ...] = ()
+    singles: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Panel(Cleaned):
 
 @dataclass(frozen=True)
 class LineChart(Cleaned):
-    """Lines with error bands. Panels are side by side and share the y axis.
+    """Lines with intervals. Panels are side by side and share the y axis.
 
-    bottom, top: limits of the y axis; None takes them from the data.
+    bottom, top: limits of the y axis; None takes them from the data. left: where the x axis begins.
     """
 
     panels: tuple[Panel, ...]
@@ -61,6 +63,7 @@ class LineChart(Cleaned):
     bottom: float | None = 0.0
     top: float | None = None
     level_title: str = "Chance"
+    left: float | None = None
     columns: ClassVar[tuple[str, ...]] = ("panel", "line", "x", "mean", "low", "high", "n")
 
     @property
@@ -79,7 +82,11 @@ class LineChart(Cleaned):
 
 @dataclass(frozen=True)
 class HeatMap(Cleaned):
-    """A matrix in colours, with numbers if there is room. values: one tuple per row, NaN for an empty cell."""
+    """A matrix in colours, with numbers if there is room.
+
+    values: one tuple per row, NaN for an empty cell. limits: the values of the lightest and the darkest colour; None
+    takes them from the data.
+    """
 
     row_names: tuple[str, ...]
     column_names: tuple[str, ...]
@@ -87,11 +94,12 @@ class HeatMap(Cleaned):
     x_title: str
     y_title: str
     value_title: str
+    limits: tuple[float, float] | None = None
 
     @property
     def wide(self) -> bool:
         """Whether the chart needs the full width of the page."""
-        return len(self.column_names) > 15
+        return len(self.column_names) > 30
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,7 +114,10 @@ class HeatMap(Cleaned):
 
 @dataclass(frozen=True)
 class Estimate(Cleaned):
-    """One line of a `ForestPlot`: a mean over ``count`` values and its interval, NaN where there is none."""
+    """One line of a `ForestPlot`: a mean over ``count`` values and its interval, NaN where there is none.
+
+    singles: the values themselves, if they are to be shown. highlighted: whether the line has a background.
+    """
 
     name: str
     style: int
@@ -114,14 +125,23 @@ class Estimate(Cleaned):
     low: float
     high: float
     count: int
+    singles: tuple[float, ...] = ()
+    highlighted: bool = False
 
 
 @dataclass(frozen=True)
 class ForestPlot(Cleaned):
-    """Means with intervals, one below the other, and a vertical line at 0."""
+    """Means with intervals, one below the other, and a dotted vertical line.
+
+    level: where that line is, None for no line. level_title: the text above it. limits: of the x axis; None takes them
+    from the data.
+    """
 
     estimates: tuple[Estimate, ...]
     x_title: str
+    level: float | None = 0.0
+    level_title: str = ""
+    limits: tuple[float, float] | None = None
     wide: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = ("name", "mean", "low", "high", "n")
 

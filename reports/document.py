@@ -36,9 +36,9 @@ class Text(Cleaned):
 class MetricCell(Cleaned):
     """A cell with a mean over seeds, or over folds.
 
-    mean: a fraction from 0 to 1; None if no trial has a score. half_width: that of the interval; None below two seeds.
+    mean: a fraction from 0 to 1; None if no trial has a score. half_width: that of the interval; None below three.
     done, planned: numbers of seeds or folds; done counts those that have a score. failed: number of trials. best: the
-    highest mean among those compared; close: not significantly worse than the best (see
+    highest mean among those compared; close: not significantly different from the best (see
     `reports.method_comparison.best_and_close`).
     """
 

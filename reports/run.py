@@ -115,14 +115,19 @@ class RunData:
             found = ", ".join(map(repr, sorted(map(str, unknown))))
             raise ValueError(f"the status of a trial must be done, failed or pending, not {found}")
 
-    @property
+    @cached_property
     def datasets(self) -> list[str]:
         """The data sets in the order of the plan."""
         return _unique(self.trials["dataset"], self.study["sweep"])
 
-    @property
+    @cached_property
     def methods(self) -> list[str]:
-        """The methods in the order of the study, then those that only trials have. Each variant counts as a method."""
+        """The reference, then the others in the order of the study. Each variant counts as a method."""
+        return sorted(self._methods, key=lambda method: method != self.reference)
+
+    @cached_property
+    def _methods(self) -> list[str]:
+        """The methods in the order of the study, then those that only trials have."""
         return _unique(self.study["methods"], self.trials["method"])
 
     @property
@@ -133,7 +138,7 @@ class RunData:
     @property
     def reference(self) -> str:
         """The method that the others are compared with: the study's choice, else Cosmo, else the last method."""
-        return self.study.get("reference") or ("cosmo" if "cosmo" in self.methods else self.methods[-1])
+        return self.study.get("reference") or ("cosmo" if "cosmo" in self._methods else self._methods[-1])
 
     @cached_property
     def styles(self) -> Mapping[str, int]:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
-from reports.parts.answer import answer
+from reports.parts.answer import answer, rankings
 from reports.parts.cost import size_table, time_table, total_time
 from reports.parts.diagnostics import class_blocks, learning_blocks, modality_blocks
 from reports.parts.edge import edge_blocks
-from reports.parts.figures import all_curves, curves, heat_maps, numeric_option
+from reports.parts.figures import all_curves, curves, heat_maps, numeric_option, ranking
 from reports.parts.pairwise import HOW, ablation_blocks, comparison_blocks
 from reports.parts.robust import robust_blocks
 from reports.parts.tables import (
@@ -77,6 +77,8 @@ def all_sections(run: RunData) -> list[Section]:
 def answer_section(run: RunData) -> Iterator[Section]:
     """The study's question and its answer."""
     blocks: list[Block] = [Prose(run.study["question"])] if run.study["question"] else []
+    charts = [ranking(run, dataset, groups) for dataset in run.datasets for groups in rankings(run, dataset)]
+    blocks += [Row(tuple(charts))] if len(charts) > 1 else charts
     blocks += [Prose(" ".join(answer(run, dataset))) for dataset in run.datasets]
     drawable = [dataset for dataset in run.datasets if numeric_option(run, dataset)]
     if len(drawable) > 1 and (overview := curves(run, drawable)):  # a single data set has the figure in its own section

@@ -107,7 +107,9 @@ def seeds_text(groups: list[Group], metric: Metric) -> str:
     counts = {len(group.values(metric)) for group in groups}
     largest = max(groups, key=lambda group: group.n_blocks, default=None)
     if largest is None or largest.n_blocks <= 1:
-        return "There is no interval with a single seed."
+        return "No interval with a single seed."
+    if largest.n_blocks == 2:
+        return f"Mean over 2 {largest.unit}s; no interval with fewer than three."
     fewer = "" if counts == {largest.n_blocks} else " (fewer where a cell says so)"
     over = f"Mean ± half-width of the 95 % t-interval over {count(largest.n_blocks, largest.unit)}{fewer}"
     if largest.unit == "seed":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files as resources
 from typing import Any
@@ -53,11 +54,10 @@ def _svg(figure: Figure) -> Markup:
     return Markup(page_svg(figure))
 
 
-def _lines(figure: Figure) -> list[dict[str, Any]]:
-    """The legend of a line chart: each line once, even if it is in several panels. Empty for other charts."""
-    if not isinstance(figure.chart, LineChart):
-        return []
-    shown = {series.style: series.name for panel in figure.chart.panels for series in panel.series}
+def _lines(figures: Sequence[Figure]) -> list[dict[str, Any]]:
+    """The legend of line charts: each line once, even if it is in several panels or charts. Empty for other charts."""
+    charts = [figure.chart for figure in figures if isinstance(figure.chart, LineChart)]
+    shown = {series.style: series.name for chart in charts for panel in chart.panels for series in panel.series}
     return [
         {"style": style, "name": name, "colour": colour(style), "path": PATHS[marker(style)]}
         for style, name in shown.items()

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from reports.document import Block, Cell, Document, Figure, MetricCell, Note, Row, Table
-from reports.formats.drawing import paper_svg
+from reports.formats.drawing import paper_legend, paper_svg
 from reports.text import metric_text
 
 
@@ -67,8 +67,7 @@ def _document(document: Document, pictures: list[bytes]) -> dict[str, Any]:
 
 def _block(block: Block, pictures: list[bytes]) -> list[dict[str, Any]]:
     if isinstance(block, Row):
-        found = [_figure(figure, pictures) for figure in block.figures]
-        return [{"kind": "pair", "figures": found[i : i + 2]} for i in range(0, len(found), 2)]
+        return _pairs(block, pictures)
     if isinstance(block, Figure):
         return [_figure(block, pictures)]
     if isinstance(block, Table):
@@ -76,12 +75,23 @@ def _block(block: Block, pictures: list[bytes]) -> list[dict[str, Any]]:
     return [_note(block)] if isinstance(block, Note) else [{"kind": block.kind, "text": block.text}]
 
 
+def _pairs(row: Row, pictures: list[bytes]) -> list[dict[str, Any]]:
+    """The figures of a row in pairs, below one legend."""
+    legend = paper_legend(row.figures) if len(row.figures) > 1 else None
+    found = [_figure(figure, pictures, legend is None) for figure in row.figures]
+    pairs: list[dict[str, Any]] = [{"kind": "pair", "figures": found[i : i + 2]} for i in range(0, len(found), 2)]
+    if legend:
+        pictures.append(legend)
+        pairs[0]["legend"] = f"{len(pictures) - 1}.svg"
+    return pairs
+
+
 def _note(note: Note) -> dict[str, str]:
     return {"kind": "note", "text": note.text, "level": note.level}
 
 
-def _figure(figure: Figure, pictures: list[bytes]) -> dict[str, Any]:
-    pictures.append(paper_svg(figure))
+def _figure(figure: Figure, pictures: list[bytes], legend: bool = True) -> dict[str, Any]:
+    pictures.append(paper_svg(figure, legend))
     return {
         "kind": "figure",
         "file": f"{len(pictures) - 1}.svg",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from reports import statistics
@@ -29,20 +30,42 @@ def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
     A sweep over a few names, such as readings, is reported at each point, because no point represents the others.
     """
     groups, constant = _without_constant(run, dataset)
-    by_point = [[group for group in groups if group.point == point] for point in run.points(dataset)]
-    contests = [contest for contest in by_point if _ranked(contest, metric)]
+    contests = _contests(run, dataset, groups, metric)
     if not contests:
         nothing = "" if constant else f"No trial on {dataset} has produced results yet, so there is no answer."
         return [nothing or f"There is no answer on {dataset}. {constant}"]
     labels = [text for text in (constant, selection_text(run, dataset)) if text]
     if len(run.methods) == 1:
         return [_single_method(run, dataset, groups, metric), *labels]
-    reported = contests if len(contests) <= MAX_NAMED_POINTS and _over_names(contests) else contests[:1]
+    reported = _reported(contests)
     return [
         *(_leader(run, dataset, contest, metric) for contest in reported),
         *_along_sweep(run, contests, metric),
         *labels,
     ]
+
+
+def rankings(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[list[Group]]:
+    """The groups that `answer` ranks, highest mean first: a list for each point that it reports on.
+
+    With a single method, one list with the points of the sweep in their order.
+    """
+    groups, _ = _without_constant(run, dataset)
+    contests = _contests(run, dataset, groups, metric)
+    if len(run.methods) == 1:
+        return [[group for contest in contests for group in contest if group.values(metric)]] if contests else []
+    return [_ranked(contest, metric) for contest in _reported(contests)]
+
+
+def _contests(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric) -> list[list[Group]]:
+    """The groups at each point of the sweep, without the points that have no values."""
+    by_point = [[group for group in groups if group.point == point] for point in run.points(dataset)]
+    return [contest for contest in by_point if _ranked(contest, metric)]
+
+
+def _reported(contests: list[list[Group]]) -> list[list[Group]]:
+    """The points that are reported one by one."""
+    return contests if len(contests) <= MAX_NAMED_POINTS and _over_names(contests) else contests[:1]
 
 
 def _without_constant(run: RunData, dataset: str) -> tuple[list[Group], str]:
@@ -82,7 +105,7 @@ def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric)
         return f"{where}, {title} is best: {score}, {margin} ({_interval(differences)}).{caveats}"
     rest = "any other method" if len(unclear) == len(others) > 1 else listing(unclear, "or")
     intervals = f"{_simultaneous(others)}95 % interval of the paired difference"
-    return f"{highest}; it is not significantly better than {rest} ({intervals}).{caveats}"
+    return f"{highest}; it is not significantly different from {rest} ({intervals}).{caveats}"
 
 
 def _along_sweep(run: RunData, contests: Sequence[Sequence[Group]], metric: Metric) -> list[str]:
@@ -160,8 +183,9 @@ def _missing(groups: Sequence[Group]) -> str:
 
 
 def _near_chance(run: RunData, dataset: str, best: Group) -> str:
-    chance, cell = run.chance(dataset), metric_cell(best, ACCURACY)
-    if chance is None or cell.mean is None or cell.mean - (cell.half_width or 0) > chance:
+    chance, (low, _) = run.chance(dataset), statistics.t_interval(best.values(ACCURACY), overlap=best.overlap)
+    mean = float(statistics.mean(best.values(ACCURACY)))
+    if chance is None or (mean if math.isnan(low) else low) > chance:
         return ""
     return f" This is not clearly above chance ({percent(chance)} %)."
 

@@ -14,11 +14,13 @@ from reports import statistics
 from reports.charts import HeatMap, LineChart, Panel, ScatterPanel, ScatterPlot, Series
 from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Text
 from reports.method_comparison import groups_with_values
-from reports.parts.figures import line
+from reports.parts.figures import line, spread_text
 from reports.run import ACCURACY, METRICS, Metric, Point, RunData, Trial, block_of
 from reports.text import listing, number, percent, status_notes, where_text
 
 MAX_POINTS = 100  # samples in a scatter plot
+MOST_CONFUSIONS = 5  # that are listed for a method
+MOST_TICKS = 8  # on the axis of the epochs
 MAX_SIDE_BY_SIDE = 15  # classes; larger confusion matrices are not legible at half the width
 
 Details = Mapping[str, Any]
@@ -139,11 +141,8 @@ def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names:
     counts = np.asarray(confusion, dtype=np.float64)
     sums = counts.sum(axis=1, keepdims=True)
     percentages = np.divide(100 * counts, sums, out=np.full_like(counts, np.nan), where=sums > 0)
-    wrong = counts - np.diag(np.diag(counts))
-    most = [np.unravel_index(k, wrong.shape) for k in np.argsort(-wrong, axis=None, kind="stable")[:3]]
-    mixed_up = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.0f} times)" for i, j in most if wrong[i, j]]
+    largest = _largest_confusions(counts, names)
     title = f"Confusion matrix of {details.run.title(method)} {details.where}"
-    alt = f"{title}: {counts.trace():.0f} of {counts.sum():.0f} test samples on the diagonal."
     return Figure(
         title,
         HeatMap(
@@ -153,11 +152,20 @@ def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names:
             "predicted",
             "true",
             "share of the true class (%)",
+            limits=(0.0, 100.0),
         ),
-        alt + (f" Most frequent confusions: {'; '.join(mixed_up)}." if mixed_up else ""),
-        f"{title}: share of each true class in per cent, pooled over trials. Cells with 0 are empty.",
+        f"{title}: {counts.trace():.0f} of {counts.sum():.0f} test samples on the diagonal. {largest}".strip(),
+        f"{title}: share of each true class in per cent, pooled over trials. {largest}".strip(),
         status_notes(details.run),
     )
+
+
+def _largest_confusions(counts: np.ndarray, names: Sequence[str]) -> str:
+    """A sentence with the `MOST_CONFUSIONS` most frequent confusions; empty if there is none."""
+    wrong = counts - np.diag(np.diag(counts))
+    order = [np.unravel_index(k, wrong.shape) for k in np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]]
+    found = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.0f} times)" for i, j in order if wrong[i, j]]
+    return f"Most frequent confusions: {'; '.join(found)}." if found else ""
 
 
 # -- learning ----------------------------------------------------------------------------------------------------------
@@ -210,14 +218,24 @@ def _curves(
             lines.append(line(run.title(method), run.styles[method], means, 100 if per_cent else 1, overlap))
     if not lines:
         return None
-    bottom, top = (0.0, _top(lines)) if per_cent else (None, None)
-    bands = any(max(one.counts) > 1 for one in lines)
-    over = f"lines are means, bands are 95 % t-intervals over {run.unit(details.dataset)}s"
-    how = over if bands else "a single seed, so there is no interval"
+    top = _top(lines) if per_cent else None
+    bottom = 0.0 if all(value >= 0 for one in lines for value in one.y) else None
+    most = max(max(one.counts) for one in lines)
+    how = spread_text("lines", most, f"the {run.unit(details.dataset)}s")
     ends = "; ".join(f"{one.name} {number(one.y[0], 2)} to {number(one.y[-1], 2)}" for one in lines)
     title = f"{title} {details.where}"
-    chart = LineChart((Panel("", "epoch", tuple(lines)),), y_title, bottom, top)
+    panel = Panel("", "epoch", tuple(lines), ticks=_epoch_ticks(lines))
+    chart = LineChart((panel,), y_title, bottom, top, left=0.0)
     return Figure(title, chart, f"{title}: {ends}.", f"{title}: {how}. {caption}", status_notes(run))
+
+
+def _epoch_ticks(lines: Sequence[Series]) -> tuple[tuple[float, str], ...]:
+    """Ticks at the epochs with values, at most about `MOST_TICKS` of them, including the last; none for all epochs."""
+    epochs = sorted({x for one in lines for x in one.x})
+    if len(epochs) == epochs[-1]:
+        return ()
+    step = math.ceil(len(epochs) / MOST_TICKS)
+    return tuple((x, f"{x:.0f}") for x in epochs[::-1][::step][::-1])
 
 
 def _top(lines: Sequence[Series]) -> float:

@@ -9,9 +9,20 @@ from reports import statistics
 from reports.charts import Estimate, ForestPlot, HeatMap, LineChart, Panel, RankDiagram, Series
 from reports.document import Figure, Note
 from reports.method_comparison import GroupComparison
-from reports.parts.tables import metric_cell
+from reports.parts.tables import LEAST_FOR_INTERVAL, metric_cell
 from reports.run import ACCURACY, METRICS, Group, Metric, Point, RunData, is_number
-from reports.text import count, listing, number, option_title, percent, point_values, status_notes, value_text
+from reports.text import (
+    count,
+    listing,
+    number,
+    option_title,
+    percent,
+    point_text,
+    point_values,
+    status_notes,
+    value_text,
+    where_text,
+)
 
 MAX_HEAT_MAPS = 6
 
@@ -27,7 +38,7 @@ def numeric_option(run: RunData, dataset: str) -> str | None:
 
 
 def curves(run: RunData, datasets: Sequence[str], metric: Metric = ACCURACY) -> Figure | None:
-    """A metric against the swept option: a line per method with the band of its 95 % t-interval, a panel per data set.
+    """A metric against the swept option: a line per method with 95 % t-intervals, a panel per data set.
 
     Data sets without a numeric sweep or without any values are left out; None if none remain.
     """
@@ -41,7 +52,7 @@ def curves(run: RunData, datasets: Sequence[str], metric: Metric = ACCURACY) -> 
     title = (
         f"{metric.title} against {listing(list(dict.fromkeys(option_title(options[dataset]) for dataset in shown)))}"
     )
-    caption = f"{title}: {_lines_text(run, shown, metric)}."
+    caption = f"{title} on {listing(shown)}: {_lines_text(run, shown, metric)}."
     if len(shown) > 1:
         return Figure(title, chart, alt, caption, status_notes(run))
     return Figure(f"{title} on {shown[0]}", chart, alt, caption, status_notes(run, shown[0]))
@@ -55,15 +66,29 @@ def all_curves(run: RunData, dataset: str) -> tuple[Figure, ...]:
 def line(
     name: str, style: int, points: Mapping[float, Sequence[float]], scale: float = 1.0, overlap: float = 0.0
 ) -> Series:
-    """A line through the means at each x, with their 95 % t-intervals.
+    """A line through the means at each x, with their 95 % t-intervals or, where these are too wide, with the values.
 
     points: x → the values at x. overlap: see `reports.statistics.t_half_width`.
     """
     x = sorted(points)
-    means = [scale * float(statistics.mean(points[at])) for at in x]
-    bounds = [[scale * float(end) for end in statistics.t_interval(points[at], overlap=overlap)] for at in x]
-    low, high = (tuple(bound[i] for bound in bounds) for i in (0, 1))
-    return Series(name, style, tuple(map(float, x)), tuple(means), low, high, tuple(len(points[at]) for at in x))
+    spreads = [spread(points[at], scale, overlap) for at in x]
+    means, low, high, singles = zip(*spreads, strict=True)
+    counts = tuple(len(points[at]) for at in x)
+    return Series(name, style, tuple(map(float, x)), means, low, high, counts, singles=singles if any(singles) else ())
+
+
+def spread(
+    values: Sequence[float], scale: float = 1.0, overlap: float = 0.0
+) -> tuple[float, float, float, tuple[float, ...]]:
+    """The mean of some values, the ends of its 95 % t-interval, and the values if a chart should show them instead.
+
+    They are shown if there are two of them; the ends are NaN if there are fewer than `LEAST_FOR_INTERVAL`.
+    """
+    low, high = statistics.t_interval(values, overlap=overlap)
+    if len(values) < LEAST_FOR_INTERVAL:
+        low = high = math.nan
+    singles = tuple(scale * value for value in values) if 1 < len(values) < LEAST_FOR_INTERVAL else ()
+    return scale * float(statistics.mean(values)), scale * float(low), scale * float(high), singles
 
 
 def _panel(run: RunData, dataset: str, metric: Metric, titled: bool) -> Panel:
@@ -102,12 +127,12 @@ def _has_values(run: RunData, dataset: str, metric: Metric) -> bool:
 def _top(run: RunData, dataset: str) -> float:
     """The upper limit of the y axis in per cent: the lowest multiple of 10 above all intervals, at most 100."""
     cells = [metric_cell(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
-    highest = max(cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None)
-    return min(100.0, 10 * (int(10 * highest) + 1))
+    tops = [cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None]
+    return min(100.0, 10 * (int(10 * max(tops)) + 1))
 
 
 def _lines_text(run: RunData, datasets: Sequence[str], metric: Metric) -> str:
-    """Explains the lines and bands, with the number of seeds or folds."""
+    """Explains the lines and intervals, with the number of seeds or folds."""
     parts, most = [], 0
     for unit in dict.fromkeys(map(run.unit, datasets)):
         of_unit = [dataset for dataset in datasets if run.unit(dataset) == unit]
@@ -115,9 +140,19 @@ def _lines_text(run: RunData, datasets: Sequence[str], metric: Metric) -> str:
         most = max(most, *counts)
         up_to = "" if min(counts) == max(counts) else "up to "
         parts.append(f"{up_to}{count(max(counts), unit)}")
+    return spread_text("lines", most, listing(parts, "or"))
+
+
+def spread_text(marks: str, most: int, values: str) -> str:
+    """Explains the means and intervals of a chart.
+
+    marks: what shows the means. most: the highest number of values behind one mean. values: this number in words.
+    """
     if most <= 1:
         return "a single seed, so there is no interval"
-    return f"lines are means over {listing(parts, 'or')}, bands are 95 % t-intervals"
+    if most < LEAST_FOR_INTERVAL:
+        return f"{marks} are means over {values}, small marks are the values themselves, too few for an interval"
+    return f"{marks} are means over {values}, bars are 95 % t-intervals"
 
 
 def _alt(run: RunData, dataset: str, metric: Metric) -> str:
@@ -197,12 +232,51 @@ def forest_plot(
     estimates = []
     for comparison, name, style in zip(comparisons, names, styles, strict=True):
         if (difference := comparison.difference).n:
-            mean, low, high = (100 * share for share in (difference.mean, difference.low, difference.high))
+            ends = (difference.low, difference.high) if difference.n >= LEAST_FOR_INTERVAL else (math.nan, math.nan)
+            mean, low, high = (100 * share for share in (difference.mean, *ends))
             estimates.append(Estimate(name, style, mean, low, high, difference.n))
     if not estimates:
         return None
     alt = "; ".join(f"{estimate.name} {number(estimate.mean)}" for estimate in estimates)
     return Figure(title, ForestPlot(tuple(estimates), "difference (points)"), f"{title}: {alt}.", caption, notes)
+
+
+def ranking(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric = ACCURACY) -> Figure:
+    """The means of groups of trials with their 95 % t-intervals, in the order of the groups; the best should be first.
+
+    All groups have the same point of the sweep or the same method. The reference method has a background.
+    """
+    one_method = len({group.method for group in groups}) == 1 < len(groups)
+    estimates = tuple(
+        Estimate(
+            point_text(group.point) if one_method else run.title(group.method),
+            run.styles[group.method],
+            *spread(group.values(metric), 100, group.overlap)[:3],
+            len(group.values(metric)),
+            tuple(100 * value for value in group.values(metric)),
+            highlighted=group.method == run.reference and not one_method,
+        )
+        for group in groups
+    )
+    chance = run.chance(dataset) if metric is ACCURACY else None
+    level = None if chance is None else 100 * chance
+    where = f"on {dataset}" if one_method else where_text(dataset, groups[0].point)
+    title = f"{metric.title} {where}"
+    most = max(one.count for one in estimates)
+    caption = f"{title}: {_ranking_text(run, dataset, most)}."
+    caption += f" The background marks {run.title(run.reference)}." if any(e.highlighted for e in estimates) else ""
+    alt = "; ".join(f"{one.name} {number(one.mean)} %" for one in estimates)
+    top = max(_top(run, dataset), *(value + 1 for one in estimates for value in one.singles))
+    chart = ForestPlot(estimates, f"{metric.title} (%)", level, "chance", (0.0, top))
+    return Figure(title, chart, f"{title}: {alt}.", caption, status_notes(run, dataset))
+
+
+def _ranking_text(run: RunData, dataset: str, most: int) -> str:
+    unit = run.unit(dataset)
+    if most <= 1:
+        return "a single seed, so there is no interval"
+    intervals = "bars are 95 % t-intervals" if most >= LEAST_FOR_INTERVAL else "two are too few for an interval"
+    return f"large marks are means, small ones the {unit}s, {intervals}"
 
 
 def rank_diagram(

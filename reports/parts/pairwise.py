@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reports import statistics
-from reports.document import Block, Column, Figure, Note, Prose, Table, Text
+from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Text
 from reports.method_comparison import (
     ALPHA,
     GroupComparison,
@@ -17,6 +17,7 @@ from reports.method_comparison import (
     scores_by_block,
 )
 from reports.parts.figures import forest_plot, rank_diagram
+from reports.parts.tables import LEAST_FOR_INTERVAL
 from reports.run import ACCURACY, Metric, Point, RunData, is_number
 from reports.text import (
     capitalised,
@@ -40,6 +41,7 @@ HOW = (
     "Without folds, all seeds share one split of the subjects, so the results do not extend to other subjects."
 )
 
+MOST_OPEN = 12  # rows of a table that a page shows without folding it
 NamedComparison = tuple[str, str, GroupComparison]  # two names, and the comparison
 
 
@@ -50,16 +52,21 @@ def comparison_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> 
     if not compared:
         return
     first_point, first = compared[0]
-    yield from _friedman_blocks(run, dataset, first_point, metric)
-    yield from _reference_plot(run, dataset, first_point, first, metric)
+    blocks = [
+        *_friedman_blocks(run, dataset, first_point, metric),
+        *_reference_plot(run, dataset, first_point, first, metric),
+    ]
+    yield from (block for block in blocks if not isinstance(block, Figure))
+    if figures := tuple(block for block in blocks if isinstance(block, Figure)):
+        yield Row(figures)
     rows = [(point_values(point) or "–", run.title(c.first.method), c) for point, some in compared for c in some]
     title = f"{metric.title} relative to {run.title(run.reference)} on {dataset}"
-    yield pairs_table(title, ("At", "Method"), rows, len(first), status_notes(run, dataset))
+    table = pairs_table(title, ("At", "Method"), rows, len(first), status_notes(run, dataset))
+    yield replace(table, folded=len(rows) > MOST_OPEN)
     pairs = compare_all_pairs(run, dataset, first_point, metric)
     if len(pairs) > len(first):
-        rows = [(run.title(c.first.method), run.title(c.second.method), c) for c in pairs]
         title = f"{metric.title}: all pairs {where_text(dataset, first_point)}"
-        yield pairs_table(title, ("Method", "Minus"), rows, len(pairs), status_notes(run, dataset))
+        yield pairs_matrix(run, title, pairs, status_notes(run, dataset))
 
 
 def _reference_plot(
@@ -71,12 +78,17 @@ def _reference_plot(
         comparisons,
         [run.title(comparison.first.method) for comparison in comparisons],
         [run.styles[comparison.first.method] for comparison in comparisons],
-        f"{metric.title} minus that of {reference}, in percentage points, paired by {comparisons[0].first.unit}, with "
-        f"95 % t-intervals. To the left of 0, {reference} is better.",
+        f"{metric.title} minus that of {reference} {where_text(dataset, point)}, in percentage points, paired by "
+        f"{comparisons[0].first.unit}{_intervals_text(comparisons)}. To the left of 0, {reference} is better.",
         status_notes(run, dataset),
     )
     if figure:
         yield figure
+
+
+def _intervals_text(comparisons: Sequence[GroupComparison]) -> str:
+    """Names the intervals of a plot, if it has any."""
+    return ", with 95 % t-intervals" if any(c.difference.n >= LEAST_FOR_INTERVAL for c in comparisons) else ""
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -89,11 +101,53 @@ def pairs_table(
 
     columns: the titles of the columns of both names. family: the number of comparisons in Holm's correction.
     """
-    numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
     cells = tuple((Text(first), Text(second), *_comparison_cells(comparison)) for first, second, comparison in rows)
     if without_p := [comparison for *_, comparison in rows if comparison.p is None]:
         notes += (_no_p_value(without_p, family),)
-    return Table(title, "", (*map(Column, columns), *(Column(title, True) for title in numbers)), cells, notes)
+    numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
+    table = Table(title, "", (*map(Column, columns), *(Column(title, True) for title in numbers)), cells, notes)
+    no_p = {"p (Holm)"} if len(without_p) == len(rows) else set()
+    return _without_columns(table, no_p | {"At"} if all(row[0].text == "–" for row in cells) else no_p)
+
+
+def _without_columns(table: Table, titles: set[str]) -> Table:
+    kept = [i for i, column in enumerate(table.columns) if column.title not in titles]
+    columns, rows = (tuple(table.columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in table.rows))
+    return replace(table, columns=columns, rows=rows)
+
+
+def pairs_matrix(run: RunData, title: str, pairs: Sequence[GroupComparison], notes: tuple[Note, ...]) -> Table:
+    """All pairs of methods: above the diagonal the differences, row minus column, and below it their p values, if any.
+
+    pairs: each pair of methods once; they are one family in Holm's correction.
+    """
+    found = {(pair.first.method, pair.second.method): pair for pair in pairs}
+    methods = list(dict.fromkeys(method for pair in found for method in pair))
+    with_p = any(pair.p is not None for pair in pairs)
+    down, across = (methods, methods) if with_p else (methods[:-1], methods[1:])  # without empty ones
+    rows = tuple(
+        (Text(run.title(row)), *(_matrix_cell(found.get((row, column)), found.get((column, row))) for column in across))
+        for row in down
+    )
+    columns = (Column("Method"), *(Column(run.title(method), True) for method in across))
+    without_p = [pair for pair in pairs if pair.p is None]
+    caption = "Above the diagonal: row minus column, in percentage points, ± the half-width of the 95 % t-interval."
+    if with_p:
+        caption += f" Below: p of the same pair, with Holm's correction over {len(pairs)} pairs."
+    if without_p:
+        notes += (_no_p_value(without_p, len(pairs)),)
+    return Table(title, caption, columns, rows, notes)
+
+
+def _matrix_cell(above: GroupComparison | None, below: GroupComparison | None) -> Text:
+    """The cell of a pair above or below the diagonal; empty on it."""
+    if above is not None:
+        difference = above.difference
+        half_width = (
+            f" ± {number(50 * (difference.high - difference.low))}" if difference.n >= LEAST_FOR_INTERVAL else ""
+        )
+        return Text(number(100 * difference.mean) + half_width, rank=difference.mean) if difference.n else Text("–")
+    return Text("") if below is None or below.p is None else Text(p_text(below.p), rank=below.p)
 
 
 def _comparison_cells(comparison: GroupComparison) -> tuple[Text, ...]:
@@ -122,9 +176,9 @@ def _no_p_value(comparisons: Sequence[GroupComparison], family: int) -> Note:
     differ = " on which the scores differ" if any_equal and unit == "fold" else ""
     differ = " at which the scores differ" if any_equal and unit == "seed" else differ
     return Note(
-        f"Too few {unit}s for a p value: with {count(most.n_nonzero, unit)}{differ} and {count(family, 'comparison')} "
-        f"the smallest possible adjusted p of Wilcoxon's test is {p_text(most.least_p)}. At least "
-        f"{statistics.runs_to_reject(family)} {unit}s{differ} are needed.",
+        f"Too few {unit}s for a p value; at least {statistics.runs_to_reject(family)}{differ} are needed. With "
+        f"{count(most.n_nonzero, unit)}{differ} and {count(family, 'comparison')}, the smallest possible adjusted p of "
+        f"Wilcoxon's test is {p_text(most.least_p)}.",
     )
 
 
@@ -269,7 +323,7 @@ def _ranks(run: RunData, title: str, methods: Sequence[str], scores: np.ndarray,
         [run.styles[method] for method in methods],
         statistics.mean_ranks(scores).tolist(),
         critical,
-        f"Mean ranks by {metric.title.lower()} over {count(n, unit)}. A bar joins methods whose ranks differ by less "
+        f"{title}, means over {count(n, unit)}. A bar joins methods whose ranks differ by less "
         f"than Nemenyi's critical difference of {number(critical, 2)} (α = 0.05).",
         status_notes(run, dataset),
     )

@@ -145,7 +145,7 @@ def _profiles(run: RunData, dataset: str, points: Sequence[Point], metric: Metri
     banded = any(line.low[0] == line.low[0] for line in lines)
     caption = (
         f"{title}: the share of runs{over} that score above each value; a method whose line is higher everywhere is "
-        f"better.{' Bands are 95 % intervals of a bootstrap.' if banded else ''}"
+        f"better.{' Bars are 95 % intervals of a bootstrap.' if banded else ''}"
     )
     yield Figure(title, chart, f"{title}. {_profile_alt(lines)}", caption, status_notes(run, dataset))
 

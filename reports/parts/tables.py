@@ -24,6 +24,7 @@ from reports.text import (
     value_text,
 )
 
+LEAST_FOR_INTERVAL = 3  # values; the interval of two is too wide to be of use
 SPLIT = ("train", "validation", "test")
 
 # -- scores ------------------------------------------------------------------------------------------------------------
@@ -33,7 +34,7 @@ def main_table(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Table:
     """A metric on one data set: methods × values of the sweep, or points × methods if two or more options are swept.
 
     Cells are means over seeds with the half-width of their 95 % t-interval. The best of each point is marked, and so
-    are those that are not significantly worse than the best.
+    are those that are not significantly different from the best.
     """
     scores = _Scores(run, dataset, metric)
     title, options = f"{metric.title} (%) on {dataset}", run.swept(dataset)
@@ -107,7 +108,8 @@ def metric_cell(group: Group | None, metric: Metric, best: bool = False, close: 
         return MetricCell(None, None, 0, 0, 0)
     values = group.values(metric)
     mean = float(statistics.mean(values)) if values else None
-    half_width = float(statistics.t_half_width(values, overlap=group.overlap)) if len(values) > 1 else None
+    few = len(values) < LEAST_FOR_INTERVAL
+    half_width = None if few else float(statistics.t_half_width(values, overlap=group.overlap))
     return MetricCell(mean, half_width, len(values), group.n_blocks, group.failed, best, close, group.unit)
 
 
@@ -119,8 +121,8 @@ def _main_caption(scores: _Scores) -> str:
         parts.append(f"Highest mean{at_each} in bold.")
     if close:
         parts.append(
-            "≈: not significantly worse than the best (the 95 % interval of the paired difference, simultaneous for "
-            f"{_corrected_over(scores)}, is not entirely above 0, or there is none because fewer than two "
+            "≈: not significantly different from the best (the 95 % interval of the paired difference, simultaneous "
+            f"for {_corrected_over(scores)}, is not entirely above 0, or there is none because fewer than two "
             f"{scores.run.unit(scores.dataset)}s are shared)."
         )
     parts.append(_labelled_text(scores))

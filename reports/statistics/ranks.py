@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike
 
 from reports.statistics.arrays import Array, as_runs, nonzero_differences
 
+
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
     """The two-sided p value of Wilcoxon's signed-rank test on paired runs; 1 if no pair differs.
 
     first, second: arrays of shape (n_runs,). Pairs without a difference are left out, and ties share their mean rank.
-    The p value is exact, with and without ties: the share of all 2ⁿ signs of the ranks whose sum is as far from its mean.
+    The p value is exact with ties as well: the share of all 2ⁿ signs with which the sum of the ranks is as extreme.
 
     Raises ValueError if the shapes differ.
 

@@ -46,13 +46,13 @@ def test_a_lead_that_is_not_significant_is_not_called_best() -> None:
     text = answer_text({"deepsense": [0.2, 0.21, 0.22], "cmc": [0.48, 0.52, 0.47], "cosmo": [0.48, 0.50, 0.52]})
     assert (
         "Cosmo has the highest mean accuracy: 50.0 % ± 5.0 (3 seeds), 1.0 points above CMC; it is not significantly "
-        "better than CMC (simultaneous 95 % interval of the paired difference)." in text
+        "different from CMC (simultaneous 95 % interval of the paired difference)." in text
     )
     assert "best" not in text
 
 
 def test_equal_methods_are_not_ranked() -> None:
-    assert "not significantly better than CMC" in answer_text({"cosmo": [0.5, 0.5], "cmc": [0.5, 0.5]})
+    assert "not significantly different from CMC" in answer_text({"cosmo": [0.5, 0.5], "cmc": [0.5, 0.5]})
 
 
 def test_one_seed_claims_nothing() -> None:

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from made_up import METHODS, make
 
-from reports.charts import HeatMap
+from reports.charts import ForestPlot, HeatMap, LineChart
 from reports.document import Document, Figure
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.drawing.svg import SVG
-from reports.parts.figures import curves, heat_maps, numeric_option
+from reports.parts.answer import rankings
+from reports.parts.figures import curves, heat_maps, numeric_option, ranking
 from reports.run import RunData
-from reports.style import PATHS, colour, marker, styles
+from reports.style import PATHS, colour, line_style, marker, styles
 
 HERE = Path(__file__).resolve().parent
 
@@ -35,7 +37,9 @@ def words(svg: str) -> str:
 
 
 def test_a_page_has_an_overview_and_a_figure_for_each_data_set_and_metric(report: Document) -> None:
-    assert [len(figure.chart.panels) for figure in figures(report)[:5]] == [2, 1, 1, 1, 1]  # type: ignore[union-attr]
+    charts = [figure.chart for figure in figures(report)[:7]]
+    assert [type(chart) for chart in charts] == [ForestPlot] * 2 + [LineChart] * 5
+    assert [len(chart.panels) for chart in charts if isinstance(chart, LineChart)] == [2, 1, 1, 1, 1]
 
 
 def test_figures_can_share_a_page(report: Document) -> None:
@@ -55,16 +59,94 @@ def test_figures_can_share_a_page(report: Document) -> None:
 
 
 def test_text_is_kept_as_text_in_the_colour_of_the_page(report: Document, run: RunData) -> None:
-    svg = page_svg(figures(report)[0])
+    svg = page_svg(figures(report)[2])
     for word in ("utd-mhad", "usc-had", "Accuracy (%)", "label rate", "20 %"):
         assert word in words(svg)
     assert "currentColor" in svg
 
 
+def test_a_method_has_the_same_style_in_any_company() -> None:
+    alone, among = styles(["cosmo", "mine"]), styles(["cmc", "cosmo", "deepsense", "mine"])
+    assert alone["cosmo"] == among["cosmo"]
+    assert alone["mine"] == among["mine"]
+    assert len({colour(style) for style in styles([f"m{i}" for i in range(8)]).values()}) == 8
+    many = styles([f"m{i}" for i in range(16)]).values()
+    assert len({(colour(style), line_style(style)) for style in many}) == 16
+    assert [line_style(style) for style in range(9)] == ["-"] * 8 + [line_style(8)]
+
+
+def test_a_ranking_has_the_best_first_and_the_reference_on_a_background(run: RunData) -> None:
+    (groups,) = rankings(run, "utd-mhad")
+    figure = ranking(run, "utd-mhad", groups)
+    assert isinstance(figure.chart, ForestPlot)
+    means = [one.mean for one in figure.chart.estimates]
+    assert means == sorted(means, reverse=True)
+    assert [one.name for one in figure.chart.estimates if one.highlighted] == ["Cosmo"]
+    assert figure.chart.level == pytest.approx(100 / 27)
+    assert figure.chart.limits is not None
+    assert figure.chart.limits[0] == 0
+    assert figure.chart.estimates[0].low < means[0] < figure.chart.estimates[0].high
+
+
+def test_a_ranking_leaves_out_constant_predictors_and_shows_a_single_method_at_each_point() -> None:
+    sign = {
+        "dataset": "utd-mhad",
+        "method": "cosmo",
+        "point": {},
+        "sign": "one class",
+        "done": 3,
+        "trials": 3,
+        "text": "",
+    }
+    (groups,) = rankings(make({"utd-mhad": {}}, warnings=[sign]), "utd-mhad")
+    assert "cosmo" not in [group.method for group in groups]
+    one = make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, methods=["cosmo"])
+    chart = ranking(one, "utd-mhad", rankings(one, "utd-mhad")[0]).chart
+    assert isinstance(chart, ForestPlot)
+    assert [estimate.name for estimate in chart.estimates] == ["label rate 5 %", "label rate 10 %"]
+
+
+def test_two_seeds_are_shown_as_points_without_an_interval() -> None:
+    figure = curves(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, methods=["cmc", "cosmo"], seeds=2), ["utd-mhad"])
+    assert figure is not None
+    assert isinstance(figure.chart, LineChart)
+    (panel,) = figure.chart.panels
+    for line in panel.series:
+        assert np.isnan(line.low).all()
+        assert [np.mean(pair) for pair in line.singles] == pytest.approx(line.y)
+    assert "too few for an interval" in figure.caption
+    assert any("-spread-0-0-singles" in name for name in ids(page_svg(figure)))
+
+
+def test_the_points_of_methods_at_the_same_place_are_beside_each_other(report: Document) -> None:
+    points = [
+        element
+        for element in ElementTree.fromstring(page_svg(figures(report)[3])).iter()
+        if " at 5 %: " in element.attrib.get("data-tip", "")
+    ]
+    places = sorted(float(point.attrib["x"]) for point in points)
+    assert len(places) == 7
+    assert min(np.diff(places)) > 2
+
+
+def test_confusions_are_drawn_from_white_to_dark_over_all_per_cent() -> None:
+    chart = HeatMap(
+        ("a", "b"), ("a", "b"), ((90.0, 10.0), (30.0, 70.0)), "predicted", "true", "share (%)", (0.0, 100.0)
+    )
+    svg = page_svg(Figure("t", chart, "alt", "c"))
+    assert "<image" not in svg
+    fills = [
+        float(int(element.attrib["style"].partition("fill: #")[2][:2], 16))
+        for element in ElementTree.fromstring(svg).iter()
+        if element.attrib.get("data-tip", "").startswith(("a / ", "b / "))
+    ]
+    assert fills[1] > fills[2] > fills[3] > fills[0]
+
+
 def test_a_method_has_the_same_style_everywhere(report: Document) -> None:
     style = styles(list(METHODS))
     assert style == styles(sorted(METHODS, reverse=True))
-    for figure in figures(report)[:5]:
+    for figure in figures(report)[2:7]:
         svg = page_svg(figure)
         assert all(f'class="style-{place}"' in svg and colour(place) in svg for place in style.values())
     many = styles([f"method {i:02}" for i in range(60)])
@@ -75,7 +157,7 @@ def test_a_method_has_the_same_style_everywhere(report: Document) -> None:
 def test_points_have_tips(report: Document) -> None:
     tips = [
         e.attrib["data-tip"]
-        for e in ElementTree.fromstring(page_svg(figures(report)[1])).iter()
+        for e in ElementTree.fromstring(page_svg(figures(report)[3])).iter()
         if "data-tip" in e.attrib
     ]
     assert len(tips) == 7 * 4
@@ -83,11 +165,11 @@ def test_points_have_tips(report: Document) -> None:
 
 
 def test_the_alternative_text_has_the_numbers(report: Document) -> None:
-    alt = figures(report)[1].alt
+    alt = figures(report)[3].alt
     assert "Mean Accuracy on utd-mhad against label rate" in alt
     assert "Cosmo 48.3 % at 5 % to 72.0 % at 20 %" in alt
     assert "Chance is 3.7 %." in alt
-    assert ElementTree.fromstring(page_svg(figures(report)[1])).attrib["aria-label"] == alt
+    assert ElementTree.fromstring(page_svg(figures(report)[3])).attrib["aria-label"] == alt
 
 
 def test_the_same_run_gives_the_same_bytes_in_any_process() -> None:
@@ -144,10 +226,10 @@ def test_two_swept_options_give_a_matrix_for_each_method() -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1], "cosmo.positives": [3, 9, 27]}}, methods=["cmc", "cosmo"])
     drawn = heat_maps(run, "utd-mhad")
     assert [type(figure.chart) for figure in drawn] == [HeatMap, HeatMap]
-    chart = drawn[1].chart
+    chart = drawn[0].chart
     assert isinstance(chart, HeatMap)
     assert (chart.row_names, chart.column_names) == (("5 %", "10 %"), ("3", "9", "27"))
     trials = run.trials.query("method == 'cosmo' and label_rate == 0.1 and `cosmo.positives` == 9")
     assert chart.values[1][1] == pytest.approx(100 * trials["accuracy"].mean())
-    assert "highest at 10 % / 27" in drawn[1].alt
+    assert "highest at 10 % / 27" in drawn[0].alt
     assert heat_maps(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}), "utd-mhad") == ()

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 from made_up import make
 
-from reports.document import Document, Figure, Section, Table
+from reports.document import Document, Figure, Row, Section, Table
 from reports.formats.html import render
 from reports.run import RunData
 from reports.sections import document
@@ -156,8 +156,17 @@ def test_notes_on_leakage_and_pending_trials_are_at_the_top_and_at_each_table_an
     assert [note.level for note in report.notes] == ["error", "warning"]
     text = Reader(render(report)).text
     assert (
-        text.count("Leakage: ") == text.count("Not finished: 4 of the run's 12 trials") == 1 + 2 + 2 + 2 + 1
-    )  # the top, curves, tables, comparisons, trials
+        text.count("Leakage: ") == text.count("Not finished: 4 of the run's 12 trials") == 1 + 1 + 2 + 2 + 2 + 1
+    )  # the top, the ranking, curves, tables, comparisons, trials
+
+
+def test_charts_side_by_side_have_one_legend(run: RunData) -> None:
+    report = document(run)
+    row = next(block for section in report.sections for block in section.blocks if section.title == "utd-mhad")
+    only = replace(report, sections=(Section("a", "a", (row,)),))
+    assert isinstance(row, Row)
+    assert len(row.figures) == 2
+    assert render(only).count('class="toggle"') == len(run.methods)
 
 
 def test_failures_with_the_same_error_are_grouped() -> None:

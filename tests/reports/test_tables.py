@@ -99,7 +99,7 @@ def test_pending_trials_and_leakage_are_noted_at_every_table() -> None:
 def test_one_seed_gives_no_interval() -> None:
     table = main_table(make(RATES, seeds=1), "utd-mhad")
     assert metric_cells(table)["Cosmo"][0].half_width is None
-    assert "There is no interval with a single seed" in table.caption
+    assert "No interval with a single seed" in table.caption
 
 
 def test_without_a_sweep_there_is_one_column() -> None:
@@ -111,7 +111,7 @@ def test_without_a_sweep_there_is_one_column() -> None:
 def test_two_swept_options_give_a_row_for_each_combination() -> None:
     run = make({"utd-mhad": {"label_rate": [0.05, 0.1], "cosmo.positives": [3, 9, 27]}}, methods=["cmc", "cosmo"])
     table = main_table(run, "utd-mhad")
-    assert [column.title for column in table.columns] == ["label rate", "cosmo.positives", "CMC", "Cosmo"]
+    assert [column.title for column in table.columns] == ["label rate", "cosmo.positives", "Cosmo", "CMC"]
     assert [[getattr(cell, "text", None) for cell in row[:2]] for row in table.rows][:4] == [
         ["5 %", "3"],
         ["5 %", "9"],

@@ -31,11 +31,11 @@ def test_a_table_as_plain_text() -> None:
         "! Failed: 2 trials on utd-mhad. Means are over the others; the affected cells say so.\n"
         "\n"
         "Method                     5 %          10 %\n"
-        "CMC     ≈ 45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
         "Cosmo               56.0 ± 2.5 *  61.0 ± 2.5 *\n"
+        "CMC     ≈ 45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
         "\n"
         "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so), that is over draws of "
-        "labelled samples and initialisation, not over subjects. Highest mean at each point marked *. ≈: not significantly worse than the best (the 95 % interval of the paired difference, "
+        "labelled samples and initialisation, not over subjects. Highest mean at each point marked *. ≈: not significantly different from the best (the 95 % interval of the paired difference, "
         "simultaneous for all pairs of methods at one point but not over the points, is not entirely above 0, or there "
         "is none because fewer than two seeds are shared). Labelled samples: 27. Chance: 3.7 %.\n"
     )

@@ -6,7 +6,7 @@ when the first chart is drawn, because importing them takes about a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from reports.charts import Chart, ForestPlot, HeatMap, LineChart, RankDiagram, ScatterPlot
@@ -36,10 +36,19 @@ def page_svg(figure: Figure) -> str:
         return inline(save(drawing, "svg").decode(), figure.alt, drawing.tips)
 
 
-def paper_svg(figure: Figure) -> bytes:
-    """A figure as an SVG file with a legend, in black on a transparent background."""
+def paper_svg(figure: Figure, legend: bool = True) -> bytes:
+    """A figure as an SVG file, in black on a transparent background."""
     with theme():
-        return save(DRAW[type(figure.chart)](figure.chart, True), "svg").replace(INK.encode(), b"#000000")
+        return save(DRAW[type(figure.chart)](figure.chart, legend), "svg").replace(INK.encode(), b"#000000")
+
+
+def paper_legend(figures: Sequence[Figure]) -> bytes | None:
+    """The legend of line charts side by side, as an SVG file of the width of a page; None if there are none."""
+    charts = [figure.chart for figure in figures if isinstance(figure.chart, LineChart)]
+    if not charts:
+        return None
+    with theme():
+        return save(line_chart.legend(charts), "svg").replace(INK.encode(), b"#000000")
 
 
 def paper_pdf(figure: Figure) -> bytes:

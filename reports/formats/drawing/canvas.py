@@ -80,15 +80,24 @@ def short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
-def add_legend(canvas: Canvas, entries: Sequence[tuple[str, Any]], side: Literal["left", "center"] = "center") -> None:
-    """Add one legend below all panels. entries: (name, artist)."""
+def legend_columns(width: float, names: Sequence[str]) -> int:
+    """The number of columns of a legend with some names on a canvas of a width in inches."""
+    longest = max((len(short(name)) for name in names), default=0)
+    return max(1, int(width * LETTERS_PER_INCH / (longest + 7)))
+
+
+def add_legend(
+    canvas: Canvas,
+    entries: Sequence[tuple[str, Any]],
+    place: Literal["outside lower left", "outside lower center", "center"],
+) -> None:
+    """Add one legend below all panels, or in the middle of an empty canvas. entries: (name, artist)."""
     names = [short(name) for name, _ in entries]
-    longest = max(map(len, names), default=0)
     legend = canvas.legend(
         [artist for _, artist in entries],
         ["x"] * len(names),  # names are set afterwards, because matplotlib leaves out those with a leading underscore
-        loc="outside lower left" if side == "left" else "outside lower center",
-        ncols=max(1, int(canvas.get_figwidth() * LETTERS_PER_INCH / (longest + 7))),
+        loc=place,
+        ncols=legend_columns(canvas.get_figwidth(), names),
         frameon=False,
         fontsize=9,
     )

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 MOST_NUMBERED = 80  # cells; a larger matrix has no room for numbers
 MOST_HORIZONTAL = 5  # columns; with more, their names are vertical
-INCHES_PER_LETTER = 0.08
+MOST_LARGE = 15  # rows or columns; with more, cells and letters are small
+INCHES_PER_LETTER = {True: 0.08, False: 0.055}  # of the names; by whether letters are large
 
 
 def draw(chart: HeatMap, legend: bool) -> Drawing:
@@ -27,13 +28,14 @@ def draw(chart: HeatMap, legend: bool) -> Drawing:
     numbered = values.size <= MOST_NUMBERED
     empty = np.isnan(values) if numbered else np.isnan(values) | (values == 0)
     known = values[~np.isnan(values)]
+    lightest, darkest = chart.limits or ((known.min(), known.max()) if known.size else (0, 1))
     drawing = Drawing(new_canvas(*_size(chart)))
     axes = drawing.canvas.subplots()
     seaborn.heatmap(
         values,
         mask=empty,
-        vmin=known.min() if known.size else 0,
-        vmax=known.max() if known.size else 1,
+        vmin=lightest,
+        vmax=darkest,
         cmap=_colours(),
         annot=[[number(value) for value in row] for row in chart.values] if numbered else None,
         fmt="",
@@ -43,6 +45,9 @@ def draw(chart: HeatMap, legend: bool) -> Drawing:
         yticklabels=[short(name) for name in chart.row_names],
         ax=axes,
     )
+    axes.set_facecolor("white")  # of cells that are empty
+    for spine in axes.spines.values():
+        spine.set(visible=True, linewidth=0.5)
     _set_axes(axes, chart)
     _set_number_colours(axes, chart)
     axes.collections[0].set_gid("cells")
@@ -61,11 +66,17 @@ def _tips(chart: HeatMap, empty: NDArray[np.bool_]) -> list[str]:
 
 
 def _size(chart: HeatMap) -> tuple[float, float]:
-    """Width and height in inches, with room for numbers if there are few columns, and for vertical names."""
-    n_rows, n_columns = len(chart.row_names), len(chart.column_names)
-    names = INCHES_PER_LETTER * max(len(short(name)) for name in chart.column_names) if _vertical_names(chart) else 0
-    cell = 0.76 if n_columns < 10 else 0.26
-    return min(9.0, 2.8 + cell * n_columns), min(9.0, 1.6 + 0.24 * n_rows + names)
+    """Width and height in inches, with room for numbers if there are few columns, and for names."""
+    n_rows, n_columns, letter = len(chart.row_names), len(chart.column_names), INCHES_PER_LETTER[_large(chart)]
+    names = letter * max(len(short(name)) for name in chart.column_names) if _vertical_names(chart) else 0
+    if not _large(chart):
+        beside = letter * max(len(short(name)) for name in chart.row_names)
+        return min(9.0, 1.2 + beside + 0.145 * n_columns), min(9.0, 0.5 + names + 0.13 * n_rows)
+    return min(9.0, 2.8 + (0.76 if n_columns < 10 else 0.26) * n_columns), min(9.0, 1.6 + 0.24 * n_rows + names)
+
+
+def _large(chart: HeatMap) -> bool:
+    return max(len(chart.row_names), len(chart.column_names)) <= MOST_LARGE
 
 
 def _vertical_names(chart: HeatMap) -> bool:
@@ -73,15 +84,16 @@ def _vertical_names(chart: HeatMap) -> bool:
 
 
 def _colours() -> Any:
-    """The colour map cividis without its darkest colours, which are hard to see on a black page."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
+    """A colour map from white to dark blue."""
+    from matplotlib.colors import LinearSegmentedColormap
 
-    return ListedColormap(colormaps["cividis"](np.linspace(0.15, 1, 16)))
+    return LinearSegmentedColormap.from_list(
+        "from white to dark", ["#ffffff", "#6aaed6", "#08306b"], N=32
+    )  # matplotlib draws the legend of more than 50 colours as a bitmap
 
 
 def _set_axes(axes: Axes, chart: HeatMap) -> None:
-    size = 10 if max(len(chart.row_names), len(chart.column_names)) <= 15 else 8
+    size = 10 if _large(chart) else 7
     axes.set(xlabel=short(chart.x_title), ylabel=short(chart.y_title))
     axes.tick_params(length=0, labelsize=size)
     axes.tick_params(axis="x", labelrotation=90 if _vertical_names(chart) else 0)
@@ -93,4 +105,4 @@ def _set_number_colours(axes: Axes, chart: HeatMap) -> None:
     low, high = axes.collections[0].get_clim()
     shown = [value for row in chart.values for value in row if not math.isnan(value)]
     for text, value in zip(axes.texts, shown, strict=False):
-        text.set_color("white" if value - low < (high - low) / 2 else "black")
+        text.set_color("white" if value - low > (high - low) / 2 else "black")

@@ -24,7 +24,7 @@ def draw(chart: ScatterPlot, legend: bool) -> Drawing:
     for axes in all_axes[len(chart.panels) :]:
         axes.set_axis_off()
     entries = [(name, all_axes[0].plot([], [], **marks(style, 6.5))[0]) for style, name in enumerate(chart.names)]
-    add_legend(drawing.canvas, entries, "left")
+    add_legend(drawing.canvas, entries, "outside lower left")
     return drawing
 
 
