@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "datasets": {
         "utd-mhad": "harness.data.utd_mhad:UtdMhad",
         "usc-had": "harness.data.usc_had:UscHad",
+        "uci-hapt": "harness.data.uci_hapt:UciHapt",
         "arrays": "harness.data.arrays:Arrays",
         "fantasy-device": "harness.data.fantasy_device:FantasyDevice",
     },

@@ -16,8 +16,12 @@ from harness.data.importing.tables import FORMATS, TEXT
 from harness.errors import DataError
 
 TIME = re.compile(r"(?i)^(t|time|timestamp|time_?stamp.*|seconds|ms|date|datetime)$")
-LABEL = re.compile(r"(?i)^(label|labels|activity|class|target|y|action|gesture)$")
+LABEL = re.compile(r"(?i)^(label|labels|activity|class|target|action|gesture)$")
 SUBJECT = re.compile(r"(?i)^(subject|subject_?id|user|user_?id|person|participant|id)$")
+SENSOR = re.compile(
+    r"(?i)^(acc\w*|gyr\w*|mag\w*|imu\w*|ecg|eeg|emg|ppg|eda|gsr|temp\w*|baro\w*)$"
+    r"|(?i:^(left|right|wrist|ankle|chest|head|hip|watch|phone)$)"
+)
 SEPARATORS = re.compile(r"([_\-/])")
 ROWS = 2000  # that are read of one file
 
@@ -50,7 +54,7 @@ def draft(folder: Path) -> str:
     alike = {name: parts for name, parts in tokens.items() if len(parts) == length}
     groups = _groups(folder, suffix, alike)
     others = [path.relative_to(folder).as_posix() for path in paths]
-    return _text(folder, groups, [name for name in others if name not in alike])
+    return _text(folder, groups, next(iter(alike)), [name for name in others if name not in alike])
 
 
 def _groups(folder: Path, suffix: str, tokens: dict[str, list[str]]) -> list[_Group]:
@@ -73,15 +77,19 @@ def _samples(tokens: dict[str, list[str]]) -> list[str]:
 
 
 def _sensor(tokens: dict[str, list[str]], columns: dict[str, tuple[str, ...]]) -> int | None:
-    """The part of the names that separates sensors: few values without numbers, each with a file per recording."""
+    """The part of the names that separates sensors: each of its values has a file per recording, and columns or a
+    name of its own."""
     length = len(next(iter(tokens.values())))
     for position in reversed(range(0, length, 2)):
         values = {parts[position] for parts in tokens.values()}
         others = Counter(tuple(parts[:position] + parts[position + 1 :]) for parts in tokens.values())
         complete = all(count == len(values) for count in others.values())
-        numbered = any(re.fullmatch(r"[a-z]*\d+", value) for value in values)
-        differ = len(set(columns.values())) > 1 or len(values) < len(others)
-        if 1 < len(values) <= 8 and complete and differ and not numbered:
+        of_value = [
+            {columns[name] for name, parts in tokens.items() if name in columns and parts[position] == value}
+            for value in values
+        ]
+        differ = len(set(map(frozenset, of_value))) == len(values) and all(len(one) == 1 for one in of_value)
+        if 1 < len(values) <= 8 and complete and (differ or all(map(SENSOR.match, values))):
             return position
     return None
 
@@ -103,7 +111,7 @@ def _pattern(tokens: dict[str, list[str]], sensor: int | None, kind: str, suffix
 def _head(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() in TEXT:
-            frame = pd.read_csv(path, nrows=ROWS, sep="\t" if path.suffix.lower() == ".tsv" else ",")
+            frame = pd.read_csv(path, nrows=ROWS, sep=_delimiter(path))
         elif path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path).head(ROWS)
         elif path.suffix.lower() == ".npy":
@@ -114,6 +122,13 @@ def _head(path: Path) -> pd.DataFrame:
     except Exception as error:  # the readers raise almost any exception for a damaged file
         raise DataError(f"{path}: can't be read ({type(error).__name__}: {error})") from error
     return frame.rename(columns=lambda name: str(name).strip())
+
+
+def _delimiter(path: Path) -> str:
+    """The delimiter that is most frequent in the first line."""
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline()
+    return max(",;\t|", key=first.count) if any(one in first for one in ",;\t|") else ","
 
 
 def _group(kind: str, frame: pd.DataFrame, files: str) -> _Group:
@@ -143,7 +158,7 @@ def _rate(time: pd.Series) -> tuple[str, float]:
     return "s", 0.0
 
 
-def _text(folder: Path, groups: list[_Group], others: list[str]) -> str:
+def _text(folder: Path, groups: list[_Group], example: str, others: list[str]) -> str:
     first = groups[0]
     lines = [
         "# A first draft, from the names and columns of the files. Check every line, above all those marked CHECK.",
@@ -172,6 +187,9 @@ def _text(folder: Path, groups: list[_Group], others: list[str]) -> str:
     else:
         place = re.search(r"\{(\w+)\}", first.files)
         lines.append(f"subject: {{name: {place[1] if place else 'subject'}}}  # CHECK: who was recorded")
+    delimiter = _delimiter(folder / example) if Path(example).suffix.lower() in TEXT else ","
+    if delimiter != ("\t" if example.endswith(".tsv") else ","):
+        lines.append(f"delimiter: {delimiter!r}")
     lines += [
         "windows: {seconds: 2, overlap: 0.5, purity: 0.5, impure: drop}",
         "missing: {policy: refuse}  # or drop the windows, or {policy: interpolate, up_to: 5}",
