@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # Ray sends usage statistics over the network unless this is set before Ray is imported. Set it to 1 to send them.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
+MAX_FOLDER_BYTES = 40  # so that the path of a socket in Ray's session stays below the 107 bytes that Linux allows
 TUNE = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON or TensorBoard files: the ledger holds everything
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # our handler raises KeyboardInterrupt and restores the previous handler
@@ -121,7 +123,16 @@ class RayExecutor:
             # "local" keeps Ray from joining whatever an earlier `ray start` has left on this machine. A job with more
             # threads than cores is slow but possible, so Ray is given at least as many cores as the largest job needs.
             cores = max(_cores(), *(job.workers * job.threads for job in jobs))
-            ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+            folder = _short_folder(observer)
+            try:
+                ray.init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=folder, **quiet)
+            except Exception as error:  # a busy machine, or no room in /dev/shm or the temporary folder
+                ray.shutdown()
+                why = (str(error).strip().splitlines() or [""])[0]
+                raise InputError(
+                    f"Ray does not start on this machine ({type(error).__name__}: {why}): it may be too busy, or "
+                    "/dev/shm or the temporary folder may be full; run again later, or without Ray with --inline"
+                ) from error
         else:
             from harness.execute.cluster import check_address
 
@@ -147,6 +158,19 @@ def _import_ray() -> Any:
             f"Ray cannot be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline"
         ) from error
     return ray
+
+
+def _short_folder(observer: ProgressObserver) -> str | None:
+    """Another folder for Ray's session than its default, if the paths of its sockets would be too long there."""
+    default = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(default.encode()) <= MAX_FOLDER_BYTES:
+        return None
+    folder = f"/tmp/ray-{os.getuid()}"
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if os.lstat(folder).st_uid != os.getuid():
+        raise InputError(f"{default} is too long for the sockets of Ray, and {folder} belongs to another user")
+    observer.note(f"{default} is too long for the sockets of Ray, whose session is in {folder}")
+    return folder
 
 
 def _cores() -> int:
