@@ -38,7 +38,7 @@ class Recordings:
     """All samples of a data set as they were recorded, neither normalised nor split.
 
     Attributes:
-        arrays: Modality name → array of shape (n_samples, *modality.shape), of any real dtype, without NaN.
+        arrays: Modality name → array of shape ``(n_samples, *modality.shape)``, of any real dtype, without NaN.
         label: (n_samples,), int64 in [0, n_classes), or `UNLABELLED`.
         subject: (n_samples,), int64, in the data set's own numbering, or from 1 if they have names.
         sample: (n_samples,), str, unique names such as ``a1_s2_t3``.

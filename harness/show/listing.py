@@ -146,8 +146,10 @@ def options_of(model: type[BaseModel]) -> Iterator[Option]:
 
 def _options(schema: Schema, groups: Mapping[str, Schema], prefix: str) -> Iterator[Option]:
     for name, option in schema.get("properties", {}).items():
-        inner = [one["$ref"] for one in (option, *option.get("anyOf", ())) if "$ref" in one]
-        if not inner or "anyOf" in option:
+        items = option.get("items", {})  # of a list, whose items may be groups
+        held = [one["$ref"] for one in (items, *items.get("anyOf", ())) if "$ref" in one]
+        inner = [one["$ref"] for one in (option, *option.get("anyOf", ())) if "$ref" in one] + held
+        if not inner or "anyOf" in option or held:
             yield Option(prefix + name, _values(option), option.get("default"), option.get("description", ""))
         for reference in inner:
             yield from _options(groups[reference.rpartition("/")[2]], groups, f"{prefix}{name}.")
