@@ -53,6 +53,7 @@ def _options() -> Iterator[str]:
     yield "A study is a mapping with these keys. [Studies](../studies.md) explains how to use them."
     shared = {name for name in DatasetEntry.model_fields if name != "name"}
     top = [option for option in options_of(StudyFile) if "." not in option.name]
+    top.sort(key=lambda option: option.name in shared)  # the sort is stable: the study's own keys come first
     yield _table(option for option in top if option.name not in GENERAL_KEYS)
     yield "## Settings of every trial"
     names = ", ".join(f"`{name}`" for name in StudyFile.model_fields if name in shared)
@@ -145,7 +146,7 @@ def _api() -> Iterator[str]:
 def _table(options: Iterable[Option]) -> str:
     rows = ["| Option | Values | Default | Meaning |", "| --- | --- | --- | --- |"]
     for option in options:
-        default = "" if option.default is None else f"`{_plain(option.default)}`"
+        default = "" if option.default in (None, "") else f"`{_plain(option.default)}`"
         rows.append(f"| `{option.name}` | {_cell(option.values)} | {default} | {_cell(option.meaning)} |")
     return "\n".join(rows)
 

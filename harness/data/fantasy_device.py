@@ -179,7 +179,7 @@ def sense(latent: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.nd
     return common
 
 
-def sinus(part: Segment) -> np.ndarray:
+def sine(part: Segment) -> np.ndarray:
     """A sine of amplitude 1 and 0.5 Hz, whose phase continues through the whole series."""
     return np.sin(np.pi * (part.start + np.arange(part.n)) / part.rate_hz)
 
@@ -217,4 +217,4 @@ def _lengths(part: Segment, jitter: int) -> np.ndarray:
     return part.rate_hz + part.rng.integers(0, jitter + 1, -(-part.n // part.rate_hz))
 
 
-MODES: dict[str, Callable[[Segment], np.ndarray]] = {"sinus": sinus, "square": square, "spikes": spikes, "peaks": peaks}
+MODES: dict[str, Callable[[Segment], np.ndarray]] = {"sine": sine, "square": square, "spikes": spikes, "peaks": peaks}

@@ -17,7 +17,7 @@ from harness.data.fantasy_device import (
     make_signal,
     peaks,
     sense,
-    sinus,
+    sine,
     spikes,
     square,
 )
@@ -99,7 +99,7 @@ def test_labels_are_at_the_common_rate_whatever_the_sensors(monkeypatch):
         means = [np.abs(window[window[:, 1] == 0, 0]).mean() for window in windows]
         assert means[0] < 0.35  # peaks: mostly nothing but noise
         assert min(means[1:3]) > 0.9  # square
-        assert min(means[3:]) > 0.5  # sinus: 2/π
+        assert min(means[3:]) > 0.5  # sine: 2/π
         assert max(means[3:]) < 0.8
 
 
@@ -130,7 +130,7 @@ def test_segments_change_mode_and_last_two_seconds_times_a_geometric_number():
 @pytest.mark.parametrize("rate", [20, 40, 80])
 def test_modes(rate):
     n = 60 * rate
-    np.testing.assert_allclose(sinus(Segment(7, n, rate, rng())), np.sin(2 * np.pi * 0.5 * (7 + np.arange(n)) / rate))
+    np.testing.assert_allclose(sine(Segment(7, n, rate, rng())), np.sin(2 * np.pi * 0.5 * (7 + np.arange(n)) / rate))
     flips = np.flatnonzero(np.diff(square(Segment(0, n, rate, rng()))))
     assert square(Segment(0, n, rate, rng()))[0] == 1
     assert set(square(Segment(0, n, rate, rng()))) == {-1, 1}
