@@ -16,6 +16,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "harness"
 html_show_copyright = False
+html_copy_source = False
 default_role = "code"  # `name` in a docstring
 myst_enable_extensions = ["colon_fence"]
 myst_fence_as_directive = ["mermaid"]

@@ -12,7 +12,7 @@ import typer
 from harness.cli.completion import described_names
 from harness.cli.console import out
 
-study_app = typer.Typer(name="study", help="The form of study files.", no_args_is_help=True)
+study_app = typer.Typer(name="study", help="The structure of study files.", no_args_is_help=True)
 
 
 class Listed(str, Enum):

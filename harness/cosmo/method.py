@@ -126,6 +126,9 @@ class CosmoPretrainer(ProjectingPretrainer):
 class Cosmo(Method):
     """Cosmo for any number of modalities, with a reading for each source: the paper's slides and the authors' UTD code.
 
+    Source: Ouyang et al., "Cosmo: Contrastive Fusion Learning with Small Data for Multimodal Human Activity
+    Recognition", MobiCom 2022. Where slides and code differ, each difference is an option.
+
     The third reading, ``recommended``, is not from any source. Of six combinations of options it had the highest mean
     accuracy over three seeds on the validation subjects 5 and 6 of UTD-MHAD, with one labelled sample per class and
     training on subjects 1 to 4. Those are 215 validation labels beside the 27 that it trained with, and no other method
