@@ -30,7 +30,7 @@ from reports.parts.tables import (
     warnings_table,
 )
 from reports.run import METRICS, RunData, Trial
-from reports.text import count, listing, mixed_notes, point_text, status_notes, value_text
+from reports.text import count, first_few, listing, mixed_notes, point_text, status_notes, value_text
 
 ON_ONE_SPLIT = (
     "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and "
@@ -151,14 +151,18 @@ def edge_section(run: RunData) -> Iterator[Section]:
 
 def failures_section(run: RunData) -> Iterator[Section]:
     """The failed trials, grouped by their error; left out if there are none."""
-    errors: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}  # by the last line of the error, which is the same for the same cause
+    causes: dict[str, str] = {}
     for trial in run.failures():
         parts = (trial["dataset"], point_text(run.point(trial)), _place(trial), f"key {trial['key']}")
         name = f"{run.title(trial['method'])} ({', '.join(part for part in parts if part)})"
-        errors.setdefault(trial["error"] or "No error was recorded.", []).append(name)
+        error = str(trial["error"] or "No error was recorded.")
+        cause = error.strip().rpartition("\n")[2]
+        causes.setdefault(cause, error)
+        errors.setdefault(cause, []).append(name)
     blocks: list[Block] = []
-    for error, names in errors.items():
-        blocks += [Prose(f"{count(len(names), 'trial')}: {'; '.join(names)}."), Code(error)]
+    for cause, names in errors.items():
+        blocks += [Prose(f"{count(len(names), 'trial')}: {first_few(names, separator='; ')}."), Code(causes[cause])]
     if blocks:
         yield Section("Failures", "failures", tuple(blocks))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from reports.document import MetricCell, Note
 from reports.run import Group, Metric, Point, RunData, is_number, plain_value
 
+LARGEST_INTEGER = 1e15  # that is written with all digits
 IN_PER_CENT = frozenset({"label_rate"})  # options whose values are shown in per cent
 
 
@@ -42,12 +44,14 @@ def option_title(option: str) -> str:
 def value_text(value: Any, option: str = "") -> str:
     """The value of an option.
 
-    >>> value_text(0.05, "label_rate"), value_text(100.0), value_text(None), value_text([1, 2]), value_text(True)
-    ('5 %', '100', 'null', '[1, 2]', 'true')
+    >>> value_text(0.05, "label_rate"), value_text(20_000_000), value_text(None), value_text([1, 2]), value_text(True)
+    ('5 %', '20000000', 'null', '[1, 2]', 'true')
     """
     value = plain_value(value)
     if is_number(value):
-        return f"{100 * value:.6g} %" if option in IN_PER_CENT else f"{value:.6g}"
+        if option in IN_PER_CENT:
+            return f"{100 * value:.6g} %"
+        return f"{value:.0f}" if float(value).is_integer() and abs(value) < LARGEST_INTEGER else f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -88,6 +92,17 @@ def listing(items: list[str], word: str = "and") -> str:
     ('a, b and c', 'a or b')
     """
     return f" {word} ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def first_few(names: Sequence[str], most: int = 3, separator: str = ", ") -> str:
+    """The first few names and the number of the others.
+
+    >>> first_few(["a", "b", "c"]), first_few(["a", "b", "c", "d"])
+    ('a, b, c', 'a, b and 2 more')
+    """
+    if len(names) <= most:
+        return separator.join(names)
+    return f"{separator.join(names[: most - 1])} and {len(names) - most + 1} more"
 
 
 def metric_text(cell: MetricCell) -> tuple[str, str, str]:

@@ -54,17 +54,17 @@ def trial_table(results: RunResults) -> pd.DataFrame:
 
 
 def write_csv(results: RunResults, file: TextIO) -> None:
-    """Write the table as CSV: what ``trial_table(results).to_csv(file, index=False)`` writes, without pandas."""
+    """Write the table as CSV: the values of ``trial_table(results)``, without pandas, and integers as integers."""
     columns, rows = _columns_and_rows(results)
     cells = [csv_cells([row.get(name) for row in rows]) for name in columns]
     csv.writer(file, lineterminator=os.linesep).writerows(chain([columns], zip(*cells, strict=True)))
 
 
 def csv_cells(values: Sequence[Any]) -> list[Any]:
-    """A column as pandas writes it: numbers of which one is missing or a float are floats."""
+    """A column as text: numbers of which one is a float are floats, and an empty field is None."""
     known = [value for value in values if value is not None]
     numbers = all(type(value) in (int, float) for value in known)
-    if numbers and (len(known) < len(values) or any(type(value) is float for value in known)):
+    if numbers and any(type(value) is float for value in known):
         values = [None if value is None or math.isnan(value) else float(value) for value in values]
     return list(values)
 

@@ -95,11 +95,16 @@ def show_choices(results: RunResults, console: Console) -> None:
 
 
 def show_failures(results: RunResults, console: Console) -> None:
-    """A line for each failed job: its title and its error, without anything a terminal would act on."""
+    """A line for each error: the failed job or the number of jobs, without anything a terminal would act on."""
     from reports.cleaning import clean
 
+    failed: dict[str, list[tuple[str, str]]] = {}
     for job, record in results.failed():
-        text = f"failed: {job.title}: {record.error} (harness logs {results.folder} {record.key[:8]})"
+        failed.setdefault(str(record.error), []).append((job.title, record.key[:8]))
+    for error, jobs in failed.items():
+        (title, key), several = jobs[0], len(jobs) > 1
+        text = f"failed: {f'{len(jobs)} jobs' if several else title}: {error}"
+        text += f" ({f'the first is {title}; ' if several else ''}harness logs {results.folder} {key})"
         console.print(clean(text), style="red", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -27,7 +27,7 @@ def files(document: Document) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for study, trials in document.trials.items():
         name = "trials" if len(document.trials) == 1 else f"trials-{_slug(study)}"
-        name, cleaned = _free(name, found), _each_text(trials, clean)
+        name, cleaned = _free(name, found), _each_text(_with_integers(trials), clean)
         found[f"{FOLDER}/{name}.csv"] = _each_text(cleaned, _safe).to_csv(index=False, lineterminator="\n").encode()
         found[f"{FOLDER}/{name}.parquet"] = parquet(cleaned)
     for block in document.blocks:
@@ -37,6 +37,12 @@ def files(document: Document) -> dict[str, bytes]:
             name = _free(f"figure-{_slug(block.title)}", found)
             found[f"{FOLDER}/{name}.csv"] = _csv([block.chart.columns, *block.chart.rows])
     return found
+
+
+def _with_integers(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials with integers in every column of counts, also where some are missing, which pandas reads as floats."""
+    names = [name for name in trials.columns if name in ("seed", "fold", "epoch") or str(name).startswith("n_")]
+    return trials.astype({name: "Int64" for name in names if trials[name].dtype.kind == "f"})
 
 
 def _each_text(trials: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from reports.cleaning import clean
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+PLAIN_WIDTH = 160  # characters
+LONGEST_CELL = 60  # characters
 STYLES = {"info": "dim", "warning": "yellow", "error": "bold red"}
 
 
@@ -91,16 +95,25 @@ def rich_table(table: Table) -> rich.table.Table:
 
 
 def plain_table(table: Table) -> str:
-    """A table as plain text. ``*`` marks the highest mean; ``(2/3)`` means that 2 of 3 seeds are done."""
+    """A table as plain text. ``*`` marks the highest mean; ``(2/3)`` means that 2 of 3 seeds are done.
+
+    Notes, captions and long cells are broken at their spaces; a cell then takes several lines.
+    """
     titles = [f"{column.title}  " if column.number else column.title for column in table.columns]  # room for the *
     rows = [titles, *([_plain(cell) for cell in row] for row in table.rows)]
+    lines = [line for row in rows for line in zip_longest(*map(_broken, row), fillvalue="")]
     aligned = [
-        _aligned(texts, column.number) for texts, column in zip(zip(*rows, strict=True), table.columns, strict=True)
+        _aligned(texts, column.number) for texts, column in zip(zip(*lines, strict=True), table.columns, strict=True)
     ]
-    lines = ["  ".join(texts).rstrip() for texts in zip(*aligned, strict=True)]
-    notes = [f"! {note.text}" for note in table.notes]
-    caption = ["", table.caption.replace("in bold", "marked *")] if table.caption else []
-    return "\n".join([table.title, *notes, "", *lines, *caption, ""])
+    printed = ["  ".join(texts).rstrip() for texts in zip(*aligned, strict=True)]
+    notes = [line for note in table.notes for line in wrap(f"! {note.text}", PLAIN_WIDTH, subsequent_indent="  ")]
+    caption = ["", *wrap(table.caption.replace("in bold", "marked *"), PLAIN_WIDTH)] if table.caption else []
+    return "\n".join([table.title, *notes, "", *printed, *caption, ""])
+
+
+def _broken(text: str) -> list[str]:
+    """The lines of a cell. Cells of numbers are never long enough to be broken."""
+    return [text] if len(text) <= LONGEST_CELL else wrap(text, LONGEST_CELL)
 
 
 def _aligned(texts: Sequence[str], right: bool) -> list[str]:

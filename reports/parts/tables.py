@@ -14,6 +14,7 @@ from reports.method_comparison import best_and_close, contests
 from reports.run import ACCURACY, Group, GroupKey, Metric, Point, RunData, Trial, is_number
 from reports.text import (
     capitalised,
+    first_few,
     mixed_notes,
     option_title,
     percent,
@@ -180,7 +181,8 @@ def _trial_cells(run: RunData, trial: Trial, options: Sequence[str]) -> tuple[Te
         _ranked(str(trial["seed"]), trial["seed"]),
         Text(trial["status"]),
         *(_score(trial[name], percent) for name in ("accuracy", "macro_f1")),
-        *(_score(trial[name], "{:.4g}".format) for name in ("epoch", "stage1_seconds", "stage2_seconds")),
+        _score(trial["epoch"], value_text),
+        *(_score(trial[name], "{:.4g}".format) for name in ("stage1_seconds", "stage2_seconds")),
     )
 
 
@@ -288,17 +290,10 @@ def options_table(run: RunData) -> Table:
             Text(option["path"], code=True),
             Text(value_text(option["value"]), code=True),
             Text(str(option["source"])),
-            Text("all" if applies_to_all else _first_few(holds_for) or "–"),
+            Text("all" if applies_to_all else first_few(holds_for) or "–"),
         ))  # fmt: skip
     columns = tuple(map(Column, ("Option", "Value", "Set by", "Holds for")))
     return Table("Options that differ from the default", "", columns, tuple(rows))
-
-
-def _first_few(names: Sequence[str], most: int = 3) -> str:
-    """The first few names and the number of the others."""
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
 
 
 def search_table(run: RunData) -> Table:
