@@ -32,16 +32,16 @@ def main(trials: int) -> None:
         rates = [0.01 * i for i in range(1, 11)]
         ledger = write_ledger(Path(folder) / "run", {"label_rate": rates}, methods, seeds, epochs=range(5, 301, 5))
         run, spent = timed(lambda: gather(ledger))
-        print(f"{len(run.trials)} trials, {len(list((ledger.root / 'records').iterdir()))} records")
+        print(f"{len(run.trials)} trials, {len(list((ledger.folder / 'records').iterdir()))} records")
         print(f"read the ledger   {spent}")
         made, spent = timed(lambda: document(run))
         print(f"make the document {spent}")
         for form in FORMATS:
-            (path,), spent = timed(lambda form=form: write_document(made, [form], ledger.root))
-            whole = path.parent if path.parent != ledger.root else path
+            (path,), spent = timed(lambda form=form: write_document(made, [form], ledger.folder))
+            whole = path.parent if path.parent != ledger.folder else path
             size = sum(file.stat().st_size for file in whole.rglob("*")) if whole.is_dir() else whole.stat().st_size
             print(f"{form:18}{spent}, {size / 1e6:.2f} MB")
-        open_page(ledger.root / "report.html")
+        open_page(ledger.folder / "report.html")
 
 
 def open_page(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -200,9 +201,8 @@ def write_document(document: Document, formats: Sequence[str], folder: Path, nam
 
     written = []
     for form in formats:
-        paths = {
-            folder / path.replace("report", name): content for path, content in forms.files(document, form).items()
-        }
+        files = forms.files(document, form)
+        paths = {folder / re.sub(r"(^|/)report(?=[-.])", rf"\1{name}", path): files[path] for path in files}
         for path, content in paths.items():
             write_whole(path, content)
         written.append(next(iter(paths)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reports.cleaning import clean
 from reports.document import Cell, Document, Figure, MetricCell, Table
+from reports.formats.names import free_name, slug
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +26,15 @@ def files(document: Document) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     for study, trials in document.trials.items():
-        name = "trials" if len(document.trials) == 1 else f"trials-{_slug(study)}"
-        name, cleaned = _free(name, found), _each_text(_with_integers(trials), clean)
+        name = "trials" if len(document.trials) == 1 else f"trials-{slug(study)}"
+        name, cleaned = free_name(name, found), _each_text(_with_integers(trials), clean)
         found[f"{FOLDER}/{name}.csv"] = _each_text(cleaned, _safe).to_csv(index=False, lineterminator="\n").encode()
         found[f"{FOLDER}/{name}.parquet"] = parquet(cleaned)
     for block in document.blocks:
         if isinstance(block, Table) and not block.listing:
-            found[f"{FOLDER}/{_free(_slug(block.title), found)}.csv"] = table_csv(block)
+            found[f"{FOLDER}/{free_name(slug(block.title), found)}.csv"] = table_csv(block)
         elif isinstance(block, Figure):
-            name = _free(f"figure-{_slug(block.title)}", found)
+            name = free_name(f"figure-{slug(block.title)}", found)
             found[f"{FOLDER}/{name}.csv"] = _csv([block.chart.columns, *block.chart.rows])
     return found
 
@@ -94,16 +94,3 @@ def _plain(value: Any) -> Any:
 def _safe(text: str) -> str:
     """A text, with a leading apostrophe if a spreadsheet would evaluate it as a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and len(text) > 1) else text
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80] or "table"
-
-
-def _free(name: str, taken: Iterable[str]) -> str:
-    """The name, with a number appended if a file already has it."""
-    stems, number, found = {path.rpartition("/")[2].rpartition(".")[0] for path in taken}, 1, name
-    while found in stems:
-        number += 1
-        found = f"{name}-{number}"
-    return found

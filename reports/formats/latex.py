@@ -1,4 +1,4 @@
-"""A document as LaTeX: one file for pdfLaTeX, XeLaTeX or LuaLaTeX, and its figures as PDF files.
+"""A document as LaTeX for pdfLaTeX, XeLaTeX or LuaLaTeX: one file, and each table and figure as a file for a paper.
 
 The template's environment escapes everything that the template prints. pdfLaTeX lacks the characters of most scripts
 and shows their code points instead; XeLaTeX and LuaLaTeX typeset all characters that the font has.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from importlib.resources import files as resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.document import Cell, Column, Document, Figure, MetricCell, Row, Section, Table
 from reports.formats.drawing import paper_pdf
+from reports.formats.names import free_name, slug
 from reports.text import metric_text
 
 FOLDER = "report-latex"
@@ -43,11 +45,31 @@ class Raw(str):
 
 
 def files(document: Document) -> dict[str, bytes]:
-    """``report-latex/report.tex`` and ``report-latex/figure-N.pdf``."""
-    figures = [block for block in document.blocks if isinstance(block, Figure)]
-    names = {id(figure): f"figure-{number}" for number, figure in enumerate(figures, 1)}
-    found = {f"{FOLDER}/report.tex": _render(document, names).encode()}
-    return found | {f"{FOLDER}/{names[id(figure)]}.pdf": paper_pdf(figure) for figure in figures}
+    """``report-latex/report.tex`` with ``paper.sty``, the figures as PDF, and all tables and figures one by one.
+
+    A table or a figure is a file for one column of a paper, and one for the whole page, which ends in ``-wide``.
+    """
+    found: dict[str, bytes] = {}
+    names: dict[int, str] = {}
+    for block in document.blocks:
+        if isinstance(block, Figure) or (isinstance(block, Table) and not block.listing):
+            name = names[id(block)] = free_name(f"{block.kind}-{slug(block.title)}", found)
+            found |= _floats(block, name)
+            if isinstance(block, Figure):
+                found[f"{FOLDER}/{name}.pdf"] = paper_pdf(block)
+    macros = (resources("reports.formats") / "templates" / "paper.sty").read_bytes()
+    return {f"{FOLDER}/report.tex": _render(document, names).encode(), f"{FOLDER}/paper.sty": macros} | found
+
+
+def _floats(block: Table | Figure, name: str) -> dict[str, bytes]:
+    """A table or a figure as a float for one column of a paper, and for the whole page."""
+    template, label = _environment().get_template("float.tex.j2"), f"{block.kind[:3]}:{name.partition('-')[2]}"
+    return {
+        f"{FOLDER}/{name}{end}.tex": template.render(
+            block=block, kind=block.kind, star=star, width=width, name=name, label=label
+        ).encode()
+        for end, star, width in (("", "", r"\columnwidth"), ("-wide", "*", r"\textwidth"))
+    }
 
 
 def escape(text: Any) -> str:
@@ -87,8 +109,10 @@ def _render(document: Document, names: dict[int, str]) -> str:
     sections = [
         s for s in document.sections if not all(isinstance(block, Table) and block.listing for block in s.blocks)
     ]
-    return _template().render(
-        document=document, sections=sections, blocks=_blocks, name=lambda figure: Raw(names[id(figure)])
+    return (
+        _environment()
+        .get_template("report.tex.j2")
+        .render(document=document, sections=sections, blocks=_blocks, name=lambda figure: Raw(names[id(figure)]))
     )
 
 
@@ -151,14 +175,14 @@ def _size(table: Table) -> Raw:
 
 def _cell(cell: Cell) -> Raw:
     if not isinstance(cell, MetricCell):
-        return Raw(rf"\code{{{escape(cell.text)}}}" if cell.code else escape(cell.text))
+        return Raw(rf"\reportcode{{{escape(cell.text)}}}" if cell.code else escape(cell.text))
     figure, interval, remark = map(escape, metric_text(cell))
     parts = [rf"\textbf{{{figure}}}" if cell.best else figure, interval, rf"{{\scriptsize {remark}}}" if remark else ""]
     return Raw("~".join(part for part in parts if part))
 
 
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("reports.formats"),
         undefined=StrictUndefined,
@@ -180,4 +204,4 @@ def _template() -> Template:
         "column_title": _column_title,
         "raw": Raw,
     }
-    return environment.get_template("report.tex.j2")
+    return environment

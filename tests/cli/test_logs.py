@@ -97,3 +97,12 @@ def test_a_failed_job_is_shown_with_the_command_that_prints_its_log(run: RunResu
     console = Console(file=io.StringIO(), width=300)
     show_failures(run, console)
     assert f"no such luck (harness logs {run.folder} {third[:8]})" in console.file.getvalue()
+
+
+def test_jobs_that_failed_with_one_error_are_one_line(run: RunResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    (failed,) = run.failed()
+    monkeypatch.setattr(RunResults, "failed", lambda self: [failed] * 3)
+    console = Console(file=io.StringIO(), width=300)
+    show_failures(run, console)
+    assert len(console.file.getvalue().splitlines()) == 1
+    assert console.file.getvalue().startswith("failed: 3 jobs: ")

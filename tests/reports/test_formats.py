@@ -152,7 +152,7 @@ def test_escaped_text_is_valid_latex(word: str) -> None:
     assert all(name in ours or name.startswith("text") for name in commands)
 
 
-def compiles(tex: dict[str, bytes], folder: Path) -> str:
+def compiles(tex: dict[str, bytes], folder: Path, main: str = f"{latex.FOLDER}/report.tex") -> str:
     """Compile with pdfLaTeX and return the text of the PDF. Skips the test without TeX, except in CI."""
     if not shutil.which("pdflatex"):
         assert not os.environ.get("CI"), "CI must have pdflatex: see .ci/run"
@@ -160,12 +160,13 @@ def compiles(tex: dict[str, bytes], folder: Path) -> str:
     for path, content in tex.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_bytes(content)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "report.tex"]
+    place = folder / main
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", place.name]
     done = subprocess.run(
-        command, cwd=folder / latex.FOLDER, capture_output=True, text=True, errors="replace", timeout=120, check=False
+        command, cwd=place.parent, capture_output=True, text=True, errors="replace", timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:]
-    return words_of((folder / latex.FOLDER / "report.pdf").read_bytes())
+    return words_of(place.with_suffix(".pdf").read_bytes())
 
 
 def test_latex_compiles_with_its_figures(tmp_path: Path) -> None:
@@ -180,6 +181,28 @@ def test_latex_compiles_with_its_figures(tmp_path: Path) -> None:
     assert r"\toprule" in made["report-latex/report.tex"].decode()
 
 
+def paper(made: dict[str, bytes], preamble: str = "") -> dict[str, bytes]:
+    """A paper with two columns beside the folder of a report, and with all of its tables and figures."""
+    floats = [path.removesuffix(".tex") for path in made if re.search(r"/(table|figure)-.*\.tex$", path)]
+    inputs = "\n".join(rf"\input{{{name}}}\clearpage" for name in floats)
+    text = (
+        rf"\documentclass[twocolumn]{{article}}\usepackage{{{latex.FOLDER}/paper}}"
+        rf"\newcommand\reportpath{{{latex.FOLDER}/}}{preamble}\begin{{document}}{inputs}\end{{document}}"
+    )
+    return made | {"paper.tex": text.encode()}
+
+
+def test_every_table_and_figure_can_be_input_in_a_paper(tmp_path: Path) -> None:
+    made = formats.files(document(small()), "latex")
+    figures = [block for block in document(small()).blocks if isinstance(block, Figure)]
+    for end in (".tex", "-wide.tex", ".pdf"):
+        assert f"report-latex/figure-accuracy-against-label-rate-on-utd-mhad{end}" in made
+    assert b"\\begin{table*}" in made["report-latex/table-accuracy-on-utd-mhad-by-label-rate-wide.tex"]
+    words = compiles(paper(made), tmp_path, "paper.tex")
+    assert words.count("Figure ") >= 2 * len(figures)
+    assert words.count("Labelled samples: 27") == 4
+
+
 def test_latex_compiles_with_any_names(tmp_path: Path) -> None:
     """All printable ASCII, Latin and Greek characters and samples of other scripts, in every kind of block."""
     letters = "".join(
@@ -190,7 +213,10 @@ def test_latex_compiles_with_any_names(tmp_path: Path) -> None:
     )
     words = [NASTY, letters, "[x]", "*", "\\\\", "a\nb\n\nc", "\u202e\u200b", "$$", "%", "^^M", "a" * 300]
     sections = tuple(replace(one_of_each(word).sections[0], anchor=f"a{i}") for i, word in enumerate(words))
-    read = compiles(formats.files(replace(one_of_each(NASTY), sections=sections), "latex"), tmp_path)
+    made = formats.files(replace(one_of_each(NASTY), sections=sections), "latex")
+    long_captions = r"\usepackage[singlelinecheck=false]{caption}"  # article cannot measure one of thousands of letters
+    compiles(paper(made, long_captions), tmp_path, "paper.tex")
+    read = compiles(made, tmp_path)
     assert "alert(1)" in read
     assert r"\input" in read
     assert "U+4E2D" in read

@@ -6,7 +6,8 @@ import pytest
 from made_up import make
 from rich.console import Console
 
-from reports.formats.terminal import plain, plain_table, show
+from reports.document import Column, Note, Table, Text
+from reports.formats.terminal import PLAIN_WIDTH, plain, plain_table, show
 from reports.parts.tables import main_table
 from reports.run import RunData
 
@@ -34,11 +35,21 @@ def test_a_table_as_plain_text() -> None:
         "Cosmo               56.0 ± 2.5 *  61.0 ± 2.5 *\n"
         "CMC     ≈ 45.0 (1/3, 2 failed)    51.0 ± 2.5\n"
         "\n"
-        "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so), that is over draws of "
-        "labelled samples and initialisation, not over subjects. Highest mean at each point marked *. ≈: not significantly different from the best (the 95 % interval of the paired difference, "
-        "simultaneous for all pairs of methods at one point but not over the points, is not entirely above 0, or there "
-        "is none because fewer than two seeds are shared). Labelled samples: 27. Chance: 3.7 %.\n"
+        "Mean ± half-width of the 95 % t-interval over 3 seeds (fewer where a cell says so), that is over "
+        "draws of labelled samples and initialisation, not over\n"
+        "subjects. Highest mean at each point marked *. ≈: not significantly different from the best (the 95 "
+        "% interval of the paired difference, simultaneous for all\n"
+        "pairs of methods at one point but not over the points, is not entirely above 0, or there is none "
+        "because fewer than two seeds are shared). Labelled samples: 27.\n"
+        "Chance: 3.7 %.\n"
     )
+
+
+def test_long_cells_and_notes_of_a_plain_table_are_wrapped() -> None:
+    words = " ".join(f"word{i}" for i in range(40))
+    lines = plain_table(Table("t", words, (Column("a"), Column("b")), ((Text("x"), Text(words)),), (Note(words),)))
+    assert max(map(len, lines.splitlines())) <= PLAIN_WIDTH
+    assert lines.split().count("word39") == 3
 
 
 def test_a_pipe_gets_plain_text(run: RunData) -> None:

@@ -174,14 +174,18 @@ def test_the_code_of_the_page_runs(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("column", [
-    [1, 2, 3], [1, 2.5, 3], [1, None, 3], [0.1 + 0.2, 1e-300, None], [None, None], ["a,b", 'c"d', None], [True, False],
-    [True, None], [[0.5, 0.9], None], ["1", 2], [float("nan"), 1.0], [float("inf"), 1], [10**17, None], [True, 1], ["", "x\ny"],
+    [1, 2, 3], [1, 2.5, 3], [0.1 + 0.2, 1e-300, None], [None, None], ["a,b", 'c"d', None], [True, False],
+    [True, None], [[0.5, 0.9], None], ["1", 2], [float("nan"), 1.0], [float("inf"), 1], [True, 1], ["", "x\ny"],
 ])  # fmt: skip
 def test_a_column_is_written_as_pandas_writes_it(column: list[Any]) -> None:
     frame = pd.DataFrame([{"key": "k", "value": value} for value in column], columns=["key", "value"])
     written = io.StringIO()
     csv.writer(written, lineterminator="\n").writerows([("key", "value"), *(("k", c) for c in csv_cells(column))])
     assert written.getvalue() == frame.to_csv(index=False)
+
+
+def test_integers_are_written_as_integers_also_if_one_is_missing() -> None:
+    assert csv_cells([1, None, 10**17]) == [1, None, 10**17]
 
 
 def test_the_table_is_written_as_pandas_writes_it(ledger: Ledger) -> None:
