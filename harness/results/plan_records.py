@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import Self, TypedDict
 
 from harness.results.records import RecordModel
 
@@ -79,6 +79,13 @@ class PlanRecord(RecordModel):
     trials: list[PlannedTrial] = Field(description="the trials")
     jobs: dict[str, PlannedJob] = Field(description="key → job")
     search: dict[str, Any] | None = Field(default=None, description="the search: its space, budget, draws and choices")
+
+    @model_validator(mode="after")
+    def _describes_its_data(self) -> Self:
+        for trial in self.trials:
+            if trial.dataset not in self.data:
+                raise ValueError(f"data lacks {trial.dataset!r}, the data set of a trial")
+        return self
 
 
 class StudyRecord(RecordModel):

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -179,3 +180,30 @@ def test_a_damaged_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:
     assert ledger.checkpoint("0123456789") == b"state"
     flip(tmp_path / "checkpoints" / "0123456789")
     assert ledger.checkpoint("0123456789") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("live.json", lambda live: {name: value for name, value in live.items() if name != "pid"}),
+        ("live.json", lambda live: {**live, "written_at": "yesterday"}),
+        ("plan.json", lambda plan: {**plan, "data": {}}),
+        ("plan.json", lambda plan: {**plan, "trials": None}),
+        ("study.json", lambda study: {**study, "in_force": {"a": {"b": {"c": 1}}}}),
+    ],
+)
+def test_a_file_of_another_shape_is_a_clear_error(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
+    path = folder / "run" / name
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    results = RunResults.open(folder / "run")
+    with pytest.raises(Damaged, match=f"{name} is damaged"):
+        (results.live, results.plan, results.study)
+
+
+def test_a_record_has_a_score_of_each_evaluation(folder: Path) -> None:
+    path = folder / "run" / "records" / f"{artefact(folder / 'run', 'train cosmo', 'x').parent.name}.json"
+    record = json.loads(path.read_text())
+    record["result"]["curves"]["test"]["macro_f1"] = []
+    path.write_text(json.dumps(record))
+    with pytest.raises(Damaged, match="curves lack the scores on the test samples"):
+        RunResults.open(folder / "run").trained(path.stem)
