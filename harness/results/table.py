@@ -92,8 +92,8 @@ def _row(trial: PlannedTrial, results: RunResults, swept: list[str]) -> dict[str
     row["error"] = str(record.error) if isinstance(record, FailedRecord) else trial.error
     if stage1 := results.pretrained(trial.stage1_key):
         row["stage1_seconds"] = stage1.result.train_seconds
-    if done := results.trained(trial.key):
-        index, scores = selected_index(done.result, results.plan.select), done.result.curves["test"]
-        row |= {"accuracy": scores.accuracy[index], "macro_f1": scores.macro_f1[index]}
+    if (done := results.trained(trial.key)) and (scores := done.result.curves.get("test")):
+        index = selected_index(done.result, results.plan.select)
+        row |= {"accuracy": scores.accuracy[index], "macro_f1": scores.macro_f1[index] if scores.macro_f1 else None}
         row |= {"epoch": done.result.epochs_evaluated[index], "stage2_seconds": done.result.train_seconds}
     return row | profile_columns(trial, results)
