@@ -27,8 +27,8 @@ class ProbeOptions(Options):
     features: tuple[str, ...] = Field(
         default=(RANDOM, STATISTICS),
         min_length=1,
-        description="the features to classify, each of which is a model of its own: random (of untrained encoders), "
-        "statistics (of each channel), or the name of a method, for the encoders after its stage 1",
+        description="the features to classify, each of which is a model of its own: random (untrained encoders), "
+        "statistics (of each channel), or a method's name, for the encoders after its stage 1",
     )
 
     @field_validator("features")

@@ -36,7 +36,7 @@ def console(width: int = 80) -> Console:
     [
         ("label_rate", "number in (0, 1]", 0.05),
         ("unlabeled", "all | rest or integer ≥ 1 or number in (0, 1]", "all"),
-        ("split.test", "list of integers", None),
+        ("split.test", "list of integers or text", None),
         ("stage1.batch_norm", "local | sync", "local"),
         ("stage1.betas", "2 numbers in [0, 1)", [0.9, 0.999]),
         ("stage1.lr_milestones", "list of integers ≥ 1", []),

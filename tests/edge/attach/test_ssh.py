@@ -49,12 +49,14 @@ def test_a_device_that_does_not_answer_is_a_failed_record_and_the_run_goes_on(de
 def test_a_device_is_asked_before_anything_starts(device: str, tmp_path: Path) -> None:
     plan, _ = planned(tmp_path, f"[{device}]")
     require(plan.jobs.values())
-    unlike = device.replace("/harness,", "/another,")
-    Path(COMMAND.search(unlike)[1]).symlink_to("/bin/echo")  # type: ignore[index]
+    unlike = device.replace("/harness,", "/another/harness,")
+    another = Path(COMMAND.search(unlike)[1])  # type: ignore[index]
+    another.parent.mkdir()
+    another.symlink_to("/bin/echo")
     with pytest.raises(InputError, match="gave an unexpected answer: 'edge serve --json"):
         require(planned(tmp_path, f"[{unlike}]")[0].jobs.values())
-    with pytest.raises(InputError, match=r"orin: .*status 127: .*no-such-command(.|\n)*offline: true"):
-        require(planned(tmp_path, f"[{device.replace('/harness,', '/no-such-command,')}]")[0].jobs.values())
+    with pytest.raises(InputError, match=r"orin: .*status 127: .*no-such/harness(.|\n)*offline: true"):
+        require(planned(tmp_path, f"[{device.replace('/harness,', '/no-such/harness,')}]")[0].jobs.values())
     with pytest.raises(InputError, match=r"kind: cuda, but PyTorch finds no GPU on "):
         require(planned(tmp_path, f"[{device.replace('{', '{kind: cuda, ')}]")[0].jobs.values())
 
