@@ -134,6 +134,7 @@ def _class_table(details: PointDetails, pooled: Mapping[str, Any], names: Sequen
         (Column("Class"), Column("Test samples", True), *titles),
         tuple(rows),
         status_notes(details.run, details.dataset),
+        folded=len(rows) > MAX_SIDE_BY_SIDE,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from made_up import METHODS, make
 
-from reports.charts import ForestPlot, HeatMap, LineChart
+from reports.charts import ForestPlot, HeatMap, LineChart, Panel, Series
 from reports.document import Document, Figure
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.drawing.svg import SVG
@@ -220,6 +220,16 @@ def test_unusual_names_gaps_and_one_seed_are_drawn() -> None:
     )
     legend = {element.text for element in ElementTree.fromstring(paper_svg(figure)).iter(f"{{{SVG}}}text")}
     assert {"<script>$x_", "_hidden & red", "Chance"} <= legend
+
+
+@pytest.mark.filterwarnings("error")
+def test_forty_methods_have_room_for_their_legend() -> None:
+    lines = tuple(
+        Series(f"a rather long name of method {i}", i, (1.0, 2.0), (1.0, 2.0), (np.nan,) * 2, (np.nan,) * 2, (1, 1))
+        for i in range(40)
+    )
+    drawn = paper_svg(Figure("t", LineChart((Panel("", "x", lines),), "y"), "alt", "c")).decode()
+    assert "a rather long name of method 39" in words(drawn)
 
 
 def test_two_swept_options_give_a_matrix_for_each_method() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,11 @@ def legend_columns(width: float, names: Sequence[str]) -> int:
     """The number of columns of a legend with some names on a canvas of a width in inches."""
     longest = max((len(short(name)) for name in names), default=0)
     return max(1, int(width * LETTERS_PER_INCH / (longest + 7)))
+
+
+def legend_height(width: float, names: Sequence[str]) -> float:
+    """The height in inches of a legend with some names on a canvas of a width in inches."""
+    return 0.1 + 0.2 * math.ceil(len(names) / legend_columns(width, names))
 
 
 def add_legend(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.charts import LineChart, Panel, Series
-from reports.formats.drawing.canvas import DOTTED, Drawing, add_legend, legend_columns, marks, new_canvas, short
+from reports.formats.drawing.canvas import DOTTED, Drawing, add_legend, legend_height, marks, new_canvas, short
 from reports.style import colour, line_style, marker
 from reports.text import number, value_text
 
@@ -28,7 +28,9 @@ DISTANCE = 3.2  # between the points of different lines at the same x, in points
 
 def draw(chart: LineChart, legend: bool) -> Drawing:
     """The chart; with a legend if it should stand alone."""
-    drawing = Drawing(new_canvas(4.6 * len(chart.panels) + 0.4, 3.9 if legend else 3.4))
+    width = 4.6 * len(chart.panels) + 0.4
+    height = legend_height(width, _names([chart])) if legend else 0.0
+    drawing = Drawing(new_canvas(width, 3.4 + height))
     all_axes = drawing.canvas.subplots(1, len(chart.panels), sharey=True, squeeze=False)[0]
     entries: dict[str, Any] = {}
     levels: dict[str, Any] = {}
@@ -53,17 +55,24 @@ def draw(chart: LineChart, legend: bool) -> Drawing:
 
 def legend(charts: Sequence[LineChart]) -> Drawing:
     """Only the legend of several charts: each line once, and the level of the first chart."""
-    shown = {series.name: series.style for chart in charts for panel in chart.panels for series in panel.series}
-    n_rows = math.ceil((len(shown) + 1) / legend_columns(WIDE, list(shown)))
-    canvas = new_canvas(WIDE, 0.1 + 0.2 * n_rows)
+    styles = {series.name: series.style for chart in charts for panel in chart.panels for series in panel.series}
+    names = _names(charts)
+    canvas = new_canvas(WIDE, legend_height(WIDE, names))
     canvas.set_layout_engine("none")
     axes = canvas.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    entries = [(name, _legend_line(axes, style)) for name, style in shown.items()]
-    if any(panel.level is not None for panel in charts[0].panels):
-        entries.append((charts[0].level_title, axes.plot([], [], **DOTTED)[0]))
+    entries = [
+        (name, _legend_line(axes, styles[name]) if name in styles else axes.plot([], [], **DOTTED)[0]) for name in names
+    ]
     add_legend(canvas, entries, "center")
     return Drawing(canvas)
+
+
+def _names(charts: Sequence[LineChart]) -> list[str]:
+    """The entries of a legend: every line of the charts once, then their levels."""
+    lines = [series.name for chart in charts for panel in chart.panels for series in panel.series]
+    levels = [chart.level_title for chart in charts for panel in chart.panels if panel.level is not None]
+    return list(dict.fromkeys([*lines, *levels]))
 
 
 def _legend_line(axes: Axes, style: int) -> Any:
