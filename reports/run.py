@@ -182,6 +182,11 @@ class RunData:
             return 0.0
         return sum(len(fold["test"]) / len(fold["train"]) for fold in folds) / len(folds)
 
+    def is_constant(self, dataset: str, group: Group) -> bool:
+        """Whether most trials of a group predict a single class, so that its scores are not ranked."""
+        signs = self.warnings(dataset, group)
+        return any(one["sign"] == "one class" and 2 * one["trials"] > one["done"] for one in signs)
+
     def count(self, status: Status) -> int:
         """The number of trials with a status."""
         return int((self.trials["status"] == status).sum())

@@ -73,9 +73,7 @@ def _without_constant(run: RunData, dataset: str) -> tuple[list[Group], str]:
     kept: list[Group] = []
     left_out: list[Group] = []
     for group in run.groups(dataset).values():
-        signs = run.warnings(dataset, group)
-        constant = any(one["sign"] == "one class" and 2 * one["trials"] > one["done"] for one in signs)
-        (left_out if constant else kept).append(group)
+        (left_out if run.is_constant(dataset, group) else kept).append(group)
     names = list(dict.fromkeys(_name_at(run.title(group.method), group.point) for group in left_out))
     if not names:
         return kept, ""

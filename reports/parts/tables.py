@@ -73,7 +73,8 @@ class _Scores:
         """The groups to mark: the best, and those that are not significantly worse."""
         best, close = set(), set()
         for contest in contests(self.groups, self.points, self.methods):
-            highest, others = best_and_close(contest, self.metric)
+            ranked = [group for group in contest if not self.run.is_constant(self.dataset, group)]
+            highest, others = best_and_close(ranked, self.metric)
             best |= {(group.method, group.point) for group in highest}
             close |= {(group.method, group.point) for group in others}
         return best, close

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from made_up import make
 
+from reports.document import MetricCell, Text
 from reports.parts.answer import answer
-from reports.run import RunData
+from reports.parts.tables import main_table
+from reports.run import ACCURACY, RunData
 
 
 def answer_text(
@@ -89,6 +91,15 @@ def test_a_constant_predictor_is_never_the_best() -> None:
     assert "Not ranked" not in answer_text(accuracies, warnings=[one_class("cosmo", 1)])
     both = answer_text(accuracies, warnings=[one_class("cosmo", 3), one_class("cmc", 3)])
     assert both.startswith("There is no answer on utd-mhad. Not ranked")
+
+
+def test_a_constant_predictor_is_not_marked_in_the_table() -> None:
+    accuracies = {"cmc": [0.4, 0.5, 0.4], "deepsense": [0.3, 0.2, 0.3], "cosmo": [0.6, 0.6, 0.6]}
+    run = of(accuracies, warnings=[one_class("cosmo", 3)])
+    cells = {row[0].text: row[1] for row in main_table(run, "utd-mhad", ACCURACY).rows if isinstance(row[0], Text)}
+    marked = {name for name, cell in cells.items() if isinstance(cell, MetricCell) and (cell.best or cell.close)}
+    assert "Cosmo" not in marked
+    assert "CMC" in marked
 
 
 def test_a_constant_predictor_is_left_out_where_it_is_one() -> None:
