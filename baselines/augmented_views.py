@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Task
 from harness.nn.augment import two_views
-from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
+from harness.nn.classifier import concatenation_classifier, widths
 from harness.nn.encoders import build_encoders
 from harness.nn.heads import ProjectionHead
 from harness.options import Augmentations
@@ -69,5 +69,4 @@ class AugmentedViews(Method):
     def build_classifier(
         self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        encoders = start_encoders(task, pretrained.encoders if pretrained else None)
-        return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))
+        return concatenation_classifier(task, pretrained)

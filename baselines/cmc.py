@@ -157,7 +157,7 @@ class CMC(Method):
     def build_classifier(
         self, task: Task, options: CMCStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        encoders = start_encoders(task, pretrained.encoders if pretrained else None)
+        encoders = start_encoders(task, pretrained)
         if options.form == "original":
             return FusionClassifier(encoders, LinearHead(flat_widths(encoders), task.n_classes), options)
         head = FusionHead(widths(encoders), task.n_classes, JointAttention(widths(encoders)))

@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from harness.method import Classifier, Features, Method, Pretrained, Pretrainer, Task
-from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
+from harness.nn.classifier import concatenation_classifier
 from harness.nn.pretrainer import ProjectingPretrainer
 from harness.options import Options
 
@@ -84,5 +84,4 @@ class COCOA(Method):
     def build_classifier(
         self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        encoders = start_encoders(task, pretrained.encoders if pretrained else None)
-        return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))
+        return concatenation_classifier(task, pretrained)

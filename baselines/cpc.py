@@ -303,7 +303,7 @@ class CPC(Method):
         self, task: Task, options: CPCStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
         if options.form != "original":
-            encoders = start_encoders(task, pretrained.encoders if pretrained else None)
+            encoders = start_encoders(task, pretrained)
             return ComparisonClassifier(encoders, task.n_classes, options.freeze_encoders)
         model = OriginalClassifier(
             JointEncoder(task.modalities, options.steps), task.n_classes, options.freeze_encoders

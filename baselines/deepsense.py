@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import Self, override
 
 from harness.method import Classifier, Method, Pretrained, Readings, Task
-from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
+from harness.nn.classifier import FusionClassifier, concatenation_classifier
 from harness.nn.heads import RECURRENT
 from harness.nn.spectral import DROPOUT, FILTERS, WIDTH, build_spectral_encoders, by_interval
 from harness.options import Options
@@ -119,5 +119,4 @@ class DeepSense(Method):
         if options.form == "original":
             spectral = build_spectral_encoders(task.modalities, options.intervals, self.name)
             return FusionClassifier(spectral, MergeHead(len(task.modalities), task.n_classes))
-        encoders = start_encoders(task)
-        return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))
+        return concatenation_classifier(task)

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Task
 from harness.nn.augment import two_views
-from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
+from harness.nn.classifier import concatenation_classifier
 from harness.nn.contrast import same_sample_loss
 from harness.nn.encoders import build_encoders
 from harness.nn.heads import build_projections
@@ -121,5 +121,4 @@ class FOCAL(Method):
     def build_classifier(
         self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        encoders = start_encoders(task, pretrained.encoders if pretrained else None)
-        return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))
+        return concatenation_classifier(task, pretrained)

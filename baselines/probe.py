@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -144,14 +143,14 @@ class Probing(Method):
     def build_classifier(
         self, task: Task, options: Any, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
-        encoders = _encoders(task, pretrained.encoders if pretrained else None, variant)
+        encoders = _encoders(task, pretrained, variant)
         zeros = {m.name: torch.zeros(1, *m.shape) for m in task.modalities}
         with torch.no_grad():
             width = sum(encoder.eval()(zeros[name]).numel() for name, encoder in encoders.items())
         return Probe(encoders, self.build_head(width, task.n_classes, options))
 
 
-def _encoders(task: Task, state: Mapping[str, Tensor] | None, variant: str) -> nn.ModuleDict:
+def _encoders(task: Task, pretrained: Pretrained | None, variant: str) -> nn.ModuleDict:
     if variant == STATISTICS:
         return nn.ModuleDict({m.name: ChannelStatistics() for m in task.modalities})
-    return start_encoders(task, state)
+    return start_encoders(task, pretrained)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from harness.method import Classifier, Method, Pretrained, Readings, Task
-from harness.nn.classifier import FusionClassifier, FusionHead, start_encoders, widths
+from harness.nn.classifier import concatenation_classifier
 
 
 class SingleModal(Method):
@@ -32,5 +32,4 @@ class SingleModal(Method):
         names = self.variants(task, options)
         if variant not in names:
             raise ValueError(f"single-modal needs a variant, one of {', '.join(names)}; not {variant!r}")
-        encoders = start_encoders(task.only((variant,)))
-        return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))
+        return concatenation_classifier(task.only((variant,)))

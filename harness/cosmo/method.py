@@ -203,7 +203,7 @@ class Cosmo(Method):
         self, task: Task, options: CosmoStage2, pretrained: Pretrained | None, variant: str = ""
     ) -> Classifier:
         """Raises InputError if the options don't fit the modalities, or need a quality that stage 1 did not compute."""
-        encoders = start_encoders(task, pretrained.encoders if pretrained else None)
+        encoders = start_encoders(task, pretrained)
         head = _head(task, widths(encoders), options, pretrained.diagnostics if pretrained else {})
         return FusionClassifier(encoders, head, options)
 

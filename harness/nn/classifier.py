@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from typing_extensions import override
 
-from harness.method import ENCODERS, HEAD, Batch, Classifier, Features, Phase, Task
+from harness.method import ENCODERS, HEAD, Batch, Classifier, Features, Phase, Pretrained, Task
 from harness.nn.distance import modal_distance
 from harness.nn.encoders import Encoder, build_encoders
 from harness.nn.heads import RecurrentClassifier
@@ -150,12 +150,18 @@ class FusionClassifier(Classifier):
         return reasons
 
 
-def start_encoders(task: Task, state: Mapping[str, Tensor] | None = None) -> nn.ModuleDict:
+def start_encoders(task: Task, pretrained: Pretrained | None = None) -> nn.ModuleDict:
     """The encoders of a task, randomly initialised or with the parameters of stage 1."""
     encoders = build_encoders(task.modalities)
-    if state is not None:
-        encoders.load_state_dict(dict(state))
+    if pretrained:
+        encoders.load_state_dict(dict(pretrained.encoders))
     return encoders
+
+
+def concatenation_classifier(task: Task, pretrained: Pretrained | None = None) -> FusionClassifier:
+    """The classifier without attention that most methods share: encoders and the concatenation of their features."""
+    encoders = start_encoders(task, pretrained)
+    return FusionClassifier(encoders, FusionHead(widths(encoders), task.n_classes))
 
 
 def widths(encoders: nn.ModuleDict) -> tuple[int, ...]:
