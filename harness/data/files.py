@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -44,14 +46,15 @@ def locate(root: Path | None, names: Sequence[str], what: str) -> Path:
 class Source:
     """A folder or a zip file, read in the same way. Members are named by their relative path, with ``/``."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, file: IO[bytes] | None = None):
         self.path = path
+        self._file = file  # the content of a zip file inside another one
         self._zip: zipfile.ZipFile | None = None
 
     def __enter__(self) -> Source:
-        if self.path.is_file():
+        if self._file is not None or self.path.is_file():
             with _as_data_error(f"{self.path}: not a readable zip file; it may be truncated"):
-                self._zip = zipfile.ZipFile(self.path)
+                self._zip = zipfile.ZipFile(self._file or self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,6 +75,31 @@ class Source:
         """The content of one member. Raises `DataError`, which names it, if it can't be read."""
         with _as_data_error(self.where(member)):
             return self._zip.read(member) if self._zip is not None else (self.path / member).read_bytes()
+
+    def open(self, member: str) -> BinaryIO:
+        """Open one member to read it piece by piece. Raises `DataError`, which names it, if it can't be opened."""
+        with _as_data_error(self.where(member)):
+            return cast(BinaryIO, self._zip.open(member)) if self._zip is not None else (self.path / member).open("rb")
+
+    @contextmanager
+    def inner(self, member: str) -> Iterator[Source]:
+        """A zip file inside this source, as a source. One inside a zip file is copied to a temporary file."""
+        with tempfile.TemporaryFile() as copy:
+            if self._zip is not None:
+                with _as_data_error(self.where(member)), self.open(member) as stream:
+                    shutil.copyfileobj(stream, copy, 2**20)
+            with Source(self.path / member, copy if self._zip is not None else None) as source:
+                yield source
+
+    @contextmanager
+    def within(self, name: str) -> Iterator[Source]:
+        """The zip file called ``name`` inside this source, as repositories wrap them; the source itself without one."""
+        member = next((one for one in self.members() if PurePosixPath(one).name == name), None)
+        if member is None:
+            yield self
+        else:
+            with self.inner(member) as source:
+                yield source
 
     def where(self, member: str) -> str:
         """A member's path as messages show it."""

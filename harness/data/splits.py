@@ -90,6 +90,12 @@ def labelled_subjects(recordings: Recordings) -> list[int]:
     return [int(subject) for subject in np.unique(recordings.subject[recordings.has_label])]
 
 
+def last_fifth(recordings: Recordings) -> DefaultSplit:
+    """The default split of a data set for which the literature has none: the last fifth of the subjects is tested."""
+    subjects = labelled_subjects(recordings)
+    return DefaultSplit(test=tuple(subjects[-max(1, round(len(subjects) / 5)) :]))
+
+
 def _check_labels(parts: dict[str, list[int]], recordings: Recordings, split: Split) -> None:
     labelled = labelled_subjects(recordings)
     for part in ("validation", "test"):

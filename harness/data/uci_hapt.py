@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
-from harness.data.base import UNLABELLED, DataOptions, Dataset, DefaultSplit, Modality, Recordings
+from harness.data.base import UNLABELLED, DataOptions, Dataset, DefaultSplit, Recordings
 from harness.data.files import Source, locate
-from harness.data.windows import check_windows_fit, windows
+from harness.data.windows import LabelledWindowOptions, Recording, cut
 from harness.errors import DataError
 
 ACTIVITIES = (
@@ -22,13 +22,9 @@ ACTIVITIES = (
 TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 
 
-class HaptOptions(DataOptions):
+class HaptOptions(LabelledWindowOptions):
     window: int = Field(128, ge=1, description="the length of a window in samples (50 per second)")
     stride: int = Field(64, ge=1, description="the distance between the starts of two windows, in samples")
-    purity: float = Field(
-        0.5, gt=0, le=1, description="the least fraction of a window that its label must take up; others have no label"
-    )
-    keep_unlabelled: bool = Field(True, description="keep windows without a label, which only stage 1 uses")
 
 
 class UciHapt(Dataset):
@@ -53,39 +49,14 @@ class UciHapt(Dataset):
 
     @override
     def load(self, sources: tuple[Path, ...]) -> Recordings:
-        window, stride = self.options.window, self.options.stride
-        pieces: dict[str, list[np.ndarray]] = {"acc": [], "gyro": []}
-        labels, subjects, names = [], [], []
         with Source(sources[0]) as source:
             series = dict(_series(source))
-            of_samples = _labels(source, {experiment: len(both["acc"]) for experiment, both in series.items()})
-        check_windows_fit((len(both["acc"]) for both in series.values()), window, stride, 6, self.name)
-        for (experiment, user), both in series.items():
-            label = self._of_windows(of_samples[experiment, user])
-            kept = np.flatnonzero((label != UNLABELLED) | self.options.keep_unlabelled)
-            for name, values in both.items():
-                pieces[name].append(windows(values, window, stride)[kept])
-            labels.append(label[kept])
-            subjects += [user] * len(kept)
-            names += [f"e{experiment}_u{user}_w{number:03d}" for number in kept]
-        if not names:
-            raise DataError(f"{sources[0]}: all experiments are shorter than a window of {window} samples")
-        return Recordings(
-            modalities=tuple(Modality(name, "series", (window, 3)) for name in pieces),
-            arrays={name: np.concatenate(some) for name, some in pieces.items()},
-            label=np.concatenate(labels),
-            subject=np.array(subjects, dtype=np.int64),
-            sample=np.array(names),
-            classes=ACTIVITIES,
-            notes={"experiments": len(series)},
-        )
-
-    def _of_windows(self, label: np.ndarray) -> np.ndarray:
-        """The label of each window, from those of the samples."""
-        cut = windows(label, self.options.window, self.options.stride)
-        counts = np.stack([(cut == c).sum(axis=1) for c in range(len(ACTIVITIES))], axis=1)
-        enough = counts.max(axis=1) >= self.options.purity * self.options.window
-        return np.where(enough, counts.argmax(axis=1), UNLABELLED).astype(np.int64)
+            labels = _labels(source, {experiment: len(both["acc"]) for experiment, both in series.items()})
+        recordings = [
+            Recording(f"e{experiment}_u{user}", user, both, labels[experiment, user])
+            for (experiment, user), both in series.items()
+        ]
+        return cut(recordings, ACTIVITIES, self.options, str(sources[0]), "experiments")
 
     @override
     def default_split(self, recordings: Recordings) -> DefaultSplit:

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
-from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, Recordings
+from harness.data.base import DataOptions, Dataset, DefaultSplit, Recordings
 from harness.data.files import Source, locate
-from harness.data.windows import check_windows_fit, windows
+from harness.data.windows import Recording, WindowOptions, cut
 from harness.errors import DataError
 
 ACTIVITIES = (
@@ -21,7 +21,7 @@ ACTIVITIES = (
 LABEL_POOL = 20_000  # 1 % of it is 200 labelled windows, as in Cosmo's evaluation
 
 
-class UscOptions(DataOptions):
+class UscOptions(WindowOptions):
     window: int = Field(200, ge=1, description="the length of a window in samples (100 per second)")
     stride: int = Field(200, ge=1, description="the distance between the starts of two windows, in samples")
 
@@ -46,43 +46,19 @@ class UscHad(Dataset):
         return (locate(root, ("USC-HAD", "USC-HAD.zip"), self.name),)
 
     def load(self, sources: tuple[Path, ...]) -> Recordings:
-        window, stride = self.options.window, self.options.stride
-        pieces: list[np.ndarray] = []
-        label: list[int] = []
-        subject: list[int] = []
-        names: list[str] = []
-        too_short: list[str] = []
+        recordings = []
         with Source(sources[0]) as source:
-            trials = source.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat")
-            series = {}
-            for (person, activity, trial), member in trials.items():
+            for (person, activity, trial), member in source.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat").items():
                 if not 1 <= activity <= len(ACTIVITIES):
                     raise DataError(
                         f"{source.where(member)}: there is no activity {activity}; USC-HAD has 1 to {len(ACTIVITIES)}"
                     )
-                readings = source.read_mat(member, "sensor_readings", (None, 6))
-                series[person, activity, trial] = readings.astype(np.float32)
-        check_windows_fit(map(len, series.values()), window, stride, 6, self.name)
-        for (person, activity, trial), readings in series.items():
-            piece = windows(readings, window, stride)
-            if not len(piece):
-                too_short.append(f"s{person}_a{activity}_t{trial}")
-            pieces.append(piece)
-            label += [activity - 1] * len(piece)
-            subject += [person] * len(piece)
-            names += [f"s{person}_a{activity}_t{trial}_w{number:03d}" for number in range(len(piece))]
-        if not names:
-            raise DataError(f"{sources[0]}: all trials are shorter than a window of {window} samples")
-        both = np.concatenate(pieces)
-        return Recordings(
-            modalities=(Modality("acc", "series", (window, 3)), Modality("gyro", "series", (window, 3))),
-            arrays={"acc": np.ascontiguousarray(both[:, :, :3]), "gyro": np.ascontiguousarray(both[:, :, 3:])},
-            label=np.array(label, dtype=np.int64),
-            subject=np.array(subject, dtype=np.int64),
-            sample=np.array(names),
-            classes=ACTIVITIES,
-            notes={"trials": len(trials), "trials_shorter_than_a_window": too_short},
-        )
+                readings = source.read_mat(member, "sensor_readings", (None, 6)).astype(np.float32)
+                values = {"acc": readings[:, :3], "gyro": readings[:, 3:]}
+                recordings.append(Recording(f"s{person}_a{activity}_t{trial}", person, values, activity - 1))
+        too_short = [one.name for one in recordings if len(one) < self.options.window]
+        notes = {"trials_shorter_than_a_window": too_short}
+        return cut(recordings, ACTIVITIES, self.options, str(sources[0]), "trials", notes=notes)
 
     @override
     def default_split(self, recordings: Recordings) -> DefaultSplit:

@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from harness.data.codes import check_spellings, natural
+from harness.data.delimited import ColumnType
 from harness.data.importing.config import ImportConfig, ModalityFiles, ValueSource
 from harness.data.importing.labels import Track, ValueTable, constant, from_samples, texts_of
 from harness.data.importing.signals import Regular, Signal, check_time, regular, seconds_of
-from harness.data.importing.tables import TEXT, ColumnType, find_files, read_table
+from harness.data.importing.tables import TEXT, find_files, read_table
 from harness.errors import DataError
 
 

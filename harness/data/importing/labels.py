@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from harness.data.delimited import ColumnType
 from harness.data.importing.config import ImportConfig, ValueSource
-from harness.data.importing.tables import ColumnType, columns_of, read_table
+from harness.data.importing.tables import columns_of, read_table
 from harness.errors import DataError
 
 

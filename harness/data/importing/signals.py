@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from harness.data.alignment import at_even_times
+from harness.data.delimited import DelimitedText
 from harness.data.importing.config import SECONDS, Missing, ModalityFiles
-from harness.data.importing.tables import line_of
 from harness.errors import DataError
 
 GAP = 1.5  # sampling intervals; a longer step between two samples is a gap
@@ -37,7 +37,8 @@ class Signal:
         row = int(self.rows[sample])
         if self.lines_before is None:
             return f"{self.where}, row {row}"
-        return f"{self.where}:{line_of(self.where, row + self.lines_before)}"
+        text = DelimitedText(lambda: self.where.open("rb"), str(self.where))
+        return f"{self.where}:{text.line_of(row + self.lines_before)}"
 
 
 @dataclass
@@ -124,19 +125,8 @@ def regular(signal: Signal, modality: ModalityFiles, missing: Missing, start: fl
     for gap in gaps[kept]:
         first, last = np.searchsorted(grid, [time[gap] + 0.5 / rate, time[gap + 1] - 0.5 / rate])
         is_missing[first:last] = True
-    even = np.stack([np.interp(grid, time, values[:, channel]) for channel in range(values.shape[1])], axis=1)
-    return Regular(start, modality.rate_after, resampled(even, rate, modality.rate_after), rate, is_missing, counts)
-
-
-def resampled(series: np.ndarray, rate: float, rate_after: float) -> np.ndarray:
-    """Resample (n, channels) by a polyphase filter against aliasing. The ends are extended by a line."""
-    if rate == rate_after or not len(series):
-        return series
-    from scipy.signal import resample_poly
-
-    ratio = Fraction(rate_after / rate).limit_denominator(1000)
-    found: np.ndarray = resample_poly(series, ratio.numerator, ratio.denominator, axis=0, padtype="line")
-    return found
+    even = at_even_times(time, values, grid, rate, modality.rate_after)
+    return Regular(start, modality.rate_after, even, rate, is_missing, counts)
 
 
 def _ways() -> str:

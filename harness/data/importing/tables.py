@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from harness.data.delimited import ColumnType, DelimitedText
 from harness.data.importing.config import PLACEHOLDER, ImportConfig
 from harness.errors import DataError, did_you_mean
 
 TEXT = (".csv", ".tsv", ".txt")
 FORMATS = (*TEXT, ".parquet", ".npy", ".mat")
-NO_NUMBER = ["", "nan", "NaN", "NA", "null", "NULL"]
-ColumnType = Literal["float32", "float64", "text"]
 
 
 def find_files(folder: Path, pattern: str) -> dict[tuple[tuple[str, str], ...], Path]:
@@ -111,53 +109,11 @@ def _read_mat(path: Path, variable: str | None) -> np.ndarray:
 
 
 def _read_text(path: Path, columns: Mapping[str, ColumnType], config: ImportConfig) -> pd.DataFrame:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
     names = columns_of(path, config)
     _check_columns(path, names, columns)
-    text = pa.dictionary(pa.int32(), pa.string())
-    types = {name: text if kind == "text" else pa.type_for_alias(kind) for name, kind in columns.items()}
-
-    def read(use_threads: bool) -> pd.DataFrame:
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(
-                column_names=names, skip_rows=int(config.header), use_threads=use_threads
-            ),
-            parse_options=arrow_csv.ParseOptions(delimiter=_delimiter(path, config)),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=list(columns), column_types=types, null_values=NO_NUMBER, strings_can_be_null=False
-            ),
-        )
-        return table.to_pandas(split_blocks=True, self_destruct=True)
-
-    try:
-        return read(True)
-    except (pa.ArrowInvalid, OSError):
-        try:
-            return read(False)  # slower, but its errors name the row
-        except (pa.ArrowInvalid, OSError) as error:
-            raise _bad_row(path, str(error), names, config) from None
-
-
-def _bad_row(path: Path, message: str, names: Sequence[str], config: ImportConfig) -> DataError:
-    """An error of the parser with the line and the name of the column."""
-    row, column = re.search(r"Row #(\d+): (.*)", message, re.DOTALL), re.search(r"column #(\d+)", message)
-    if row is None:
-        return DataError(f"{path}: can't be read ({message})")
-    where = f"{path}:{line_of(path, int(row[1]) - 1)}"
-    value = re.search(r"invalid value '(.*)'", row[2], re.DOTALL)
-    if value and column:
-        return DataError(f"{where}: {names[int(column[1])]} is {value[1]!r}, which is no number")
-    return DataError(f"{where}: {row[2].strip()}")
-
-
-def line_of(path: Path, row: int) -> int:
-    """The line, from 1, of a row, from 0 with the names of the columns; empty lines are no rows."""
-    with path.open("rb") as file:
-        rows = (number for number, line in enumerate(file, 1) if line.strip(b"\r\n"))
-        return next(islice(rows, row, None), row + 1)
+    return DelimitedText(lambda: path.open("rb"), str(path), _delimiter(path, config), config.header).read(
+        names, columns
+    )
 
 
 def _delimiter(path: Path, config: ImportConfig) -> str:

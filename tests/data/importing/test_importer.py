@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from harness.data.alignment import resampled
 from harness.data.arrays import Arrays, ArraysOptions
 from harness.data.cache import load
 from harness.data.importing.config import ImportConfig, read_config
 from harness.data.importing.importer import GrowingArray, import_folder
 from harness.data.importing.labels import Track, from_samples
-from harness.data.importing.signals import resampled
 from harness.errors import DataError
 
 RATE = 10
