@@ -14,6 +14,7 @@ import pandas as pd
 
 from harness.errors import InputError
 from harness.results.run import RunResults
+from reports.cleaning import clean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -283,7 +284,7 @@ class Run:
         states = ", ".join(f"{count} {state}" for state, count in self.status.items())
         more = f"<p>… and {len(trials) - len(shown)} more</p>" if len(trials) > len(shown) else ""
         failed = "".join(f"<p>failed: {escape(f'{row.job}: {row.message}')}</p>" for row in self.failed.itertuples())
-        return (
+        return clean(
             f"<div><p><strong>{escape(study.title or study.study)}</strong><br>{escape(study.question or '')}</p>"
             f"<p><code>{escape(str(self.folder))}</code>: {len(trials)} trials, {escape(states)}</p>"
             f"{shown.to_html(index=False, na_rep='', float_format='{:.3f}'.format, border=0)}{more}{failed}</div>"
@@ -297,16 +298,14 @@ class RunComparison:
         self._one, self._two = one._results, two._results
 
     def __repr__(self) -> str:
-        from rich.console import Console
-
         from harness.results.gather import gather
-        from harness.show.console import PIPE_COLUMNS
+        from harness.show.console import PIPE_COLUMNS, CleanConsole
         from reports.formats.terminal import show_document
         from reports.run_comparison import compare_runs
 
         text = io.StringIO()
         document = compare_runs(gather(self._one, arrays=False), gather(self._two, arrays=False))
-        show_document(document, Console(file=text, width=PIPE_COLUMNS, force_jupyter=False, force_terminal=False))
+        show_document(document, CleanConsole(file=text, width=PIPE_COLUMNS, force_jupyter=False, force_terminal=False))
         return text.getvalue()
 
     def report(self, *formats: str, folder: PathLike | None = None) -> list[Path]:

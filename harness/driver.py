@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from harness.errors import InputError
 from harness.execute.base import EarlyStopping, Executor
@@ -83,7 +84,7 @@ class Driver:
         """Plan a study that has been read already."""
         names = ", ".join(entry.name for entry in study.file.datasets)
         results = RunResults(folder or Path("runs") / study.file.study, heal=True)
-        with console.status(f"reading {names}"):
+        with console.status(Text(f"reading {names}")):
             plan = make_plan(study, data, results.record)
         show_cautions(plan.cautions, console)
         driver = cls(plan, Ledger(results.folder), results, command, console, data)

@@ -1,4 +1,7 @@
-"""Removes characters that a reader cannot see but that a terminal, a browser or a typesetter would act on."""
+"""Removes characters that a reader cannot see but that a terminal, a browser or a typesetter would act on.
+
+Also keeps spreadsheets from evaluating a text as a formula.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,25 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         return _INVISIBLE.sub("", _ESCAPE_SEQUENCES.sub("", value))
     return tuple(map(clean, value)) if isinstance(value, tuple) else value
+
+
+# = + @ - and their full-width forms
+_FORMULA = re.compile(r"\s*[=+@\uff1d\uff0b\uff20]|\s*[-\uff0d].|[\t\r\n]", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def spreadsheet_safe(value: Any) -> Any:
+    """A cell of a CSV file: a clean text, after an apostrophe if a spreadsheet would evaluate it as a formula.
+
+    Numbers, also those written as text, and any other value are returned as they are.
+
+    >>> spreadsheet_safe("=1+1"), spreadsheet_safe("-x"), spreadsheet_safe("-0.5"), spreadsheet_safe(-0.5)
+    ("'=1+1", "'-x", '-0.5', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 class Cleaned:

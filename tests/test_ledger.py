@@ -101,6 +101,15 @@ while True:
 """
 
 
+def test_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "plan.json", b"{}")
+        assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
 def test_a_killed_writer_never_leaves_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "record"
     for pause in (0.01, 0.03, 0.07, 0.11):

@@ -76,7 +76,7 @@ def entry() -> None:
         app()
     except InputError as error:
         several = isinstance(error, StudyError) and len(error.problems) > 1
-        err.print("[bold red]error:[/bold red]", end="\n" if several else " ")
+        err.print("error:", style="bold red", end="\n" if several else " ")
         err.print(str(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -86,13 +86,18 @@ def entry() -> None:
         sys.exit(141)
     except JobFailed as error:
         cause = error.__cause__ or error
-        traceback.print_exception(cause)
+        _show_traceback(cause)
         err.print(f"\nfailed: {error}. Finished jobs are kept.", markup=False, highlight=False, soft_wrap=True)
         debugger.open(cause)
         sys.exit(1)
     except Exception as error:
-        traceback.print_exc()
+        _show_traceback(error)
         err.print("\nThis is a bug in the harness, not in your study. Finished jobs are kept.", highlight=False)
         err.print("Please report it with the text above and the output of `harness env`.", highlight=False)
         debugger.open(error)
         sys.exit(70)
+
+
+def _show_traceback(error: BaseException) -> None:
+    """Print a traceback to standard error. Its message may hold names from files."""
+    err.print("".join(traceback.format_exception(error)), end="", soft_wrap=True)

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from rich.console import Console
 
 from harness.cli.console import DataRoot, MaxTrials, RunFolder
+from harness.show.console import make_console
 
 edge_app = typer.Typer(
     name="edge",
     help="Measure on an edge device, attached as a node of a Ray cluster, over SSH or by a bundle.",
     no_args_is_help=True,
 )
-out = Console(highlight=False, soft_wrap=True)
+out = make_console()
+out.soft_wrap = True
 
 
 @edge_app.command(epilog="Example: harness edge export runs/edge_cost orin.zip")

@@ -64,15 +64,13 @@ def doctor(
 
 def _show_faults(faults: Sequence[Fault], then: str) -> None:
     """A line for each damaged file. Raises `typer.Exit` with status 1 if there are any."""
-    from reports.cleaning import clean
-
     for fault in faults:
-        out.print(clean(f"damaged: {fault.what}"), style="red", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"damaged: {fault.what}", style="red", markup=False, highlight=False, soft_wrap=True)
     if not faults:
         out.print("no file is damaged", highlight=False)
         return
     text = f"{len(faults)} {'file is' if len(faults) == 1 else 'files are'} damaged"
-    out.print(clean(f"{text}; {then}" if then else text), markup=False, highlight=False, soft_wrap=True)
+    out.print(f"{text}; {then}" if then else text, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -103,12 +101,17 @@ def logs(
     run_folder: RunFolder,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key of a job, or a unique beginning of it.")],
 ) -> None:
-    """Print what a job wrote to standard output and standard error, and the traceback if it failed."""
+    """Print what a job wrote to standard output and standard error, and the traceback if it failed.
+
+    Colours and other control characters are left out; logs/KEY.txt in the folder of the run has them.
+    """
     from harness.results.run import RunResults
+    from reports.cleaning import clean
 
     results = RunResults.open(run_folder)
     key = results.find_key(key)
     if text := results.log(key):
+        text = clean(text)
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     else:
         state = "printed nothing" if results.status(key) == "done" else "has not left a log"

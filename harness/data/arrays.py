@@ -228,8 +228,10 @@ class _Store:
                 raise DataError(
                     f"{self.where}: a modality may not be called {name!r}; use letters, digits, '.', '_' and '-' only"
                 )
-            entry = listed[name] if isinstance(listed, dict) else None
-            kind = entry.get("kind") if isinstance(entry, dict) else None
+            entry = (listed[name] if isinstance(listed, dict) else None) or {}
+            if not isinstance(entry, dict):
+                raise DataError(f'{self.where}: modality {name} is {entry!r}; write {{"kind": "series"}}, or {{}}')
+            kind = entry.get("kind")
             if kind is not None and kind not in get_args(ModalityKind):
                 raise DataError(
                     f"{self.where}: kind of {name} is {kind!r}, none of {', '.join(get_args(ModalityKind))}"
@@ -273,10 +275,12 @@ class _Store:
 
     def official_test(self) -> list[int | str]:
         """The test subjects that the JSON file lists."""
-        split = self.about.get("official_split") or {}
-        subjects = split.get("test_subjects") or [] if isinstance(split, dict) else None
+        split = self.about.get("official_split", {"test_subjects": []})
+        subjects = split.get("test_subjects") if isinstance(split, dict) and len(split) == 1 else None
         if not isinstance(subjects, list) or not all(type(subject) in (int, str) for subject in subjects):
             raise DataError(f'{self.where}: official_split should be {{"test_subjects": [SUBJECT, …]}}')
+        if repeated := [subject for subject, times in Counter(subjects).items() if times > 1]:
+            raise DataError(f"{self.where}: official_split.test_subjects: {repeated[0]!r} is listed twice")
         return subjects
 
 

@@ -83,6 +83,8 @@ def check(recordings: Recordings, what: str) -> None:
         raise DataError(f"{what}: the label of sample {sample} is {label}, not in 0 to {recordings.n_classes - 1}")
     if not recordings.has_label.any():
         raise DataError(f"{what}: none of the {n} samples has a label; stage 2 and the test need labelled samples")
+    if recordings.n_classes < 2:
+        raise DataError(f"{what}: {recordings.classes[0]!r} is the only class; there is nothing to tell apart")
     names = [modality.name for modality in recordings.modalities]
     if set(names) != set(recordings.arrays) or len(set(names)) < len(names):
         raise DataError(f"{what}: the modalities {names} do not match the arrays {sorted(recordings.arrays)}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.data.base import UNLABELLED
 from harness.errors import DataError, did_you_mean
+from reports.cleaning import clean
 
 NO_TEXT = ("", "nan")  # labels that stand for no label, without spaces and case; NumPy writes NaN among text as "nan"
 SHOWN = 8  # values that a message lists
@@ -208,12 +209,14 @@ def check_spellings(names: Iterable[str], what: str, right: str) -> None:
 
 
 def _check_names(activities: Activities, where: str) -> None:
-    names = list(activities.values() if isinstance(activities, Mapping) else activities or ())
-    for name in names:
-        if not name.strip():
+    shown = set[str]()
+    for name in activities.values() if isinstance(activities, Mapping) else activities or ():
+        text = " ".join(clean(unicodedata.normalize("NFC", name)).split())
+        if not text:
             raise DataError(f"{where}: activities: the name of a class is empty")
-        if names.count(name) > 1:
-            raise DataError(f"{where}: activities: two classes are called {name!r}")
+        if text in shown:
+            raise DataError(f"{where}: activities: two classes are called {text!r}")
+        shown.add(text)
 
 
 def _name(sample: np.ndarray, row: int) -> str:

@@ -71,6 +71,8 @@ class _Given(NamedTuple):
 
 def _numbers(recordings: Recordings, part: str, subjects: Sequence[int | str] | None) -> tuple[int, ...] | None:
     """The numbers of subjects that a study gives by name or by number."""
+    if repeated := [one for one, times in Counter(subjects or ()).items() if times > 1]:
+        raise InputError(f"split.{part}: subject {repeated[0]} is listed twice")
     if subjects is None or not (recordings.subject_names or any(isinstance(one, str) for one in subjects)):
         return None if subjects is None else tuple(int(one) for one in subjects)
     number_of: dict[int | str, int] = {recordings.subject_text(int(s)): int(s) for s in np.unique(recordings.subject)}

@@ -13,12 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from platformdirs import user_state_path
 
 CONFIGURATION = Path("/etc/nvpmodel.conf")
 MODEL = re.compile(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+?)\s*>")
@@ -41,9 +42,10 @@ def power_mode_set(mode: int | str | None) -> Iterator[str | None]:
         yield None
         return
     _, number = read_mode()
-    kept = Path(tempfile.gettempdir(), f"harness-power-mode-{getattr(os, 'getuid', getpass.getuser)()}")
+    kept = user_state_path("cosmo-harness", appauthor=False) / "power-mode"  # modes outlive a restart, and so does this
     if kept.is_file():
-        number = int(kept.read_text(encoding="ascii"))  # an earlier measurement was killed before it restored the mode
+        number = _number_in(kept)  # an earlier measurement was killed before it restored the mode
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(str(number), encoding="ascii")
     with _terminated_in_order():
         try:
@@ -74,6 +76,13 @@ def number_of(mode: int | str, configuration: Path = CONFIGURATION) -> int:
     if mode not in modes:
         raise PowerModeError(f"this board has no power mode {mode!r}; it has {', '.join(modes)}")
     return modes[mode]
+
+
+def _number_in(kept: Path) -> int:
+    text = kept.read_text(encoding="utf-8", errors="replace").strip()
+    if not re.fullmatch("[0-9]{1,3}", text):
+        raise PowerModeError(f"{kept} should hold the number of a power mode: set the mode by hand and remove the file")
+    return int(text)
 
 
 def _set(number: int) -> str:

@@ -18,7 +18,11 @@ def evaluated(results: RunResults, key: str, select: str | None = None, part: Pa
     for a job that isn't done, or a part of the data that was not evaluated.
     """
     truth, predicted = predictions(results, key, select, part)
-    return metrics(truth, predicted, results.plan.data[_trained(results, key).about.dataset].n_classes)
+    named = {trial.key: trial.dataset for trial in results.plan.trials}
+    dataset = named.get(key, _trained(results, key).about.dataset)
+    if dataset not in results.plan.data:
+        raise InputError(f"job {key} is of the data set {dataset}, which the plan does not have")
+    return metrics(truth, predicted, results.plan.data[dataset].n_classes)
 
 
 def per_class(results: RunResults, key: str, select: str | None = None, part: Part = "test") -> np.ndarray:

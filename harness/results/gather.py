@@ -45,16 +45,17 @@ def gather(results: RunResults, arrays: bool = True) -> RunData:
     from reports.run import RunData
 
     plan, done = results.plan, results.done()
+    datasets = {trial.stage1_key: trial.dataset for trial in plan.trials}
     return RunData(
         trials=trial_table(results),
         study=_study(results, arrays),
         details={
-            trial.key: _detail(results, record, arrays)
+            trial.key: _detail(results, trial.dataset, record, arrays)
             for trial in plan.trials
             if trial.key and (record := results.trained(trial.key))
         },
         pretrained={
-            key: _pretrained(results, record, arrays)
+            key: _pretrained(results, record, arrays) | ({"dataset": datasets[key]} if key in datasets else {})
             for key, record in done.items()
             if isinstance(record, PretrainRecord)
         },
@@ -102,14 +103,15 @@ def _versions(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {name: " and ".join(sorted(some)) for name, some in found.items()}
 
 
-def _detail(results: RunResults, record: TrainRecord, arrays: bool) -> dict[str, Any]:
+def _detail(results: RunResults, dataset: str, record: TrainRecord, arrays: bool) -> dict[str, Any]:
+    """What a record holds beyond the table. dataset: its name in the plan; data of the same content share records."""
     result, scores = record.result, record.result.curves.get("test", Scores())
     detail = result.model_dump(include=IN_DETAIL, exclude_none=True)
     detail |= {"epochs": result.epochs_evaluated, "accuracy": scores.accuracy, "macro_f1": scores.macro_f1}
     detail |= {"host": record.environment.get("host"), "samples": record.content.samples}
     if arrays and "predictions.npz" in record.artefacts:
         found = results.arrays(record, "predictions.npz")
-        n_classes = results.plan.data[record.about.dataset].n_classes
+        n_classes = results.plan.data[dataset].n_classes
         detail["confusion"] = _confusion(found, selected_index(result, results.plan.select), n_classes)
         if "explained_modal_plane" in found:
             detail["modal_plane"] = found["explained_modal_plane"]

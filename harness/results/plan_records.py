@@ -81,10 +81,15 @@ class PlanRecord(RecordModel):
     search: dict[str, Any] | None = Field(default=None, description="the search: its space, budget, draws and choices")
 
     @model_validator(mode="after")
-    def _describes_its_data(self) -> Self:
+    def _describes_its_trials(self) -> Self:
         for trial in self.trials:
             if trial.dataset not in self.data:
                 raise ValueError(f"data lacks {trial.dataset!r}, the data set of a trial")
+            if trial.method not in self.methods:
+                raise ValueError(f"methods lacks {trial.method!r}, the method of a trial")
+            keys = [trial.key, trial.stage1_key, *trial.profile_keys.values()]
+            if unknown := [key for key in keys if key is not None and key not in self.jobs]:
+                raise ValueError(f"jobs lacks {unknown[0]!r}, a job of a trial")
         return self
 
 

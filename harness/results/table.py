@@ -14,6 +14,7 @@ from harness.results.profiles import profile_columns
 from harness.results.records import FailedRecord
 from harness.results.run import RunResults
 from harness.results.selection import selected_index
+from reports.cleaning import spreadsheet_safe
 
 if TYPE_CHECKING:  # importing pandas takes half a second
     import pandas as pd
@@ -54,10 +55,14 @@ def trial_table(results: RunResults) -> pd.DataFrame:
 
 
 def write_csv(results: RunResults, file: TextIO) -> None:
-    """Write the table as CSV: the values of ``trial_table(results)``, without pandas, and integers as integers."""
+    """Write the table as CSV: the values of ``trial_table(results)``, without pandas, and integers as integers.
+
+    No cell is one that a terminal acts on or that a spreadsheet evaluates.
+    """
     columns, rows = _columns_and_rows(results)
     cells = [csv_cells([row.get(name) for row in rows]) for name in columns]
-    csv.writer(file, lineterminator=os.linesep).writerows(chain([columns], zip(*cells, strict=True)))
+    rows_of_text = (map(spreadsheet_safe, row) for row in chain([columns], zip(*cells, strict=True)))
+    csv.writer(file, lineterminator=os.linesep).writerows(rows_of_text)
 
 
 def csv_cells(values: Sequence[Any]) -> list[Any]:

@@ -17,6 +17,7 @@ from rich.text import Text
 from harness.execute.preflight import Node
 from harness.jobs import Job, Progress
 from harness.ledger import Record
+from harness.show.console import CleanConsole
 from harness.show.estimate import left_text, rough_span, span
 from harness.show.run_progress import Running, RunProgress
 
@@ -36,7 +37,7 @@ class PlainProgress:
 
     def __init__(self, console: Console, run_progress: RunProgress):
         # the stream of now: while a job runs in this process, sys.stdout also writes to the log of that job
-        self._console = Console(file=console.file, width=console.width, quiet=console.quiet)
+        self._console = CleanConsole(file=console.file, width=console.width, quiet=console.quiet)
         self._run_progress = run_progress
         self._updated_at, self._epochs_shown = run_progress.elapsed, False
         self._events = Counter[str]()  # started, done and so on → events since the last update

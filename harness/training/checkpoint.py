@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from harness.errors import DataError
 from harness.method import Pretrained
+
+DTYPES = (torch.float32, torch.float64, torch.int64)  # of parameters, and of the counters of batch normalisation
 
 
 def pretrained_to_bytes(pretrained: Pretrained) -> bytes:
@@ -18,8 +22,15 @@ def pretrained_to_bytes(pretrained: Pretrained) -> bytes:
 
 
 def pretrained_from_bytes(content: bytes, diagnostics: Mapping[str, Any]) -> Pretrained:
-    """The inverse of `pretrained_to_bytes`. Raises safetensors.SafetensorError for other content."""
-    return Pretrained(load(content), diagnostics)
+    """The inverse of `pretrained_to_bytes`. Raises `DataError` for other content, before its memory is taken."""
+    try:
+        encoders = load(content)  # compares header, offsets and shapes with the size of the content
+    except (SafetensorError, KeyError) as error:  # KeyError: a type of numbers that PyTorch does not have
+        raise DataError(f"the encoders of stage 1 can't be read: {error}") from None
+    for name, tensor in encoders.items():
+        if tensor.dtype not in DTYPES:
+            raise DataError(f"the encoders of stage 1 can't be read: {name} holds {tensor.dtype}")
+    return Pretrained(encoders, diagnostics)
 
 
 def to_bytes(state: Mapping[str, Any]) -> bytes:

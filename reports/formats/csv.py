@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.cleaning import clean
+from reports.cleaning import clean, spreadsheet_safe
 from reports.document import Cell, Document, Figure, MetricCell, Table
 from reports.formats.names import free_name, slug
 
@@ -28,7 +28,9 @@ def files(document: Document) -> dict[str, bytes]:
     for study, trials in document.trials.items():
         name = "trials" if len(document.trials) == 1 else f"trials-{slug(study)}"
         name, cleaned = free_name(name, found), _each_text(_with_integers(trials), clean)
-        found[f"{FOLDER}/{name}.csv"] = _each_text(cleaned, _safe).to_csv(index=False, lineterminator="\n").encode()
+        found[f"{FOLDER}/{name}.csv"] = (
+            _each_text(cleaned, spreadsheet_safe).to_csv(index=False, lineterminator="\n").encode()
+        )
         found[f"{FOLDER}/{name}.parquet"] = parquet(cleaned)
     for block in document.blocks:
         if isinstance(block, Table) and not block.listing:
@@ -88,9 +90,4 @@ def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(value)
-    return _safe(value) if isinstance(value, str) else value
-
-
-def _safe(text: str) -> str:
-    """A text, with a leading apostrophe if a spreadsheet would evaluate it as a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and len(text) > 1) else text
+    return spreadsheet_safe(value)

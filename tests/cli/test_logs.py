@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, run_study: Callable[..., Ledge
     jobs = make_plan(read_study(ledger.root.parent / "study.yaml"), None).jobs
     first, _, third = results.plan.jobs
     (ledger.root / "logs").mkdir()
-    (ledger.root / "logs" / f"{first}.txt").write_text("[bold]as it was printed[/bold]\n")
+    (ledger.root / "logs" / f"{first}.txt").write_text("[bold]as it was printed[/bold]\n\x1b[31m\x1b]0;x\x07red\u202e")
     ledger.write_failed(jobs[third], Failure("ValueError", "no such luck", "Traceback of it\n", log="before it\n"))
     return RunResults.open(ledger.root)
 
@@ -49,9 +49,9 @@ def harness(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False)
 
 
-def test_a_log_is_printed_as_it_was(run: RunResults) -> None:
+def test_a_log_is_printed_as_it_was_but_controls_no_terminal(run: RunResults) -> None:
     first, second, third = run.plan.jobs
-    assert harness("logs", run.folder, first[:6]).stdout == "[bold]as it was printed[/bold]\n"
+    assert harness("logs", run.folder, first[:6]).stdout == "[bold]as it was printed[/bold]\nred\n"
     assert harness("logs", run.folder, third).stdout == "before it\nTraceback of it\n"
     silent = harness("logs", run.folder, second)
     assert (silent.returncode, silent.stdout) == (0, "")

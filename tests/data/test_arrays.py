@@ -165,6 +165,13 @@ def test_unfit_arrays_are_named(tmp_path, own, change, message):
             "there is no subject '1'; available: 1, 2",
         ),
         ({"modalities": ["imu"], "official_split": {"test_subjects": 3}}, "official_split should be"),
+        ({"modalities": ["imu"], "official_split": {"test_subjects": None}}, "official_split should be"),
+        ({"modalities": ["imu"], "official_split": {"test": [1]}}, "official_split should be"),
+        ({"modalities": ["imu"], "official_split": []}, "official_split should be"),
+        ({"modalities": ["imu"], "official_split": {"test_subjects": [1, 2, 1]}}, "1 is listed twice"),
+        ({"modalities": {"imu": "series"}}, "modality imu is 'series'; write"),
+        ({"modalities": ["imu"], "activities": ["a", "b", "a\u200b "]}, "two classes are called 'a'"),
+        ({"modalities": ["imu"], "activities": ["a", "\u00e9", "e\u0301"]}, "two classes are called 'é'"),
     ],
 )
 def test_unfit_json(tmp_path, own, about, message):
@@ -188,6 +195,8 @@ def test_what_is_missing_or_broken(tmp_path, own):
         load(arrays(modalities=["imu", "imu"]), tmp_path)
     with pytest.raises(DataError, match="'session' can't be a modality"):
         load(arrays(group="session"), write(tmp_path, own, {"modalities": ["imu", "session"]}))
+    with pytest.raises(DataError, match="'class 0' is the only class"):
+        load(arrays("one"), write(tmp_path, own | {"label": np.zeros(N, dtype=int)}, {"modalities": ["imu"]}, "one"))
     (tmp_path / "own.json").write_text('{"modalities": {"imu": {}, "imu": {}}}')
     with pytest.raises(DataError, match=r"own\.json: not readable JSON \('imu' stands there twice\)"):
         load(arrays(), tmp_path)

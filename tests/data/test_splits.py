@@ -57,6 +57,7 @@ def test_what_is_left_out_is_the_default(split, default, train, validation, test
 @pytest.mark.parametrize(
     ("split", "message"),
     [
+        (Split(test=(2, 1, 2)), "split.test: subject 2 is listed twice"),
         (Split(test=(9, 10)), "split.test: there is no subject 9, 10; available: 1, 2, 3, 4, 5, 6"),
         (Split(train=(5,)), "subject 5 is in both train and test"),
         (Split(validation=(6,)), "subject 6 is in both validation and test"),

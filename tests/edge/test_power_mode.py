@@ -47,9 +47,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "sudo").chmod(0o755)
     (folder / "mode").write_text("1\n")
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(power_mode, "SETTLE_SECONDS", 0)
     return folder
 
@@ -75,7 +73,7 @@ def test_a_mode_that_cannot_be_set_is_an_error(mode: int, said: str, board: Path
 
 def test_a_mode_left_by_a_killed_measurement_is_restored(board: Path, tmp_path: Path) -> None:
     with power_mode_set(2):
-        (kept,) = (tmp_path / "tmp").glob("harness-power-mode-*")
+        kept = tmp_path / "state" / "cosmo-harness" / "power-mode"
         content = kept.read_text()
     kept.write_text(content)  # as if the process had been killed in mode 2
     (board / "mode").write_text("2\n")
@@ -83,6 +81,9 @@ def test_a_mode_left_by_a_killed_measurement_is_restored(board: Path, tmp_path: 
         pass
     assert read_mode()[1] == 1
     assert not kept.exists()
+    kept.write_text("-1 or so")
+    with pytest.raises(PowerModeError, match="remove the file"), power_mode_set(0):
+        pass
 
 
 def test_the_mode_is_restored_before_a_signal_ends_the_process(board: Path) -> None:

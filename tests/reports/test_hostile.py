@@ -21,7 +21,7 @@ from test_html import Reader
 
 from reports import charts, formats
 from reports import document as parts
-from reports.cleaning import Cleaned, clean
+from reports.cleaning import Cleaned, clean, spreadsheet_safe
 from reports.document import Column, Document, Figure, Table
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.terminal import plain, plain_table, show_document
@@ -162,6 +162,27 @@ def test_csv_and_parquet_hold_no_formula_and_no_invisible_character(report: Docu
             cells = [*table.columns, *table.to_numpy().ravel()]
             assert [cell for cell in cells if cell.startswith(("=", "+", "@"))] == []
         assert not invisible_in(text), path
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+x", "-x", "@x", "\t=1", "\r=1", "\n=1", " =1", "-1+cmd", "\x1b[0m=1", "＝1", "-\n1"]
+)
+def test_a_text_that_a_spreadsheet_would_evaluate_follows_an_apostrophe(text: str) -> None:
+    assert spreadsheet_safe(text) == f"'{clean(text)}"
+
+
+@pytest.mark.parametrize("value", [-0.5, "-0.5", "+1e-5", "-", "a=b", "", None, True, ["=1"], "−1 ± 2"])
+def test_numbers_and_harmless_texts_stay_as_they_are(value: object) -> None:
+    assert spreadsheet_safe(value) == value
+
+
+def test_every_module_that_writes_csv_makes_its_cells_safe() -> None:
+    root = Path(formats.__file__).parents[2]
+    files = [file for package in ("harness", "reports", "baselines") for file in (root / package).rglob("*.py")]
+    texts = {file: file.read_text(encoding="utf-8") for file in files}
+    writers = {file for file, text in texts.items() if re.search(r"csv\.(Dict)?[wW]riter|\.to_csv\((?!\))", text)}
+    assert len(writers) >= 3
+    assert {file for file in writers if "spreadsheet_safe" not in texts[file]} == set()
 
 
 def test_names_do_not_control_a_terminal(run: RunData, report: Document) -> None:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -18,11 +19,18 @@ import pandas as pd
 import pytest
 
 from harness.errors import InputError
+from harness.jobs import Failure
 from harness.ledger import Ledger
+from harness.plan import make_plan
+from harness.results.artefacts import confusion
+from harness.results.gather import gather, write_reports
 from harness.results.records import FailedRecord, PretrainRecord, TrainRecord, read_head, read_record
 from harness.results.reference import page
 from harness.results.run import RunResults
 from harness.results.table import csv_cells, trial_table, write_csv
+from harness.show.console import CleanConsole
+from harness.show.status import show_status
+from harness.study import read_study
 
 DOCS = Path(__file__).parents[2] / "docs"
 STUDY = """\
@@ -194,6 +202,18 @@ def test_the_table_is_written_as_pandas_writes_it(ledger: Ledger) -> None:
     assert written.getvalue() == trial_table(RunResults(ledger.root)).to_csv(index=False)
 
 
+def test_no_cell_of_the_table_is_a_formula_or_controls_a_terminal(tmp_path: Path, ledger: Ledger) -> None:
+    copy = Ledger(shutil.copytree(ledger.root, tmp_path / "run"))
+    plan = make_plan(read_study(ledger.root.parent / "study.yaml"), None)
+    for key in plan.jobs:
+        copy.write_failed(plan.jobs[key], Failure("=cmd|'/c calc'!A1", "\x1b[31mred\x1b]0;x\x07\u202e", ""))
+    written = io.StringIO()
+    write_csv(RunResults(copy.root), written)
+    assert "\x1b" not in written.getvalue()
+    errors = {row["error"] for row in csv.DictReader(io.StringIO(written.getvalue()))}
+    assert errors == {"'=cmd|'/c calc'!A1: red"}
+
+
 def test_a_status_is_that_of_the_whole_record(tmp_path: Path, ledger: Ledger) -> None:
     whole, heads = RunResults(ledger.root), RunResults(ledger.root)
     records = {key: whole.record(key) for key in whole.plan.jobs}
@@ -210,3 +230,27 @@ def test_a_status_is_that_of_the_whole_record(tmp_path: Path, ledger: Ledger) ->
         damaged.write_text(content)
         with pytest.raises(InputError, match=where):
             read_head(damaged)
+
+
+def test_records_of_a_data_set_that_has_another_name_now_are_read(tmp_path: Path, ledger: Ledger) -> None:
+    folder = shutil.copytree(ledger.root, tmp_path / "run")
+    (folder / "plan.json").write_text((folder / "plan.json").read_text().replace("fantasy-device", "arrays:renamed"))
+    results = RunResults.open(folder)
+    show_status(results, CleanConsole(file=io.StringIO()))
+    assert write_reports([results], ["csv"])
+    run = gather(results)
+    assert all(one["confusion"].sum() for one in run.details.values())
+    assert {one["dataset"] for one in run.pretrained.values()} == {"arrays:renamed"}
+    assert confusion(results, run.trials["key"][0]).sum()
+
+
+@pytest.mark.parametrize(("change", "what"), [
+    ({"data": {}}, "data lacks"), ({"methods": []}, "methods lacks"), ({"jobs": {}}, "jobs lacks"),
+])  # fmt: skip
+def test_a_plan_that_lacks_what_its_trials_name_is_named(
+    tmp_path: Path, ledger: Ledger, change: dict[str, Any], what: str
+) -> None:
+    plan = json.loads((ledger.root / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, **change}))
+    with pytest.raises(InputError, match=rf"plan\.json .*{what}"):
+        _ = RunResults.open(tmp_path).plan

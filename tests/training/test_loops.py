@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from baselines.cpc import CPC
 from baselines.deepsense import DeepSense
 from baselines.ntxent import NTXent
 from harness.cosmo.method import Cosmo
-from harness.errors import InputError
+from harness.errors import DataError, InputError
 from harness.method import Method
 from harness.options import Stage1, Stage2
 from harness.training import (
@@ -229,3 +230,16 @@ def test_encoders_may_have_a_rate_of_their_own() -> None:
     assert slow.loss != same.loss
     assert "encoders_lr" not in Stage2().content()
     assert Stage2(encoders_lr=0.1).content()["encoders_lr"] == 0.1
+
+
+@pytest.mark.parametrize("header", [
+    {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 48]},
+    {"dtype": "F32", "shape": [3, 5], "data_offsets": [0, 48]},
+    {"dtype": "F4", "shape": [96], "data_offsets": [0, 48]},
+    {"dtype": "BOOL", "shape": [48], "data_offsets": [0, 48]},
+])  # fmt: skip
+def test_encoders_that_are_not_what_their_header_claims_are_refused(header: dict[str, object]) -> None:
+    text = json.dumps({"imu.weight": header}).encode()
+    for content in (len(text).to_bytes(8, "little") + text + bytes(48), (2**60).to_bytes(8, "little") + text, b""):
+        with pytest.raises(DataError, match="the encoders of stage 1 can't be read"):
+            pretrained_from_bytes(content, {})

@@ -14,6 +14,7 @@ import pandas as pd
 from harness.data.importing.config import SECONDS
 from harness.data.importing.tables import FORMATS, TEXT
 from harness.errors import DataError
+from reports.cleaning import clean
 
 TIME = re.compile(r"(?i)^(t|time|timestamp|time_?stamp.*|seconds|ms|date|datetime)$")
 LABEL = re.compile(r"(?i)^(label|labels|activity|class|target|action|gesture)$")
@@ -197,7 +198,7 @@ def _text(folder: Path, groups: list[_Group], example: str, others: list[str]) -
         "# null_class: drop",
     ]
     lines += [f"# not used: {name}" for name in others[:10]]
-    return "\n".join(lines) + "\n"
+    return "\n".join(clean(line).replace("\n", " ") for line in lines) + "\n"  # names of files and columns
 
 
 def _quoted(text: str) -> str:

@@ -7,28 +7,25 @@ The process that started it keeps these parts if the device is lost.
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import math
-import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
 from harness.edge.attach.bundle import Bundle, read_bundle, write_result
+from harness.edge.attach.device_lock import device_lock
 from harness.edge.profile import profile
 from harness.errors import InputError
 from harness.jobs import Failure, Job
 from harness.training.job import environment
+from reports.cleaning import clean
 
 RESERVED_BYTES = 8 << 20  # kept free for the result during the measurements
 
@@ -41,7 +38,7 @@ def measure(bundle: Path, result: Path, on_message: OnMessage = lambda message: 
     """Do all jobs of a bundle, write a result file, and return how many jobs failed. on_message: receives progress and
     parts.
 
-    Waits while another measurement of the same user runs on this device, since each would disturb the other. A failed
+    Waits while another measurement runs on this device, since each would disturb the other. A failed
     job is recorded with all that was measured of it, and the other jobs continue. Raises `InputError`, before anything
     is measured, if the bundle cannot be used or the result could not be written.
     """
@@ -49,28 +46,13 @@ def measure(bundle: Path, result: Path, on_message: OnMessage = lambda message: 
     reserve = _reserve(result)
     records: list[dict[str, Any]] = []
     artefacts: dict[str, dict[str, bytes]] = {}
-    with _alone(on_message):
+    with device_lock(lambda text: on_message({"waiting": text})):
         for job in content.jobs:
             record, artefacts[job.key] = _do(job, content, on_message)
             records.append(record)
     reserve.unlink(missing_ok=True)
     write_result(result, records, artefacts)
     return sum(record["status"] == "failed" for record in records)
-
-
-@contextmanager
-def _alone(on_message: OnMessage) -> Iterator[None]:
-    """Hold a lock that only one measurement on this device can hold. It is released however the process ends."""
-    lock = FileLock(Path(tempfile.gettempdir(), f"harness-measuring-{getattr(os, 'getuid', getpass.getuser)()}.lock"))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        on_message({"waiting": "another measurement is running on this device"})
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _do(job: Job, bundle: Bundle, on_message: OnMessage) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -131,7 +113,7 @@ def main() -> None:
     try:
         measure(arguments.bundle, arguments.out, on_message)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(clean(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.edge.power.meter import Channel
+from reports.cleaning import spreadsheet_safe
 
 MIN_SAMPLES = 100  # a window needs this many samples or `MIN_SECONDS`
 MIN_SECONDS = 5.0
@@ -57,7 +58,8 @@ class Trace:
         text = io.StringIO()
         units = {"power": "watts", "counter": "joules"}
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["seconds", *(f"{channel.name}_{units[channel.kind]}" for channel in self.channels)])
+        names = [f"{channel.name}_{units[channel.kind]}" for channel in self.channels]
+        writer.writerow(["seconds", *map(spreadsheet_safe, names)])
         for time, values in zip(self.times - self.times[:1], self.values, strict=True):
             writer.writerow(
                 [f"{time:.6f}", *(f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3f}" for value in values)]

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from small import planned, profiles, run, without_times
 
 from harness.edge.attach import bundle
@@ -212,29 +211,6 @@ def test_export_notices_that_the_study_is_no_longer_the_runs(tmp_path: Path, mon
     monkeypatch.setattr("harness.plan.dataset.TRAINING_VERSION", "other")
     with pytest.raises(InputError, match="have changed since"):
         export(ledger, tmp_path / "bundle.zip", None)
-
-
-def test_of_two_measurements_on_a_device_one_waits(carried: tuple[Ledger, Path, Path], tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
-    command = [
-        sys.executable,
-        "-m",
-        "harness",
-        "edge",
-        "measure",
-        str(carried[1]),
-        "--out",
-        str(tmp_path / "result.zip"),
-    ]
-    with FileLock(tmp_path / f"harness-measuring-{os.getuid()}.lock"):
-        process = subprocess.Popen(
-            command, env={**environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waiting: another measurement is running on this device\n"
-    assert process.stdout.readline().startswith("measuring profile deepsense")
-    process.kill()
-    process.wait()
 
 
 def test_the_edge_room_needs_no_ray() -> None:
