@@ -215,6 +215,46 @@ class Run:
 
         return artefacts.predictions(self._results, self._results.find_key(key), select, part)
 
+    def predict(
+        self, key: str, samples: Mapping[str, np.ndarray] | str, *, data: PathLike | None = None
+    ) -> pd.DataFrame:
+        """The probability of each class for recordings, by the model that a trial has kept.
+
+        Like scikit-learn's ``predict_proba``. The study must say ``keep_models: true``. The recordings are normalised
+        as in training; their windows must have the length that they had there.
+
+        Args:
+            key: The ``key`` of a trial that is done.
+            samples: Modality → array (n_samples, time, ...) as recorded, not normalised; or the name of a data set as
+                in a study, which may have no labels.
+            data: The folder with the data set. The default is the environment variable HARNESS_DATA.
+
+        Returns:
+            Probabilities of shape (n_samples, n_classes), with the names of the classes as columns. The rows are
+            numbered, or have the names of the samples of a data set.
+
+        Raises:
+            InputError: The trial has no model, or the recordings are not such as it was trained on.
+
+        Examples:
+            >>> shares = run.predict(run.trials["key"][0], "fantasy-device")
+            >>> shares.idxmax(axis=1).iloc[0] in shares.columns
+            True
+            >>> bool(abs(shares.sum(axis=1) - 1).max() < 1e-9)
+            True
+        """
+        from harness.results.models import find_trial, model_of
+        from harness.results.predict import predict_arrays, predict_dataset
+        from harness.training.trained_model import probabilities
+
+        trial = find_trial(self._results, key)
+        if isinstance(samples, str):
+            folder = data or os.environ.get("HARNESS_DATA")
+            found = predict_dataset(self._results, trial, samples, _optional_path(folder))
+            return pd.DataFrame(found.probabilities, index=pd.Index(found.columns["sample"]), columns=found.classes)
+        model = model_of(self._results, trial)
+        return pd.DataFrame(probabilities(predict_arrays(model, samples, "samples")), columns=model.about.classes)
+
     def log(self, key: str) -> str:
         """What a job printed, its warnings, and its traceback if it failed.
 

@@ -22,7 +22,7 @@ from harness.results.environments import caution_of
 from harness.results.integrity import damage
 from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
-from harness.show.tables import show_cautions, show_damage, show_plan, show_result
+from harness.show.tables import show_cautions, show_damage, show_plan, show_result, show_without_model
 from harness.study import MAX_TRIALS, Study, find_study, read_study
 
 
@@ -89,6 +89,7 @@ class Driver:
         show_cautions(plan.cautions, console)
         driver = cls(plan, Ledger(results.folder), results, command, console, data)
         show_damage(driver.damage, console)
+        show_without_model(driver.without_model, console)
         return driver
 
     @property
@@ -104,14 +105,19 @@ class Driver:
     @property
     def _open(self) -> list[Job]:
         """The jobs that are not done. Their records are read whole, since the tables and the report need them."""
-        records, damage = {key: self.results.record(key) for key in self.plan.jobs}, self.damage
-        known = {key: record.status for key, record in records.items() if record and key not in damage}
+        records, again = {key: self.results.record(key) for key in self.plan.jobs}, {*self.damage, *self.without_model}
+        known = {key: record.status for key, record in records.items() if record and key not in again}
         return self.plan.unsettled(known.get)
 
     @property
     def damage(self) -> dict[str, str]:
         """The jobs that must run again: key → what is wrong with their files or those that they were made from."""
         return damage({key: job.needs for key, job in self.plan.jobs.items()}, self.results)
+
+    @property
+    def without_model(self) -> list[str]:
+        """The finished jobs that must run again to keep their models."""
+        return [key for key, job in self.plan.jobs.items() if job.keep_model and self.results.lacks_model(key)]
 
     def run(self, execution: Execution) -> int:
         """Run the jobs that are not done, print the tables and write the report.
@@ -140,18 +146,18 @@ class Driver:
         """Run the jobs of the plan; once a search has chosen, plan again and run the study's own trials."""
         from harness.provenance import provenance
 
-        tried: set[str] = set()
+        tried: set[tuple[str, bool]] = set()  # a draw of a search runs again if it is chosen and keeps its model
         known = {"command": self.command, "provenance": provenance()}
         while True:
             self.ledger.write_plan({**self.plan.study_json(), **known}, self.plan.to_json())
-            todo = [job for job in self.todo if job.key not in tried]
+            todo = [job for job in self.todo if (job.key, job.keep_model) not in tried]
             if not todo:
                 break
             if not tried:
                 self._caution_of_environment(execution)
             self._execute(todo, execution)
-            tried |= {job.key for job in todo}
-            self.results = self.results.newer(again=tried)
+            tried |= {(job.key, job.keep_model) for job in todo}
+            self.results = self.results.newer(again={key for key, _ in tried})
             remember(self._timed(todo))
             if not self.plan.tunings:
                 continue  # with the jobs whose inputs have changed, if there are any
@@ -267,7 +273,10 @@ def dry_run(
         done = {key for key in outline.jobs if results.status(key) == "done"}
         faults = {key: fault for key in done if (fault := results.fault(key))} | results.damaged_records
         show_damage(faults, console)
-        todo = {key for key in outline.jobs if key not in done or key in faults} - set(outline.offline)
+        without_model = [key for key in outline.models if key in done and results.lacks_model(key)]
+        show_without_model(without_model, console)
+        again = {*faults, *without_model}
+        todo = {key for key in outline.jobs if key not in done or key in again} - set(outline.offline)
     else:
         driver = Driver.from_file(study, folder, data, overrides, "", console, max_trials)
         outline, todo = memo.write(driver.plan), {job.key for job in driver.todo}

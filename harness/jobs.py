@@ -24,6 +24,7 @@ class Job:
     indices: name ("train", "labelled", "unlabelled", "validation" or "test") → sample numbers, int64 of shape
     (n_samples,). Their hashes are in the content.
     needs: keys of the jobs whose artefacts are inputs of this one.
+    keep_model: whether the trained model is one of the artefacts; not part of the key, since no figure depends on it.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Job:
     data: str
     indices: Mapping[str, np.ndarray] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    keep_model: bool = False
 
     @property
     def threads(self) -> int:
@@ -149,6 +151,7 @@ Inputs = Mapping[str, Mapping[str, bytes]]
 """Key of a needed job → its artefacts by file name. The job's own key may hold a `CHECKPOINT` to resume from."""
 
 CHECKPOINT = "checkpoint"
+MODEL = "model.safetensors"  # the artefact of a train job that keeps its model
 
 
 def value_text(value: Any) -> str:

@@ -29,6 +29,7 @@ title: <b>Tiny</b> & small
 datasets: [fantasy-device]
 methods: [deepsense]
 seeds: 1
+keep_models: true
 stage2: {epochs: 1}
 options:
   fantasy-device: {series: 6, seconds: 12}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import re
@@ -54,6 +55,11 @@ def test_from_csv_files_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "test": ["dora"],
     }
     assert {trial["counts"]["labelled"] for trial in plan["trials"]} == {15}
+    rows = list(csv.DictReader((tmp_path / "labels.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 76
+    assert [list(rows[0])] == [line.split(",") for line in PAGE.splitlines() if line.startswith("sample,subject,")]
+    assert {row["subject"] for row in rows} == {"anna", "bob", "cem", "dora"}
+    assert {row["predicted"] for row in rows} <= {"rest", "walk", "run"}
     report = (tmp_path / "runs/mine/report.html").read_text(encoding="utf-8")
     assert ">Without a label<" in report
     assert "anna, bob, cem" in report

@@ -18,6 +18,7 @@ from harness.cli.data import data_app
 from harness.cli.edge import edge_app
 from harness.cli.environment import env
 from harness.cli.init import init
+from harness.cli.predict import predict
 from harness.cli.run import run
 from harness.errors import InputError, JobFailed, StudyError
 
@@ -38,6 +39,7 @@ EXAMPLES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "logs": (results.logs, "harness logs runs/label_rate 3f2a"),
     "report": (results.report, "harness report runs/label_rate --format html,pdf --open"),
     "compare": (results.compare, "harness compare runs/monday runs/tuesday --format html"),
+    "predict": (predict, "harness predict runs/mine --method cosmo --seed 0 --data data --unlabelled --out labels.csv"),
     "env": (env, "harness env --format json"),
     "list": (plugins.list_plugins, "harness list methods"),
     "describe": (plugins.describe, "harness describe cosmo"),

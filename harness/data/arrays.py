@@ -13,7 +13,16 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 from pydantic import Field
 
-from harness.data.base import DataOptions, Dataset, DefaultSplit, Modality, ModalityKind, Recordings
+from harness.data.base import (
+    UNKNOWN_SUBJECTS,
+    UNLABELLED,
+    DataOptions,
+    Dataset,
+    DefaultSplit,
+    Modality,
+    ModalityKind,
+    Recordings,
+)
 from harness.data.codes import read_labels, read_subjects
 from harness.data.npy import UNREADABLE, map_npy, read_npz
 from harness.data.splits import labelled_subjects
@@ -59,7 +68,8 @@ class Arrays(Dataset):
     - ``subject``: (n_samples,), integers or text.
     - ``sample``: (n_samples,), names (optional).
 
-    Units are the user's own; values are read as float32.
+    Recordings for `harness predict` need neither ``label`` nor ``subject``. Units are the user's own; values are read
+    as float32.
     """
 
     name: ClassVar[str] = "arrays"
@@ -97,15 +107,20 @@ class Arrays(Dataset):
             _check_kind(kind, array, f"{store.where}: {name}")
             arrays[name] = array
             modalities.append(Modality(name, kind, array.shape[1:]))
-        stored, group = store.read("label"), self.options.group
+        n_samples, group = len(arrays[names[0]]), self.options.group
+        stored = store.read("label") if "label" in store.there else np.full(n_samples, UNLABELLED)
         sample = (
             store.read("sample") if "sample" in store.there else np.array([f"r{row:06d}" for row in range(len(stored))])
         )
         if sample.dtype.kind != "U":
             raise DataError(f"{store.where}: sample has dtype {sample.dtype}; it should hold text")
         labels = read_labels(stored, store.about.get("activities"), sample, str(store.where), store.masked(len(stored)))
-        subject, who = read_subjects(store.read(group), sample, f"{store.where}: {group}")
-        notes = {"group": group, "integer_arrays": store.codes(len(stored))}
+        notes: dict[str, Any] = {"group": group, "integer_arrays": store.codes(len(stored))}
+        subject, who = np.zeros(len(stored), dtype=np.int64), tuple[str, ...]()
+        if group in store.there:
+            subject, who = read_subjects(store.read(group), sample, f"{store.where}: {group}")
+        else:
+            notes[UNKNOWN_SUBJECTS] = group
         if divided := store.divided(subject):
             notes["divided_recordings"] = divided
         if labels.mapping:
@@ -152,6 +167,12 @@ class Arrays(Dataset):
                     f"{where}: {name} has shape {array.shape}, which can't be reshaped to {tuple(shape)} per sample"
                 ) from error
         return array.reshape(*array.shape, *[1] * (3 - array.ndim))
+
+    def about_samples(self, sources: tuple[Path, ...]) -> Mapping[str, np.ndarray]:
+        """The recording of each sample, and its start in seconds, where the data set has these arrays."""
+        store = _Store(sources)
+        names = [name for name in ("recording", "start") if name in store.there and name not in store.kinds]
+        return {name: array for name in names if (array := store.read(name)).ndim == 1}
 
     def default_split(self, recordings: Recordings) -> DefaultSplit:
         """The test subjects of the JSON file's ``official_split``; otherwise the last quarter of those with labels."""

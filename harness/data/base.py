@@ -15,6 +15,8 @@ from harness.options import Options
 ModalityKind = Literal["series", "skeleton", "frames", "volume"]
 UNLABELLED = -1
 """The label of a sample without a label. Such a sample can be used by stage 1 only."""
+UNKNOWN_SUBJECTS = "unknown_subjects"
+"""The entry of the notes of recordings without subjects: what would hold them. Such recordings can't be split."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,10 @@ class Dataset(ABC):
     @abstractmethod
     def default_split(self, recordings: Recordings) -> DefaultSplit:
         """The split that the literature uses, or the closest one to it."""
+
+    def about_samples(self, sources: tuple[Path, ...]) -> Mapping[str, np.ndarray]:
+        """What is known of each sample beside its subject, (n_samples,) by name, to show with predictions."""
+        return {}
 
     def label_pool(self, recordings: Recordings) -> int | None:
         """The number of samples that ``label_rate`` is a fraction of; None stands for all training samples."""

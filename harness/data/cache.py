@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.base import UNLABELLED, Dataset, Modality, Recordings
+from harness.data.base import UNKNOWN_SUBJECTS, UNLABELLED, Dataset, Modality, Recordings
 from harness.data.files import source_key
 from harness.errors import DataError
 from harness.keys import KEY_LENGTH, array_key, content_key
@@ -29,8 +29,16 @@ CODES = ("label", "subject", "sample")
 def load(dataset: Dataset, root: Path | None = None) -> Recordings:
     """Load the recordings of a data set, check them and compute their fingerprint. The arrays are read-only.
 
-    ``root`` is the folder that contains the data set's files. Raises `DataError` for missing or invalid data.
+    ``root`` is the folder that contains the data set's files. Raises `DataError` for missing or invalid data, and if no
+    sample has a label.
     """
+    recordings = load_any(dataset, root)
+    _check_labels(recordings, _name(dataset))
+    return recordings
+
+
+def load_any(dataset: Dataset, root: Path | None = None) -> Recordings:
+    """Like `load`, also for recordings of which none has a label or a subject, which a model can be applied to."""
     sources = dataset.sources(Path(root) if root is not None else None)
     if not sources:
         return _sealed(dataset, dataset.load(()))
@@ -61,7 +69,24 @@ def fingerprint(recordings: Recordings) -> str:
 
 
 def check(recordings: Recordings, what: str) -> None:
-    """Raise `DataError`, which names modality and sample, if the recordings are not what `Recordings` promises."""
+    """Raise `DataError`, which names modality and sample, if the recordings are not those that a study needs."""
+    _check_samples(recordings, what)
+    _check_labels(recordings, what)
+
+
+def _check_labels(recordings: Recordings, what: str) -> None:
+    if not recordings.has_label.any():
+        n = recordings.n_samples
+        raise DataError(f"{what}: none of the {n} samples has a label; stage 2 and the test need labelled samples")
+    if recordings.n_classes < 2:
+        raise DataError(f"{what}: {recordings.classes[0]!r} is the only class; there is nothing to tell apart")
+    if UNKNOWN_SUBJECTS in recordings.notes:
+        group = recordings.notes[UNKNOWN_SUBJECTS]
+        raise DataError(f"{what}: there is no array {group!r}; a study splits the samples by it")
+
+
+def _check_samples(recordings: Recordings, what: str) -> None:
+    """Raise `DataError` if the recordings are not what `Recordings` promises."""
     n = recordings.n_samples
     if n == 0 or not recordings.modalities:
         raise DataError(
@@ -81,10 +106,6 @@ def check(recordings: Recordings, what: str) -> None:
     if len(wrong):
         sample, label = str(recordings.sample[wrong[0]]), int(recordings.label[wrong[0]])
         raise DataError(f"{what}: the label of sample {sample} is {label}, not in 0 to {recordings.n_classes - 1}")
-    if not recordings.has_label.any():
-        raise DataError(f"{what}: none of the {n} samples has a label; stage 2 and the test need labelled samples")
-    if recordings.n_classes < 2:
-        raise DataError(f"{what}: {recordings.classes[0]!r} is the only class; there is nothing to tell apart")
     names = [modality.name for modality in recordings.modalities]
     if set(names) != set(recordings.arrays) or len(set(names)) < len(names):
         raise DataError(f"{what}: the modalities {names} do not match the arrays {sorted(recordings.arrays)}")
@@ -107,9 +128,13 @@ def _check_modality(recordings: Recordings, modality: Modality, what: str) -> No
             raise DataError(f"{what}: {modality.name} of sample {sample} contains NaN or infinite values")
 
 
+def _name(dataset: Dataset) -> str:
+    return f"{dataset.name}:{dataset.argument}" if dataset.argument else dataset.name
+
+
 def _sealed(dataset: Dataset, recordings: Recordings) -> Recordings:
     """The recordings, checked and made read-only, with their fingerprint."""
-    check(recordings, f"{dataset.name}:{dataset.argument}" if dataset.argument else dataset.name)
+    _check_samples(recordings, _name(dataset))
     for array in (*recordings.arrays.values(), recordings.label, recordings.subject, recordings.sample):
         array.flags.writeable = False
     return replace(recordings, fingerprint=fingerprint(recordings))

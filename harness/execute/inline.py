@@ -40,7 +40,7 @@ class InlineExecutor:
                 f"stage1.workers: {shared.workers} needs Ray: leave out --inline, or set stage1.workers to 1"
             )
         native = [precision for precision in PRECISION_FLAGS if has_native(precision)]
-        if wrong := [*emulated(cpu_precisions(jobs), native, processor()), *ledger_room(ledger.root, len(jobs))]:
+        if wrong := [*emulated(cpu_precisions(jobs), native, processor()), *ledger_room(ledger.root, jobs)]:
             raise InputError("\n    ".join(["the run cannot start:", *wrong]))
         require_gpu(jobs)
         queue = JobQueue(jobs, ledger, observer)

@@ -15,13 +15,14 @@ from threadpoolctl import threadpool_limits
 from harness import registry
 from harness.data.base import Recordings
 from harness.edge.attach.run_profile import perform_profile
-from harness.jobs import CHECKPOINT, Inputs, Job, Outcome, Progress
+from harness.jobs import CHECKPOINT, MODEL, Inputs, Job, Outcome, Progress
 from harness.method import Method
 from harness.options import Stage1, Stage2
 from harness.training import Stage2Result, pretrain, pretrained_to_bytes, train
 from harness.training.device import keep_freed_memory
-from harness.training.job import environment, npz_bytes, pretrained_of, training_data_of
+from harness.training.job import describe_model, environment, npz_bytes, pretrained_of, training_data_of
 from harness.training.metrics import metrics
+from harness.training.trained_model import NotKept, model_to_bytes
 from harness.training.workers import Workers
 
 JobGenerator = Generator[Progress, None, Outcome]
@@ -89,18 +90,26 @@ def _pretrain(
 def _train(
     method: Method, job: Job, recordings: Recordings, inputs: Inputs
 ) -> Generator[Progress, None, ResultAndArtefacts]:
+    data, pretrained, labelled = training_data_of(job, recordings), pretrained_of(job, inputs), job.indices["labelled"]
     done = yield from train(
         method,
         method.Stage2.from_plain(job.content["options"]),
         Stage2.from_plain(job.content["settings"]),
-        training_data_of(job, recordings),
+        data,
         recordings.label,
-        job.indices["labelled"],
+        labelled,
         {part: job.indices[part] for part in ("validation", "test") if job.indices[part].size},
-        pretrained_of(job, inputs),
+        pretrained,
         str(job.content["row"]),
     )
-    return _train_result(done, recordings, job), {"predictions.npz": _predictions(done, recordings, job)}
+    result, artefacts = _train_result(done, recordings, job), {"predictions.npz": _predictions(done, recordings, job)}
+    if job.keep_model:
+        batch = {name: x.cpu() for name, x in data.batch(labelled[:2]).items()}
+        try:
+            artefacts[MODEL] = model_to_bytes(done.model, describe_model(job, recordings, pretrained), batch)
+        except NotKept as error:
+            result["absent"]["model"] = str(error)
+    return result, artefacts
 
 
 def _train_result(done: Stage2Result, recordings: Recordings, job: Job) -> dict[str, Any]:

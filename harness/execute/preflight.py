@@ -18,6 +18,7 @@ from harness.jobs import Job
 
 LEDGER_BYTES = 64 * 2**20  # room that a run's folder needs in any case
 JOB_BYTES = 2**20  # room for each job; its encoders, predictions and record usually take about 0.2 MB
+MODEL_BYTES = 32 * 2**20  # room for each model that is kept; most take 5 to 15 MB
 SPILL_SHARE = 0.05  # Ray stops spilling objects when less than this share of the disk is free
 UNITS = {"CPU": "CPUs", "GPU": "GPUs"}
 
@@ -139,17 +140,18 @@ def describe(resources: Mapping[str, float]) -> str:
     return ", ".join(f"{amount:g} {UNITS.get(name, name)}" for name, amount in resources.items())
 
 
-def ledger_room(folder: Path, n_jobs: int) -> list[str]:
-    """One line if the disk of a run's folder has too little room for the records of ``n_jobs`` jobs, else none.
+def ledger_room(folder: Path, jobs: Sequence[Job]) -> list[str]:
+    """One line if the disk of a run's folder has too little room for the records and models of the jobs, else none.
 
     The folder need not exist yet.
     """
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    free, wanted = shutil.disk_usage(existing).free, LEDGER_BYTES + n_jobs * JOB_BYTES
+    free = shutil.disk_usage(existing).free
+    wanted = LEDGER_BYTES + len(jobs) * JOB_BYTES + sum(job.keep_model for job in jobs) * MODEL_BYTES
     if free >= wanted:
         return []
     return [
-        f"the disk of {folder} has {free / 2**20:.0f} MiB free, but the records of {n_jobs} jobs may need"
+        f"the disk of {folder} has {free / 2**20:.0f} MiB free, but the records of {len(jobs)} jobs may need"
         f" {wanted / 2**20:.0f} MiB"
     ]
 

@@ -105,7 +105,7 @@ class RayExecutor:
 
         data_bytes = sum(array.nbytes for recordings in data.values() for array in recordings.arrays.values())
         modules = None if alone else needed_modules(jobs, self._perform)
-        problems = ledger_room(ledger.root, len(jobs))
+        problems = ledger_room(ledger.root, jobs)
         precisions = cpu_precisions(jobs)
         problems += preflight(needs_of(jobs), modules, data_bytes, precisions, self._wait_seconds, observer)
         if problems:

@@ -44,6 +44,11 @@ def make_plan(study: Study, data_root: Path | None, record: Callable[[str], Reco
         problems.append(Problem(where, "reference", f"{reference!r} is not a method or a variant of this study", hint))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
+    if study.file.keep_models and study.file.select != "last":
+        plan.cautions.append(
+            f"keep_models keeps the model of the last epoch, and select: {study.file.select} reports the best one, "
+            "so harness predict may give another accuracy than the report"
+        )
     plan.cautions = list(dict.fromkeys(plan.cautions))
     # the longest jobs, which others wait for, come first; profile jobs come last, when nothing else runs
     plan.jobs = dict(sorted(plan.jobs.items(), key=lambda item: ("pretrain", "train", "profile").index(item[1].kind)))

@@ -123,6 +123,7 @@ class DatasetPlanner:
         """Plan a trial and its jobs for each seed. chosen: option → value chosen by the search."""
         for seed in self.file.seeds:
             key, stage1_key = self._train(config, seed, {"point": config.point})
+            self.plan.jobs[key] = replace(self.plan.jobs[key], keep_model=self.file.keep_models)
             profiles = self._profile(self.plan.jobs[key], config)
             self._add_trial(config, seed, key=key, stage1_key=stage1_key, chosen=chosen or {}, profile_keys=profiles)
 
@@ -229,7 +230,7 @@ class DatasetPlanner:
         indices = {part: rows for part, rows in samples.items() if part != "unlabelled"}
         content = {"options": settings.stage2_options.content(), "settings": general.stage2.content()}
         content |= {"row": config.variant, "stage1": stage1_key, **self._content("train", config, seed, indices)}
-        about = {**about, "method": config.name, **purpose}
+        about = {**about, "method": config.name, "data_options": settings.data_options.to_json(), **purpose}
         return self._add(content, about, config.source, indices, (stage1_key,) if stage1_key else ()), stage1_key
 
     def _profile(self, trial: Job, config: _Configuration) -> dict[str, str]:

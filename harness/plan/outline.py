@@ -27,8 +27,9 @@ class Outline:
     jobs: key → data set, method and kind, which is "search" for the jobs of a search. work: key → timing key and sample
     passes, see `harness.plan.timings`. threads: of one job. repeats: data set → its numbers of methods, seeds and
     folds. offline: keys of the jobs that are carried to a device in a bundle. waiting: trials whose options are not
-    chosen yet by a search. shared: jobs saved by sharing. labelled: data set → the numbers of labelled samples of its
-    trials, ascending. folds: data set → for each fold, part → its subjects.
+    chosen yet by a search. models: keys of the jobs that keep their models. shared: jobs saved by sharing. labelled:
+    data set → the numbers of labelled samples of its trials, ascending. folds: data set → for each fold, part → its
+    subjects.
     """
 
     study: str
@@ -39,6 +40,7 @@ class Outline:
     offline: list[str]
     trials: int
     waiting: int
+    models: list[str]
     shared: int
     searching: bool
     cautions: list[str]
@@ -57,6 +59,7 @@ def outline(plan: Plan) -> Outline:
         offline=[key for key, job in plan.jobs.items() if job.attachment == "offline"],
         trials=len(plan.trials),
         waiting=sum(trial.key is None for trial in plan.trials),
+        models=[key for key, job in plan.jobs.items() if job.keep_model],
         shared=plan.shared,
         searching=plan.searching,
         cautions=plan.cautions,

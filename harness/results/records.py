@@ -67,6 +67,7 @@ class About(RecordModel):
     fold: int | None = Field(default=None, description="number of the fold, from 1; null without folds")
     point: dict[str, Any] = Field(default={}, description="option → value at this point of the sweep")
     search: SearchDraw | None = Field(default=None, description="draw of the search; null outside a search")
+    data_options: dict[str, Any] = Field(default={}, description="options of the data set; empty for stage 1")
     device: dict[str, Any] | None = Field(default=None, description="device measured; null except for profile jobs")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.data.npy import read_npz
 from harness.errors import Damaged, InputError
+from harness.jobs import MODEL
 from harness.ledger import Ledger, digest
 from harness.results.plan_records import LiveRecord, PlannedJob, PlannedTrial, PlanRecord, StudyRecord
 from harness.results.records import (
@@ -138,6 +139,11 @@ class RunResults:
             )
             self._faults[key, thorough] = next(filter(None, found), None)
         return self._faults[key, thorough]
+
+    def lacks_model(self, key: str) -> bool:
+        """Whether a finished train job has kept no model, although it could have."""
+        record = self.trained(key)
+        return record is not None and MODEL not in record.artefacts and "model" not in record.result.absent
 
     def stale_input(self, key: str) -> str | None:
         """The key of a job whose artefacts are no longer those that a finished job read; None if there is none."""

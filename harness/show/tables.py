@@ -84,6 +84,14 @@ def show_damage(damage: Mapping[str, str], console: Console) -> None:
         console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
+def show_without_model(keys: Sequence[str], console: Console) -> None:
+    """A line for the trials that are trained again because they kept no model; nothing if there are none."""
+    if keys:
+        trials = "1 trial is" if len(keys) == 1 else f"{len(keys)} trials are"
+        text = f"note: {trials} done without a model, and keep_models asks for it: stage 2 is trained again"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def show_choices(results: RunResults, console: Console) -> None:
     """What the study's search has chosen so far; prints nothing for a study without a search."""
     if results.plan.search:

@@ -196,6 +196,10 @@ class StudyFile(SharedKeys):
         description="evaluation that is reported: of the last epoch, the best on the validation samples, "
         "or the best on the test samples, which is too optimistic",
     )
+    keep_models: bool = Field(
+        default=False,
+        description="keep the model of each trial after its last epoch, for harness predict; no result depends on it",
+    )
     threads: int = Field(default=1, ge=1, le=1024, description="CPU threads of each job")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="processor that jobs train on")
     retries: int = Field(default=1, ge=0, description="how often a job is restarted if its process or node dies")

@@ -39,6 +39,7 @@ class Stage2Result:
         plane_variance: The fraction of the variance that ``explained["modal_plane"]`` explains, if there is one.
         unexplained: The reasons why entries of ``explained`` are missing, by their name.
         flops: The floating-point operations of one inference, see `inference_flops`.
+        model: The classifier of the last evaluation, on the CPU and in eval() mode.
     """
 
     loss: tuple[float, ...]
@@ -51,6 +52,7 @@ class Stage2Result:
     plane_variance: float | None
     unexplained: Mapping[str, str]
     flops: int
+    model: Classifier
 
 
 def train(
@@ -103,6 +105,7 @@ def train(
         plane_variance=plane_variance,
         unexplained=model.unexplained(),
         flops=inference_flops(model, data.batch(labelled[:1])),  # last, since it moves the model to the CPU
+        model=model,
     )
 
 

@@ -85,9 +85,11 @@ def test_only_jobs_on_a_cpu_of_the_executors_choice_need_its_precision():
 
 def test_a_disk_with_too_little_room_for_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "not" / "there" / "yet"
-    assert ledger_room(folder, 10) == []
-    monkeypatch.setattr(preflight, "LEDGER_BYTES", 2**80)
-    (line,) = ledger_room(folder, 10)
+    job = Job("0" * 20, "train", {}, {}, "")
+    assert ledger_room(folder, [job]) == []
+    monkeypatch.setattr(preflight, "MODEL_BYTES", 2**80)
+    assert ledger_room(folder, [job]) == []
+    (line,) = ledger_room(folder, [job, replace(job, keep_model=True)])
     assert f"the disk of {folder} has " in line
     assert not folder.exists()
 
