@@ -33,6 +33,8 @@ class Execution:
     inline: in this process, one after another; else on Ray. address: of a Ray cluster; None is this machine, or
     RAY_ADDRESS where that is set. wait_seconds: how long to wait for nodes to join while none has what a job needs.
     stop_at_failure: whether the first job that fails in this process ends the run, with `JobFailed`.
+    start_seconds: how long Ray may take to start, or a node to answer; None is the executor's default. ship_code:
+    whether to send this package and its plug-ins to the nodes.
     Raises `InputError` for values that exclude each other.
     """
 
@@ -40,6 +42,8 @@ class Execution:
     address: str | None = None
     wait_seconds: float | None = None
     stop_at_failure: bool = False
+    start_seconds: float | None = None
+    ship_code: bool = False
 
     def __post_init__(self) -> None:
         if self.inline and self.address:
@@ -48,6 +52,10 @@ class Execution:
             raise InputError(
                 "inline runs all jobs in this process: there are no nodes for --wait-for-nodes to wait for"
             )
+        if self.inline and self.start_seconds is not None:
+            raise InputError("inline runs all jobs in this process: there is no Ray to which --start-timeout applies")
+        if self.ship_code and (self.inline or not (self.address or os.environ.get("RAY_ADDRESS"))):
+            raise InputError("--ship-code sends the code to the nodes of a Ray cluster: give the cluster's --address")
 
 
 @dataclass
@@ -200,12 +208,16 @@ class Driver:
 
             require(todo)
         if not execution.inline:
-            from harness.execute.ray_tune import RayExecutor
+            from harness.execute.ray_tune import START_SECONDS, RayExecutor
 
-            retries = self.plan.study.file.retries
-            wait_seconds = execution.wait_seconds or 0.0
             executor = RayExecutor(
-                execution.address, retries=retries, stopping=self._stopping(), wait_seconds=wait_seconds
+                execution.address,
+                max_concurrent=self.plan.study.file.max_concurrent,
+                retries=self.plan.study.file.retries,
+                stopping=self._stopping(),
+                wait_seconds=execution.wait_seconds or 0.0,
+                start_seconds=execution.start_seconds or START_SECONDS,
+                ship_code=execution.ship_code,
             )
             first, apart = (
                 [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)

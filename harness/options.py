@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 
@@ -32,6 +32,13 @@ class Options(BaseModel):
         return self.to_json()
 
 
+def _whole_above_one(gpus: float) -> float:
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError(f"should be a fraction of one GPU or a whole number of GPUs, such as 0.5 or {int(gpus)}")
+    return gpus
+
+
+GpuCount = Annotated[float, AfterValidator(_whole_above_one)]
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -89,7 +96,12 @@ class Stage1(Optimiser):
 
     batch_size: int = Field(default=64, ge=2, description="samples per batch over all workers; at least two per worker")
     workers: int = Field(default=1, ge=1, description="processes that share each batch; more than one needs Ray")
-    gpus_per_worker: float = Field(default=0, ge=0, description="GPUs that Ray reserves for each worker")
+    gpus_per_worker: GpuCount = Field(
+        default=0,
+        ge=0,
+        description="GPUs that Ray reserves for each worker on device: cuda; by default one, or gpus_per_trial if "
+        "there is one worker",
+    )
     batch_norm: Literal["local", "sync"] = Field(
         default="local",
         description="BatchNorm statistics over each worker's samples, as with the authors' DataParallel, or over all",
@@ -104,11 +116,16 @@ class Stage1(Optimiser):
     )
 
     @model_validator(mode="after")
-    def _batch_feeds_every_worker(self) -> Self:
+    def _every_worker_has_what_it_needs(self) -> Self:
         if self.batch_size < 2 * self.workers:
             raise ValueError(
                 f"batch_size {self.batch_size} is too small for {self.workers} workers: "
                 "each needs at least two samples, for BatchNorm"
+            )
+        if self.workers > 1 and 0 < self.gpus_per_worker < 1:
+            raise ValueError(
+                f"gpus_per_worker {self.gpus_per_worker:g} would put several of the {self.workers} workers on one GPU, "
+                "which NCCL does not allow: give 1"
             )
         return self
 

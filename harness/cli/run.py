@@ -39,6 +39,22 @@ def run(
             help="How long to wait for nodes to join, if no node has the resources that a job needs.",
         ),
     ] = None,
+    start_timeout: Annotated[
+        Optional[float],
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            help="How long Ray may take to start on this machine, or a node to answer; 300 by default.",
+        ),
+    ] = None,
+    ship_code: Annotated[
+        bool,
+        typer.Option(
+            "--ship-code",
+            help="Send this package and its plug-ins to the nodes of the cluster, where only their dependencies need "
+            "to be installed.",
+        ),
+    ] = False,
     inline: Annotated[bool, typer.Option("--inline", help="Run all jobs in this process, without Ray.")] = False,
     set_: Annotated[
         Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")
@@ -55,7 +71,7 @@ def run(
 
     if options and not plan_only:
         raise InputError("--options prints the values of a plan: use it with --dry-run")
-    execution = Execution(inline, address, wait, stop_at_failure=debugger.wanted)
+    execution = Execution(inline, address, wait, debugger.wanted, start_timeout, ship_code)
     if plan_only:
         dry_run(study, out_folder, data, set_ or [], out, options, max_trials)
         return

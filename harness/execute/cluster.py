@@ -1,4 +1,4 @@
-"""The state of a Ray cluster, and the preflight, which reports all problems at once before anything starts.
+"""The address of a Ray cluster, and its living nodes.
 
 Imported only by the Ray executor.
 """
@@ -6,25 +6,25 @@ Imported only by the Ray executor.
 from __future__ import annotations
 
 import os
-import platform
 import socket
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import AuthenticationError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from harness import __version__
 from harness.errors import InputError
-from harness.execute.base import ProgressObserver
-from harness.execute.preflight import Need, Node, describe_nodes, emulated, missing, spill_room
 
 REACH_SECONDS = 10.0
-ANSWER_SECONDS = 120.0  # a node's first worker is a Python process that has to start first
+
+
+class LivingNode(NamedTuple):
+    """A node of the cluster: its name, its total resources, and the folder on it where Ray keeps its sockets."""
+
+    name: str
+    resources: Mapping[str, float]
+    folder: str
 
 
 def check_address(address: str) -> None:
@@ -75,140 +75,18 @@ def _authenticate(address: str) -> None:
         return
 
 
-def living_nodes() -> dict[str, Node]:
+def living_nodes() -> dict[str, LivingNode]:
     """Node id → node, for all living nodes. If nodes share a name, the first digits of the id are added to it."""
-    listed = _listed()
+    listed = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     counts = Counter(_name(node) for node in listed)
     found = {}
     for node in listed:
         name, node_id = _name(node), node["NodeID"]
-        found[node_id] = Node(f"{name} ({node_id[:6]})" if counts[name] > 1 else name, node["Resources"])
+        shown = f"{name} ({node_id[:6]})" if counts[name] > 1 else name
+        found[node_id] = LivingNode(shown, node["Resources"], os.path.dirname(node["ObjectStoreSocketName"]))
     return found
-
-
-def _listed() -> list[dict[str, Any]]:
-    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _name(node: Mapping[str, Any]) -> str:
     named = node["NodeName"] != node["NodeManagerAddress"]  # by `ray start --node-name`
     return str(node["NodeName"] if named else node["NodeManagerHostname"])
-
-
-def preflight(
-    needs: Sequence[Need],
-    modules: Sequence[str] | None,
-    data_bytes: int,
-    precisions: Sequence[str],
-    wait_seconds: float,
-    observer: ProgressObserver,
-) -> list[str]:
-    """The problems of the cluster, one line each. Waits up to ``wait_seconds`` for nodes with the resources needed.
-
-    modules: those that every node must be able to import; None if the cluster is local to this process, so that its
-    workers have what this process has. precisions: those below fp32 that the jobs compute in on a CPU.
-    """
-    problems = _wait_for_nodes(needs, wait_seconds, observer)
-    nodes = list(_probe_nodes(living_nodes(), modules, data_bytes, precisions).values())
-    problems += [f"node {node.name}: {fault}" for node in nodes for fault in node.faults]
-    if problems:
-        problems.append(f"the nodes are {describe_nodes(needs, nodes)}")
-    return problems
-
-
-def _wait_for_nodes(needs: Sequence[Need], wait_seconds: float, observer: ProgressObserver) -> list[str]:
-    end, reported = time.monotonic() + wait_seconds, None
-    while (problems := missing(needs, list(living_nodes().values()))) and time.monotonic() < end:
-        if problems != reported:
-            observer.note(f"waiting up to {wait_seconds:g} s for nodes to join (Ctrl-C to stop): {'; '.join(problems)}")
-            reported = problems
-        time.sleep(0.5)
-    return problems
-
-
-def _probe_nodes(
-    nodes: Mapping[str, Node], modules: Sequence[str] | None, data_bytes: int, precisions: Sequence[str]
-) -> dict[str, Node]:
-    """The nodes with their faults, which a task on each node finds out."""
-    probe, found = _probe(), {}
-    task = ray.remote(num_cpus=0, max_retries=0)(probe)
-    answers = {}
-    for node_id, folder in {
-        node["NodeID"]: os.path.dirname(node["ObjectStoreSocketName"]) for node in _listed()
-    }.items():
-        if node_id not in nodes:  # it has joined since
-            continue
-        if modules is not None:
-            pinned = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
-            answers[node_id] = pinned.remote(list(modules), folder)
-        else:
-            answers[node_id] = ray.put(probe([], folder))
-    end = time.monotonic() + ANSWER_SECONDS
-    for node_id, answer in answers.items():
-        node = nodes[node_id]
-        try:
-            found_there = ray.get(answer, timeout=max(0.1, end - time.monotonic()))
-            faults = _faults(found_there, node.resources.get("object_store_memory", 0), data_bytes, precisions)
-        except Exception as error:  # the node died, cannot start a worker, or does not answer
-            faults = [f"it does not answer ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"]
-        found[node_id] = replace(node, faults=tuple(faults))
-    return found
-
-
-def _probe() -> Callable[[list[str], str], dict[str, Any]]:
-    """The function that probes a node. Being nested, it is pickled by value: the harness may be missing there."""
-
-    def probe(modules: list[str], folder: str) -> dict[str, Any]:
-        import importlib
-        import platform
-        import shutil
-
-        import ray
-
-        lacking = {}
-        for module in ["harness", *modules]:
-            try:
-                importlib.import_module(module)
-            except Exception as error:
-                lacking[module] = f"{type(error).__name__}: {error}"
-        disk = shutil.disk_usage(folder)
-        versions = {"Ray": ray.__version__, "Python": platform.python_version()}
-        answer = {"versions": versions, "lacking": lacking, "disk": disk.total, "free": disk.free}
-        if "harness" not in lacking:
-            provenance = importlib.import_module("harness.provenance")
-            versions["cosmo-harness"] = provenance.__version__
-            answer["processor"] = provenance.processor()
-            answer["native"] = [name for name in provenance.PRECISION_FLAGS if provenance.has_native(name)]
-        return answer
-
-    return probe
-
-
-def _faults(
-    answer: Mapping[str, Any], store_bytes: float, data_bytes: int, precisions: Sequence[str] = ()
-) -> list[str]:
-    """The faults of a node, from the answer of its probe."""
-    ours = {"Ray": ray.__version__, "Python": platform.python_version(), "cosmo-harness": __version__}
-    theirs = answer["versions"]
-    faults = [
-        f"{name} is {theirs[name]} there but {ours[name]} here"
-        for name in theirs
-        if not _fits(name, theirs[name], ours[name])
-    ]
-    if "harness" in answer["lacking"]:
-        faults.append(
-            f"the harness is not installed there ({answer['lacking']['harness']}):"
-            f" pip install cosmo-harness=={__version__}"
-        )
-    else:
-        faults += [f"{module} cannot be imported there ({error})" for module, error in answer["lacking"].items()]
-        faults += emulated(precisions, answer["native"], answer["processor"])
-    full = spill_room(store_bytes, data_bytes, answer["disk"], answer["free"])
-    return faults + ([full] if full else [])
-
-
-def _fits(name: str, theirs: str, ours: str) -> bool:
-    """Whether a node's version is compatible with ours. Python's patch release may differ if Ray is set to allow it."""
-    if name == "Python" and os.environ.get("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL") == "minor":
-        return theirs.split(".")[:2] == ours.split(".")[:2]
-    return theirs == ours

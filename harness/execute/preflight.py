@@ -1,19 +1,20 @@
 """Compares what a plan needs with the nodes of the cluster, before anything starts.
 
 Without this check, Ray would wait forever, in silence, for resources that no node has. `missing` is a pure function;
-`harness.execute.cluster` asks Ray for its arguments. This module does not import Ray.
+`harness.execute.node_probe` asks Ray for its arguments. This module does not import Ray.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import registry
 from harness.errors import InputError
+from harness.execute.admission import Room, bundles_that_fit
 from harness.jobs import Job
 
 LEDGER_BYTES = 64 * 2**20  # room that a run's folder needs in any case
@@ -45,40 +46,63 @@ class Need:
 class Node:
     """A living node of a cluster.
 
-    resources: name → total amount, in use or not. faults: what makes the node unfit for any job.
+    resources: name → total amount, in use or not. faults: what makes the node unfit for any job; None until its probe
+    has answered.
     """
 
     name: str
     resources: Mapping[str, float]
-    faults: Sequence[str] = field(default_factory=tuple)
+    faults: Sequence[str] | None = ()
 
-    def holds(self, resources: Mapping[str, float]) -> int:
-        """How many bundles of these resources fit on the node when it is idle."""
-        wanted = {name: amount for name, amount in resources.items() if amount > 0}
-        return min((int(self.resources.get(name, 0) / amount + 1e-9) for name, amount in wanted.items()), default=2**31)
+    @property
+    def fit(self) -> bool:
+        """Whether jobs can run on the node: its probe has answered and found no fault."""
+        return self.faults is not None and not self.faults
+
+
+def need_of(job: Job) -> Need:
+    """What a job needs. A job on a device has the whole device to itself."""
+    if job.resource:
+        join = f"harness edge join --address HOST:PORT --name {job.about['device']['name']}"
+        return Need(job.title, {job.resource: 1.0}, job.workers, f"; on the device, run `{join}`")
+    resources = {name: float(amount) for name, amount in {"CPU": job.threads, "GPU": job.gpus}.items() if amount}
+    return Need(job.title, resources, job.workers)
 
 
 def needs_of(jobs: Iterable[Job]) -> list[Need]:
     """The distinct needs of the jobs, each with the title of the first job that has it."""
     found: dict[tuple[Any, ...], Need] = {}
     for job in jobs:
-        resources = {name: float(amount) for name, amount in {"CPU": job.threads, "GPU": job.gpus}.items() if amount}
-        if job.resource:
-            resources = {job.resource: 1.0}  # a job on a device has the whole device to itself
-        hint = (
-            f"; on the device, run `harness edge join --address HOST:PORT --name {job.about['device']['name']}`"
-            if job.resource
-            else ""
-        )
-        found.setdefault((job.workers, *sorted(resources.items())), Need(job.title, resources, job.workers, hint))
+        need = need_of(job)
+        found.setdefault((need.bundles, *sorted(need.resources.items())), need)
     return list(found.values())
 
 
+def has_room(job: Job, nodes: Mapping[str, Node], running: Iterable[tuple[Job, str | None]]) -> bool:
+    """Whether the nodes have room for one more job.
+
+    nodes: id → node, those that may run it. running: the jobs handed out, each with the id of its node, None while it
+    is not known; then each of its bundles is counted on the first node that has room for it.
+    """
+    rooms = {node_id: Room(node.resources) for node_id, node in nodes.items()}
+    unplaced = []
+    for one, node_id in running:
+        if node_id is None or one.workers > 1:
+            unplaced.append(need_of(one))
+        elif node_id in rooms:
+            rooms[node_id].take(need_of(one).resources)
+    for need in unplaced:
+        bundles_that_fit(need.resources, rooms.values(), need.bundles)
+    need = need_of(job)
+    return bundles_that_fit(need.resources, rooms.values(), need.bundles) == need.bundles
+
+
 def needed_modules(jobs: Iterable[Job], perform: Callable[..., object]) -> list[str]:
-    """The modules that every node must be able to import: that of ``perform`` and those of the jobs' methods."""
+    """The modules that every node must be able to import: the worker's, that of ``perform``, those of the methods."""
     paths = registry.paths("methods")
     methods = {job.content["method"]["name"] for job in jobs if "method" in job.content}
-    return sorted({perform.__module__, *(paths[name].partition(":")[0] for name in methods if name in paths)})
+    of_methods = (paths[name].partition(":")[0] for name in methods if name in paths)
+    return sorted({"harness.execute.ray_worker", perform.__module__, *of_methods})
 
 
 def cpu_precisions(jobs: Iterable[Job]) -> list[str]:
@@ -114,7 +138,7 @@ def missing(needs: Iterable[Need], nodes: Sequence[Node]) -> list[str]:
     """One line for each need that the nodes cannot meet even when they are idle; empty if they can meet all."""
     problems = []
     for need in needs:
-        room = sum(node.holds(need.resources) for node in nodes)
+        room = bundles_that_fit(need.resources, [Room(node.resources) for node in nodes], need.bundles)
         if room >= need.bundles:
             continue
         unknown = [name for name in need.resources if not any(node.resources.get(name) for node in nodes)]

@@ -6,6 +6,7 @@ Imported only by the Ray executor.
 from __future__ import annotations
 
 import pickle
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -25,13 +26,16 @@ from harness.data.base import Recordings
 from harness.execute.base import Perform, ProgressObserver
 from harness.execute.cluster import living_nodes
 from harness.execute.job_queue import JobQueue
-from harness.execute.preflight import Node, missing, needs_of
+from harness.execute.node_probe import NodeProbes
+from harness.execute.preflight import UNITS, Node, has_room, missing, needs_of
 from harness.execute.ray_early_stopping import EarlyStoppingScheduler
 from harness.execute.ray_relay import ArtefactRelay
 from harness.execute.ray_worker import Worker
 from harness.jobs import Failure, Job, Outcome, Progress
 
 POLL_NODES_SECONDS = 1.0  # how often the list of nodes is updated
+WAITING_SECONDS = 60.0  # after this time without a running job, a line says so
+FAILED_STARTS = 5  # how many workers may fail to start before their job has failed
 
 
 class Stop(tune.Stopper):
@@ -59,13 +63,19 @@ class Dispatcher:
         stop: Stop,
         retries: int,
         scheduler: EarlyStoppingScheduler | None,
+        probes: NodeProbes,
     ):
         self.queue, self.observer, self._stop = queue, observer, stop
         self.error: Exception | None = None
         self.jobs: dict[str, Job] = {}  # handed out and not ended
+        self.where: dict[str, str] = {}  # key of a job that has started and not ended → id of its node
         self._data, self._perform, self.retries, self.scheduler = data, perform, retries, scheduler
         self._deaths: dict[str, int] = {}
-        self.nodes: dict[str, Node] = {}
+        self._failed_starts: dict[str, int] = {}
+        self.probes = probes
+        self.nodes: dict[str, Node] = {}  # those that the jobs may run on
+        self._seen: set[str] = set()
+        self._active_at = time.monotonic()  # when a job was last seen running
         self._polled_at = -POLL_NODES_SECONDS
         self._lost: set[str] = set()  # resources of devices that have left the cluster
         self.relay_name = f"harness-relay-{uuid4().hex}"
@@ -73,6 +83,11 @@ class Dispatcher:
         self.relay = ArtefactRelay.options(  # type: ignore[attr-defined]
             name=self.relay_name, scheduling_strategy=here
         ).remote()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run was interrupted, or the driver itself has failed."""
+        return self._stop.asked
 
     @contextmanager
     def capturing_errors(self) -> Iterator[None]:
@@ -91,7 +106,7 @@ class Dispatcher:
 
         A job whose device has left the cluster fails.
         """
-        while (task := self.queue.next_ready()) is not None and not self._has_device(task[0]):
+        while (task := self.queue.next_ready()) is not None and not self.has_device(task[0]):
             self._lose_device(task[0], "")
         if task is None:
             return None
@@ -107,6 +122,12 @@ class Dispatcher:
             self.scheduler.begun(job)
         return job
 
+    def started(self, job: Job, node_id: str) -> None:
+        """A worker has taken a job."""
+        self.where[job.key] = node_id
+        self._active_at = time.monotonic()
+        self.observer.started(job, self._node_name(node_id))
+
     def progressed(self, job: Job, progress: Progress, checkpoint: bool) -> None:
         """A worker has completed an epoch. checkpoint: whether it has left one with the relay."""
         self.queue.progressed(job, progress, ray.get(self.relay.checkpoint.remote(job.key)) if checkpoint else None)
@@ -115,30 +136,52 @@ class Dispatcher:
         """Report to the observer which nodes have joined or left, and which jobs fit on none of those that remain."""
         if time.monotonic() - self._polled_at < POLL_NODES_SECONDS:
             return
-        self._polled_at, nodes = time.monotonic(), living_nodes()
+        self._polled_at = time.monotonic()
+        self.probes.update()
+        self.probes.report(self.observer)
+        self._note_waiting()
+        nodes = self.probes.fit
         if nodes == self.nodes:
             return
-        for node_id in self.nodes.keys() - nodes.keys():
+        for node_id in self.nodes.keys() - self.probes.nodes.keys():
             self.observer.note(f"node {self.nodes[node_id].name} is gone; its jobs will be retried on the other nodes")
-        for node_id in nodes.keys() - self.nodes.keys() if self.nodes else ():
+        for node_id in nodes.keys() - self._seen if self._seen else ():
             self.observer.note(f"node {nodes[node_id].name} has joined")
         self.nodes = nodes
+        self._seen |= nodes.keys()
         self.observer.nodes(list(nodes.values()))
-        for problem in missing(needs_of(self.queue.open), list(nodes.values())):
+        usable = [node for node in self.probes.nodes.values() if not node.faults]  # or not probed yet
+        for problem in missing(needs_of(self.queue.open), usable):
             self.observer.note(f"waiting for a node: {problem}")
 
-    def amount(self, resource: str) -> float:
-        """The total amount of a resource on the living nodes, in use or not."""
-        return sum(node.resources.get(resource, 0) for node in self.nodes.values())
+    def _note_waiting(self) -> None:
+        """Say so if no job has been running for a while. Ray itself would wait in silence."""
+        if self.where or not self.jobs:
+            self._active_at = time.monotonic()
+        elif time.monotonic() - self._active_at >= WAITING_SECONDS:
+            self._active_at = time.monotonic()
+            free, there = ray.available_resources(), ray.cluster_resources()  # type: ignore[no-untyped-call]
+            known = [name for name in ("CPU", "GPU") if there.get(name)]
+            amounts = ", ".join(f"{free.get(name, 0):g} of {there[name]:g} {UNITS[name]}" for name in known)
+            self.observer.note(
+                f"no worker has come within {WAITING_SECONDS:g} s, and {len(self.jobs)} jobs wait for one. Free are "
+                f"{amounts}: if that is too little, others are using the cluster, else its nodes are too busy to start "
+                "a process"
+            )
 
-    def node_name(self, node_id: str) -> str:
+    def has_room(self, job: Job) -> bool:
+        """Whether a node has room for one more job beside those that are handed out."""
+        return has_room(job, self.nodes, [(one, self.where.get(one.key)) for one in self.jobs.values()])
+
+    def _node_name(self, node_id: str) -> str:
         """The name of a node, even if it has just joined or left."""
-        node = self.nodes.get(node_id) or living_nodes().get(node_id)
+        node = self.probes.nodes.get(node_id) or living_nodes().get(node_id)
         return node.name if node else node_id
 
     def ended(self, job: Job, died: str = "") -> None:
         """A worker has ended: record what it left. If it left nothing, retry the job or record that it failed."""
         del self.jobs[job.key]
+        began = self.where.pop(job.key, None) is not None
         left = ray.get(self.relay.collect.remote(job.key))
         if left is not None:
             what: Outcome | Failure = pickle.loads(left)
@@ -153,6 +196,9 @@ class Dispatcher:
         if job.resource:
             self._lose_device(job, died)
             return
+        if not began:
+            self._could_not_start(job, died)
+            return
         self._deaths[job.key] = deaths = self._deaths.get(job.key, 0) + 1
         if deaths <= self.retries:
             self.observer.note(f"a worker died in {job.title}; the job will be retried")
@@ -162,12 +208,24 @@ class Dispatcher:
             why = "the node ran out of memory" if "OutOfMemoryError" in died else "killed, or out of memory?"
             self.queue.failed(job, Failure("WorkerDied", f"its worker process died {times} ({why})", died))
 
-    def _has_device(self, job: Job) -> bool:
-        """Whether the cluster has the device of a job. Ray itself would wait for it in silence."""
+    def _could_not_start(self, job: Job, died: str) -> None:
+        """A worker has ended before it took its job. That isn't a death of the job, and says something of the node."""
+        why = last_line(died)
+        self._failed_starts[job.key] = count = self._failed_starts.get(job.key, 0) + 1
+        if count > FAILED_STARTS:
+            self.queue.failed(job, Failure("WorkerNotStarted", f"no worker could start {count} times: {why}", died))
+            return
+        self.observer.note(f"a worker could not start for {job.title} ({why}); the nodes are probed again")
+        self.probes.repeat()
+        self._polled_at = -POLL_NODES_SECONDS
+        self.queue.requeue(job)
+
+    def has_device(self, job: Job) -> bool:
+        """Whether the cluster has the device of a job, if it needs one. Ray itself would wait for it in silence."""
         if job.resource is None:
             return True
-        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return job.resource not in self._lost and job.resource in resources
+        usable = [node for node in self.probes.nodes.values() if not node.faults]  # or not probed yet
+        return job.resource not in self._lost and any(node.resources.get(job.resource) for node in usable)
 
     def _lose_device(self, job: Job, died: str) -> None:
         """Give up a device for the rest of this run, and fail the job. Ray itself takes a while to notice the loss."""
@@ -175,6 +233,12 @@ class Dispatcher:
         self.queue.failed(
             job, Failure("DeviceLost", f"the device {job.about['device']['name']} has left the cluster", died)
         )
+
+
+def last_line(traceback: str) -> str:
+    """The line of a traceback that names the error."""
+    lines = [line.strip() for line in traceback.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)), "no error is known")
 
 
 class JobSearcher(Searcher):
@@ -191,30 +255,30 @@ class JobSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         job = None
         with self._dispatcher.capturing_errors():
-            if self._has_room():
+            if not self._dispatcher.is_stopping and self._has_room():
                 job = self._dispatcher.hand_out()
         if job is None:
-            return Searcher.FINISHED if self._dispatcher.queue.is_finished or self._dispatcher.error else None
+            return Searcher.FINISHED if self._dispatcher.queue.is_finished or self._dispatcher.is_stopping else None
         return {
             "job": job.key, "relay": self._dispatcher.relay_name, "retries": self._dispatcher.retries,
             "workers": job.workers, "cpus": job.threads, "gpus": job.gpus, "resource": job.resource,
+            "avoid": self._dispatcher.probes.others,
             "each_evaluation": self._dispatcher.scheduler is not None and self._dispatcher.scheduler.concerns(job),
         }  # fmt: skip
 
     def _has_room(self) -> bool:
         """Whether the current nodes have room for one more job. Nodes may join and leave during a run."""
-        head, running = self._dispatcher.queue.head, list(self._dispatcher.jobs.values())
-        self._dispatcher.poll_nodes()
-        if head is None or not running:
+        dispatcher = self._dispatcher
+        head, running = dispatcher.queue.head, list(dispatcher.jobs.values())
+        dispatcher.poll_nodes()
+        if head is None:
             return True
-        if head.resource:  # a device runs one job at a time
-            return all(job.resource != head.resource for job in running)
-        together = [job for job in [*running, head] if not job.resource]
-        if self._max_concurrent is not None and len(together) > self._max_concurrent:
+        if not dispatcher.has_device(head):
+            return True  # `hand_out` fails the job
+        together = [job for job in running if not job.resource]
+        if self._max_concurrent is not None and not head.resource and len(together) >= self._max_concurrent:
             return False
-        cpus = sum(job.workers * job.threads for job in together)
-        gpus = sum(job.workers * job.gpus for job in together)
-        return cpus <= self._dispatcher.amount("CPU") and gpus <= self._dispatcher.amount("GPU")
+        return dispatcher.has_room(head)
 
     def on_trial_complete(self, *_: Any, **__: Any) -> None:
         pass  # see `TuneEvents`: only a callback receives the trial with its error
@@ -239,7 +303,7 @@ class TuneEvents(tune.Callback):
             return
         with self._dispatcher.capturing_errors():
             if "where" in result:
-                self._dispatcher.observer.started(job, self._dispatcher.node_name(result["where"]))
+                self._dispatcher.started(job, result["where"])
             elif "progress" in result:
                 self._dispatcher.progressed(job, Progress(**result["progress"]), result["checkpoint"])
 
@@ -265,6 +329,7 @@ def run_trials(
     retries: int,
     max_concurrent: int | None,
     scheduler: EarlyStoppingScheduler | None,
+    probes: NodeProbes,
 ) -> None:
     """Run a queue to its end, or until ``stop.asked`` is set.
 
@@ -278,6 +343,7 @@ def run_trials(
         stop,
         retries,
         scheduler,
+        probes,
     )
     try:
         with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import ray
+from ray import cloudpickle
 
 from harness.data.base import Recordings
 from harness.execute.base import Perform
 from harness.jobs import Inputs, Job
+
+# the node of the driver may lack the package
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
 
 
 @ray.remote(num_cpus=0)

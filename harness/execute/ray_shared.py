@@ -20,6 +20,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
+from harness.execute.ray_worker import labels_of_other_nodes
 from harness.jobs import CHECKPOINT, Failure, Outcome, Progress
 
 POLL_SECONDS = 0.2
@@ -69,6 +70,7 @@ def _fit(config: dict[str, Any], scratch: str, ended: _Ended) -> None:
                 num_workers=config["workers"],
                 use_gpu=bool(config["gpus"]),
                 resources_per_worker={"CPU": config["cpus"], **({"GPU": config["gpus"]} if config["gpus"] else {})},
+                label_selector=labels_of_other_nodes(config["avoid"]) or None,  # type: ignore[call-arg]  # in Train v2
             ),
             run_config=RunConfig(
                 name=config["job"], storage_path=scratch, failure_config=FailureConfig(max_failures=config["retries"])

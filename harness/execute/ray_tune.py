@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,17 +17,19 @@ from harness.data.base import Recordings
 from harness.errors import InputError
 from harness.execute.base import EarlyStopping, Perform, ProgressObserver, default_perform
 from harness.execute.job_queue import JobQueue
+from harness.execute.local_ray import QUIET, local_ray
 from harness.execute.preflight import cpu_precisions, ledger_room, needed_modules, needs_of, require_gpu
 from harness.jobs import Job
 from harness.ledger import Ledger
 
 if TYPE_CHECKING:
+    from harness.execute.node_probe import NodeProbes
     from harness.execute.ray_dispatcher import Stop
 
 # Ray sends usage statistics over the network unless this is set before Ray is imported. Set it to 1 to send them.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-MAX_FOLDER_BYTES = 40  # so that the path of a socket in Ray's session stays below the 107 bytes that Linux allows
+START_SECONDS = 300.0
 TUNE = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON or TensorBoard files: the ledger holds everything
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # our handler raises KeyboardInterrupt and restores the previous handler
@@ -51,6 +52,8 @@ class RayExecutor:
     perform: does a job; by default `harness.execute.perform_job.perform`. Workers must be able to import it.
     stopping: which jobs may be stopped early; None: no job.
     wait_seconds: how long to wait for nodes to join while no node has the resources that some job needs.
+    start_seconds: how long Ray may take to start, and a node to answer.
+    ship_code: whether to send this package and its plug-ins to the nodes, where their dependencies must be installed.
     """
 
     def __init__(
@@ -61,9 +64,12 @@ class RayExecutor:
         perform: Perform | None = None,
         stopping: EarlyStopping | None = None,
         wait_seconds: float = 0.0,
+        start_seconds: float = START_SECONDS,
+        ship_code: bool = False,
     ):
         self._address = address or os.environ.get("RAY_ADDRESS")  # set by `ray job submit`
         self._max_concurrent, self._retries, self._wait_seconds = max_concurrent, retries, wait_seconds
+        self._start_seconds, self._ship_code = start_seconds, ship_code
         self._perform, self._stopping = perform or default_perform(), stopping
 
     def run(
@@ -83,11 +89,12 @@ class RayExecutor:
         used = {job.data: data[job.data] for job in jobs}
         stop = Stop()
         with self._connected(ray, jobs, observer) as ours:
-            self._check(jobs, used, ledger, observer, alone=ours and self._address is None)
+            probes = self._check(jobs, used, ledger, observer, alone=ours and self._address is None)
             with _environment(TUNE), _quiet(), _signals(stop, at_once=ours, observer=observer):
                 scheduler = EarlyStoppingScheduler(self._stopping, jobs, ledger) if self._stopping else None
                 queue = JobQueue(jobs, ledger, observer)
-                run_trials(queue, used, self._perform, observer, stop, self._retries, self._max_concurrent, scheduler)
+                options = (self._retries, self._max_concurrent, scheduler, probes)
+                run_trials(queue, used, self._perform, observer, stop, *options)
 
     def _check(
         self,
@@ -96,55 +103,57 @@ class RayExecutor:
         ledger: Ledger,
         observer: ProgressObserver,
         alone: bool,
-    ) -> None:
-        """Raise `InputError` with all problems that would keep the jobs from running.
+    ) -> NodeProbes:
+        """Probe the nodes. Raises `InputError` with all problems that would keep the jobs from running.
 
         alone: the cluster is a Ray of this run alone, on this machine.
         """
-        from harness.execute.cluster import preflight
+        from harness.execute.node_probe import NodeProbes, preflight
 
         data_bytes = sum(array.nbytes for recordings in data.values() for array in recordings.arrays.values())
         modules = None if alone else needed_modules(jobs, self._perform)
         problems = ledger_room(ledger.root, jobs)
-        precisions = cpu_precisions(jobs)
-        problems += preflight(needs_of(jobs), modules, data_bytes, precisions, self._wait_seconds, observer)
+        probes = NodeProbes(modules, data_bytes, cpu_precisions(jobs), self._start_seconds)
+        problems += preflight(needs_of(jobs), probes, self._wait_seconds, observer)
         if problems:
             raise InputError("\n    ".join(["the run cannot start:", *problems]))
+        return probes
 
     @contextmanager
     def _connected(self, ray: Any, jobs: Sequence[Job], observer: ProgressObserver) -> Iterator[bool]:
         """Connect to Ray. Yields whether this call did so; only then is Ray shut down at the end."""
         if ray.is_initialized():
+            if self._ship_code:
+                raise InputError("Ray is initialised already in this process, so the code can't be shipped")
             yield False
             return
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self._address is None:
             require_gpu(jobs)
-            # "local" keeps Ray from joining whatever an earlier `ray start` has left on this machine. A job with more
-            # threads than cores is slow but possible, so Ray is given at least as many cores as the largest job needs.
+            # A job with more threads than cores is slow but possible, so Ray is given at least as many cores as the
+            # largest job needs.
             cores = max(_cores(), *(job.workers * job.threads for job in jobs))
-            folder = _short_folder(observer)
-            try:
-                ray.init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=folder, **quiet)
-            except Exception as error:  # a busy machine, or no room in /dev/shm or the temporary folder
-                ray.shutdown()
-                why = (str(error).strip().splitlines() or [""])[0]
-                raise InputError(
-                    f"Ray does not start on this machine ({type(error).__name__}: {why}): it may be too busy, or "
-                    "/dev/shm or the temporary folder may be full; run again later, or without Ray with --inline"
-                ) from error
-        else:
-            from harness.execute.cluster import check_address
-
-            check_address(self._address)
-            try:
-                context = ray.init(address=self._address, **quiet)
-            except Exception as error:  # ConnectionError, a wrong token, a different version of Ray or Python
-                raise InputError(f"no Ray cluster can be used at {self._address}: {error}") from error
-            dashboard = f"; its dashboard is at http://{context.dashboard_url}" if context.dashboard_url else ""
-            observer.note(f"connected to Ray at {self._address}{dashboard}")
-        try:
+            with local_ray(ray, cores, self._start_seconds, observer):
+                yield True
+            return
+        with self._joined(ray, self._address, observer):
             yield True
+
+    @contextmanager
+    def _joined(self, ray: Any, address: str, observer: ProgressObserver) -> Iterator[None]:
+        """Connect to a running cluster."""
+        from harness.execute.cluster import check_address
+        from harness.execute.ship_code import code_to_ship
+
+        check_address(address)
+        environment = {"py_modules": code_to_ship()} if self._ship_code else None
+        try:
+            context = ray.init(address=address, runtime_env=environment, **QUIET)
+        except Exception as error:  # ConnectionError, a wrong token, a different version of Ray or Python
+            raise InputError(f"no Ray cluster can be used at {address}: {error}") from error
+        dashboard = f"; its dashboard is at http://{context.dashboard_url}" if context.dashboard_url else ""
+        observer.note(f"connected to Ray at {address}{dashboard}")
+        try:
+            yield
         finally:
             ray.shutdown()
 
@@ -158,19 +167,6 @@ def _import_ray() -> Any:
             f"Ray cannot be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline"
         ) from error
     return ray
-
-
-def _short_folder(observer: ProgressObserver) -> str | None:
-    """Another folder for Ray's session than its default, if the paths of its sockets would be too long there."""
-    default = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    if len(default.encode()) <= MAX_FOLDER_BYTES:
-        return None
-    folder = f"/tmp/ray-{os.getuid()}"
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    if os.lstat(folder).st_uid != os.getuid():
-        raise InputError(f"{default} is too long for the sockets of Ray, and {folder} belongs to another user")
-    observer.note(f"{default} is too long for the sockets of Ray, whose session is in {folder}")
-    return folder
 
 
 def _cores() -> int:

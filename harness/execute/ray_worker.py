@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,15 +21,16 @@ from harness.execute.ray_relay import take
 from harness.jobs import Failure, Outcome, Progress
 
 WorkerGenerator = Generator[Progress, None, "Outcome | Failure"]
+NODE_ID_LABEL = "ray.io/node-id"  # which Ray sets on every node
 SLICE_SECONDS = 0.5  # how long a worker works before it reports progress; an epoch is never cut
 
 
 class Worker(tune.Trainable):
     """Does one job after another.
 
-    The config of a trial has ``job`` (its key), ``relay`` (name of the actor), ``workers``, ``cpus`` and ``gpus`` of
-    each worker, ``retries``, ``resource`` (of the job's device, or None) and ``each_evaluation`` (report every
-    evaluation).
+    The config of a trial has ``job`` (its key), ``relay`` (name of the actor), ``avoid`` (ids of nodes), ``workers``,
+    ``cpus`` and ``gpus`` of each worker, ``retries``, ``resource`` (of the job's device, or None) and
+    ``each_evaluation`` (report every evaluation).
     """
 
     @classmethod
@@ -44,7 +45,10 @@ class Worker(tune.Trainable):
             bundle = {config["resource"]: 1}
         elif config["workers"] > 1:
             bundle = {"memory": 1}
-        return tune.PlacementGroupFactory([{name: amount for name, amount in bundle.items() if amount}])
+        bundle = {name: amount for name, amount in bundle.items() if amount}
+        if not (elsewhere := labels_of_other_nodes(config["avoid"])):
+            return tune.PlacementGroupFactory([bundle])
+        return tune.PlacementGroupFactory([bundle], bundle_label_selector=[elsewhere])
 
     def setup(self, config: dict[str, Any]) -> None:
         self._recordings: dict[str, Recordings] = {}  # reused by later jobs; views of the object store, not copies
@@ -65,6 +69,8 @@ class Worker(tune.Trainable):
                 return {"where": ray.get_runtime_context().get_node_id()}
             what = _slice(self._generator, self._config["each_evaluation"])
         except Exception as error:
+            if self._generator is None and isinstance(error, ImportError):
+                raise  # it is the node that is unfit, not the job
             what = Failure.of(error)
         if isinstance(what, Progress):
             return {"progress": self._reported(what), "checkpoint": what.checkpoint is not None}
@@ -93,6 +99,11 @@ class Worker(tune.Trainable):
             self._recordings[job.data] = ray.get(recordings)
         generator: WorkerGenerator = logged(perform(job, self._recordings[job.data], inputs))
         return generator
+
+
+def labels_of_other_nodes(avoid: Sequence[str]) -> dict[str, str]:
+    """Ray's label selector for all nodes but these."""
+    return {NODE_ID_LABEL: f"!in({','.join(avoid)})"} if avoid else {}
 
 
 def _slice(generator: WorkerGenerator, each_evaluation: bool) -> Progress | Outcome | Failure:

@@ -224,7 +224,8 @@ class DatasetPlanner:
                 "settings": stage1.settings.general.stage1.content(),
             }
             content |= self._content("pretrain", stage1, seed, indices)
-            gpus = stage1.settings.general.stage1.gpus_per_worker
+            general1 = stage1.settings.general.stage1
+            gpus = general1.gpus_per_worker or (1 if general1.workers > 1 else 0)
             about1 = {**about, "method": stage1.method.name, "gpus": gpus}
             stage1_key = self._add(content, about1, config.source, indices)
         indices = {part: rows for part, rows in samples.items() if part != "unlabelled"}
@@ -281,7 +282,7 @@ class DatasetPlanner:
         key = content_key(content)
         self.plan.jobs_without_sharing += 1
         on_gpu = self.file.device == "cuda" and content["kind"] != "profile"  # a profile job has its whole device
-        about = {**about, "gpus": (about.get("gpus") or 1) if on_gpu else 0}
+        about = {**about, "gpus": (about.get("gpus") or self.file.gpus_per_trial) if on_gpu else 0}
         if key not in self.plan.jobs:
             data = source.recordings.fingerprint
             self.plan.jobs[key] = Job(key, content["kind"], content, about, data, indices, needs)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from harness.data.folds import Folds
 from harness.data.splits import Split
-from harness.options import Options, Stage1, Stage2
+from harness.options import GpuCount, Options, Stage1, Stage2
 from harness.study.edge import Edge
 
 MAX_SEEDS = 1_000_000
@@ -202,6 +202,14 @@ class StudyFile(SharedKeys):
     )
     threads: int = Field(default=1, ge=1, le=1024, description="CPU threads of each job")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="processor that jobs train on")
+    gpus_per_trial: GpuCount = Field(
+        default=1,
+        gt=0,
+        description="GPUs that Ray reserves for each job on device: cuda; 0.25 lets four jobs share a GPU",
+    )
+    max_concurrent: int | None = Field(
+        default=None, ge=1, description="most jobs that run at a time; by default as many as fit on the nodes"
+    )
     retries: int = Field(default=1, ge=0, description="how often a job is restarted if its process or node dies")
     edge: Edge | None = Field(default=None, description="which trials are measured on which devices; by default none")
 

@@ -91,6 +91,36 @@ def test_a_node_that_joins_late_is_waited_for_and_one_that_dies_is_done_without(
     }
 
 
+def test_a_node_without_the_package_that_joins_is_left_out(cluster: OwnCluster, tmp_path: Path):
+    (bare := tmp_path / "bare").mkdir()
+    (bare / "sitecustomize.py").write_text(
+        "import sys\nfor name in ('harness', 'stubs'):\n    sys.modules[name] = None  # import says: not found\n"
+    )
+    go_on = tmp_path / "go on"
+    jobs = [("until", {"file": str(go_on)}), *(("good", {"i": i}) for i in range(4))]
+    driver = cluster.driver(tmp_path / "run", jobs)
+    assert driver.stdout is not None
+    lines = iter(driver.stdout.readline, "")
+    heard = [next(lines).rstrip()]
+    while "started until head" not in heard:
+        heard.append(next(lines).rstrip())
+    cluster.node("bare", 4, PYTHONPATH=str(bare))
+    try:
+        while not heard[-1].startswith("note node bare"):
+            heard.append(next(lines).rstrip())
+        go_on.touch()
+        rest, _ = ended(driver)
+    finally:
+        cluster.kill("bare")
+    assert heard[-1].startswith(
+        "note node bare is left out: the harness cannot be imported there (ModuleNotFoundError: "
+    )
+    assert "send the code along with --ship-code" in heard[-1]
+    assert {record["status"] for record in records(tmp_path / "run").values()} == {"done"}
+    assert {line.split()[-1] for line in heard + rest if line.startswith("started ")} == {"head"}
+    assert not any("died" in line or "could not start" in line for line in heard + rest)
+
+
 def test_memory_that_is_not_there(cluster: OwnCluster, tmp_path: Path):
     """Data larger than the object store, a job that asks for too much memory, and one that is killed for it."""
     jobs = [("peek", {}), ("greedy", {}), ("die", {}), ("good", {})]

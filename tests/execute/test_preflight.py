@@ -106,25 +106,25 @@ def test_data_fit_into_the_store_or_onto_the_disk(store: int, data: int, disk: i
 
 def test_a_node_with_other_versions_or_without_the_package(monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("ray")
-    from harness.execute import cluster
+    from harness.execute import node_probe
 
-    probe = cluster._probe()
+    probe = node_probe._probe()
     here = probe(["harness.execute.perform_job"], "/")
-    assert cluster._faults(here, store_bytes=2**30, data_bytes=2**20) == []
+    assert node_probe.faults(here, store_bytes=2**30, data_bytes=2**20) == []
     older = {**here, "versions": {**here["versions"], "Ray": "2.1.0", "Python": "3.9.1"}}
-    faults = cluster._faults(older, 2**30, 2**20)
+    faults = node_probe.faults(older, 2**30, 2**20)
     assert [fault.split(" but ")[0] for fault in faults] == ["Ray is 2.1.0 there", "Python is 3.9.1 there"]
     monkeypatch.setenv("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", "minor")
     ours = here["versions"]["Python"]
     near = {**here, "versions": {"Python": ".".join([*ours.split(".")[:2], "99"])}}
-    assert cluster._faults(near, 2**30, 2**20) == []
-    (fault,) = cluster._faults(probe(["no_such_plugin"], "/"), 2**30, 2**20)
+    assert node_probe.faults(near, 2**30, 2**20) == []
+    (fault,) = node_probe.faults(probe(["no_such_plugin"], "/"), 2**30, 2**20)
     assert fault.startswith("no_such_plugin cannot be imported there (ModuleNotFoundError")
-    (fault,) = cluster._faults(
+    (fault,) = node_probe.faults(
         {"versions": {}, "lacking": {"harness": "x", "harness.execute.perform_job": "x"}, "disk": 1, "free": 1}, 9, 9
     )
-    assert fault.startswith("the harness is not installed there (x): pip install cosmo-harness==")
-    (fault,) = cluster._faults({**here, "native": [], "processor": "an i386"}, 2**30, 2**20, ["bf16"])
+    assert fault.startswith("the harness cannot be imported there (x): install cosmo-harness")
+    (fault,) = node_probe.faults({**here, "native": [], "processor": "an i386"}, 2**30, 2**20, ["bf16"])
     assert fault.startswith("precision bf16 is not native to its processor (an i386)")
-    (fault,) = cluster._faults({**here, "disk": 2**30, "free": 2**25}, 2**30, 2**31)
+    (fault,) = node_probe.faults({**here, "disk": 2**30, "free": 2**25}, 2**30, 2**31)
     assert fault.startswith("the data take 2048 MiB")

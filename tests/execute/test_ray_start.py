@@ -6,7 +6,8 @@ from unittest.mock import Mock
 import pytest
 
 from harness.errors import InputError
-from harness.execute.ray_tune import RayExecutor, _short_folder
+from harness.execute import local_ray
+from harness.execute.ray_tune import RayExecutor
 
 
 def job() -> Mock:
@@ -28,17 +29,42 @@ def test_a_ray_that_does_not_start_is_one_message(error: Exception) -> None:
     ray.shutdown.assert_called_once()
 
 
+def test_a_slow_start_is_tried_again_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = iter(range(0, 1000, 25))
+    monkeypatch.setattr(local_ray.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    ray, observer, folders = Mock(), Mock(), set()
+
+    def init(_temp_dir: str, **_: object) -> None:
+        folders.add(Path(_temp_dir))
+        (Path(_temp_dir) / "log").touch()
+        if ray.init.call_count < 3:
+            raise Exception("The current node timed out during startup.")
+
+    ray.init.side_effect = init
+    with local_ray.local_ray(ray, 1, 1000, observer):
+        (folder,) = folders
+        assert folder.is_dir()
+    assert not folder.exists()
+    assert [call.args[0].split(",")[0] for call in observer.note.call_args_list] == [
+        "Ray has not started within 75 s"
+    ] * 2
+    ray.init.side_effect = Exception("The current node timed out during startup.")
+    with (
+        pytest.raises(InputError, match=r"Ray does not start .* timed out .* --start-timeout"),
+        local_ray.local_ray(ray, 1, 50, observer),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
 def test_the_session_of_ray_has_a_short_folder(variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setenv("TMPDIR", "/tmp")
-    monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    assert _short_folder(Mock()) is None
     (long := tmp_path / ("a" * 60)).mkdir()
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.setenv(variable, str(long))
     monkeypatch.setattr("tempfile.tempdir", None)
     observer = Mock()
-    folder = _short_folder(observer)
-    assert folder is not None
-    assert len(folder) < 40
+    folder = Path(local_ray._session_folder(observer))
+    folder.rmdir()
+    assert len(str(folder)) < 40
     assert str(long) in observer.note.call_args.args[0]
