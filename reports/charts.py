@@ -55,7 +55,8 @@ class Panel(Cleaned):
 class LineChart(Cleaned):
     """Lines with intervals. Panels are side by side and share the y axis.
 
-    bottom, top: limits of the y axis; None takes them from the data. left: where the x axis begins.
+    bottom, top: limits of the y axis; None takes them from the data. left: where the x axis begins. logarithmic:
+    whether the y axis is; all means must be positive.
     """
 
     panels: tuple[Panel, ...]
@@ -64,6 +65,7 @@ class LineChart(Cleaned):
     top: float | None = None
     level_title: str = "Chance"
     left: float | None = None
+    logarithmic: bool = False
     columns: ClassVar[tuple[str, ...]] = ("panel", "line", "x", "mean", "low", "high", "n")
 
     @property

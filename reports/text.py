@@ -94,6 +94,16 @@ def listing(items: list[str], word: str = "and") -> str:
     return f" {word} ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
+def named(names: list[str], most: int = 4) -> list[str]:
+    """At most this many names, and the number of the others, for `listing`. A single other one is named.
+
+    >>> listing(named(["a", "b", "c"], 2)), listing(named(["a", "b", "c", "d"], 2), "or")
+    ('a, b and c', 'a, b or 2 others')
+    """
+    others = len(names) - most
+    return names if others < 2 else [*names[:most], f"{others} others"]
+
+
 def first_few(names: Sequence[str], most: int = 3, separator: str = ", ") -> str:
     """The first few names and the number of the others.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -52,6 +52,9 @@ class FantasyOptions(DataOptions):
     seed: int = Field(0, description="the seed from which the recordings are generated")
     pairing: Literal["paired", "unpaired"] = Field(
         "paired", description="whether all sensors record each series (paired) or only one of them (unpaired)"
+    )
+    noise: float = Field(
+        1.0, ge=0, description="the standard deviation of the sensors' noise, relative to that of the talk's demo"
     )
     series: int = Field(12, ge=2, le=10_000, description="the number of series; splits are by series")
     seconds: int = Field(100, ge=1, le=100_000, description="the length of a series in seconds")
@@ -127,12 +130,15 @@ class FantasyDevice(Dataset):
         if self.options.pairing == "unpaired":
             sensor = SENSORS[(number - 1) % len(SENSORS)]
             latent = make_signal(plan, seconds, sensor.rate_hz, rng_of(*draw, "signal"))
-            return {"signal": sense(latent, sensor, rng_of(*draw, "noise"))}, modes
+            return {"signal": self._sense(latent, sensor, rng_of(*draw, "noise"))}, modes
         latent = make_signal(plan, seconds, LATENT_HZ, rng_of(*draw, "signal"), peak=round(PEAK_SECONDS * LATENT_HZ))
         return {
-            f"sensor_{s}": sense(latent[:: LATENT_HZ // sensor.rate_hz], sensor, rng_of(*draw, "noise", s))
+            f"sensor_{s}": self._sense(latent[:: LATENT_HZ // sensor.rate_hz], sensor, rng_of(*draw, "noise", s))
             for s, sensor in enumerate(SENSORS, 1)
         }, modes
+
+    def _sense(self, latent: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+        return sense(latent, replace(sensor, noise_std=self.options.noise * sensor.noise_std), rng)
 
     @override
     def default_split(self, recordings: Recordings) -> DefaultSplit:

@@ -13,6 +13,7 @@ from reports.text import (
     capitalised,
     count,
     listing,
+    named,
     number,
     percent,
     point_text,
@@ -32,7 +33,7 @@ def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
     groups, constant = _without_constant(run, dataset)
     contests = _contests(run, dataset, groups, metric)
     if not contests:
-        nothing = "" if constant else f"No trial on {dataset} has produced results yet, so there is no answer."
+        nothing = "" if constant else _no_results(run, dataset)
         return [nothing or f"There is no answer on {dataset}. {constant}"]
     labels = [text for text in (constant, selection_text(run, dataset)) if text]
     if len(run.methods) == 1:
@@ -43,6 +44,13 @@ def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
         *_along_sweep(run, contests, metric),
         *labels,
     ]
+
+
+def _no_results(run: RunData, dataset: str) -> str:
+    done = sum(trial["status"] == "done" and trial["dataset"] == dataset for trial in run.rows)
+    if done:  # a fold has a score when all its seeds are done
+        return f"No fold on {dataset} has results for all of its seeds yet, so there is no answer."
+    return f"No trial on {dataset} has produced results yet, so there is no answer."
 
 
 def rankings(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[list[Group]]:
@@ -101,7 +109,7 @@ def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric)
         return f"{highest}; {_too_few_seeds(best, metric)}{caveats}"
     if not unclear:
         return f"{where}, {title} is best: {score}, {margin} ({_interval(differences)}).{caveats}"
-    rest = "any other method" if len(unclear) == len(others) > 1 else listing(unclear, "or")
+    rest = "any other method" if len(unclear) == len(others) > 1 else listing(named(unclear), "or")
     intervals = f"{_simultaneous(others)}95 % interval of the paired difference"
     return f"{highest}; it is not significantly different from {rest} ({intervals}).{caveats}"
 

@@ -24,7 +24,7 @@ def job_times(run: RunData, trial: Trial) -> Iterator[JobTime]:
     """The times of a trial's jobs, if they are known."""
     dataset, method = trial["dataset"], trial["method"]
     if pretrained := run.pretrained.get(trial["stage1_key"] or ""):
-        where = (dataset, "stage 1", method.partition(":")[0], str(pretrained.get("host", "–")))
+        where = (dataset, "stage 1", str(pretrained["method"]), str(pretrained.get("host", "–")))
         yield JobTime(
             where, trial["stage1_key"], pretrained["train_seconds"], pretrained.get("findings_seconds") or 0.0
         )

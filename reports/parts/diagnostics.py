@@ -16,11 +16,13 @@ from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Tex
 from reports.method_comparison import groups_with_values
 from reports.parts.figures import line, spread_text
 from reports.run import ACCURACY, METRICS, Metric, Point, RunData, Trial, block_of
-from reports.text import listing, number, percent, status_notes, where_text
+from reports.text import listing, named, number, percent, status_notes, where_text
 
+MISSING = Text("–")
 MAX_POINTS = 100  # samples in a scatter plot
 MOST_CONFUSIONS = 5  # that are listed for a method
 MOST_TICKS = 8  # on the axis of the epochs
+FAR_APART = 20  # the ratio of the highest values of two lines above which their axis is logarithmic
 MAX_SIDE_BY_SIDE = 15  # classes; larger confusion matrices are not legible at half the width
 
 Details = Mapping[str, Any]
@@ -50,12 +52,18 @@ class PointDetails:
 
     @cached_property
     def stage1(self) -> dict[str, list[Details]]:
-        """Method → the details of its stage 1 jobs, each once, with the ``seed`` and ``block`` of their trials."""
+        """Method → the details of its stage 1 jobs, each once, with the ``seed`` and ``block`` of their trials.
+
+        A method that only has jobs of an earlier one, as a probe of that one has, has no details.
+        """
         pretrained = self.run.pretrained
         found: dict[str, list[Details]] = {}
+        earlier: list[set[str]] = []
         for method, trials in self._trials.items():
-            by_key = {trial["stage1_key"]: trial for trial in trials}
-            found[method] = [{**pretrained[key], **_place(by_key[key])} for key in by_key if key in pretrained]
+            by_key = {trial["stage1_key"]: trial for trial in trials if trial["stage1_key"] in pretrained}
+            shown = {} if any(set(by_key) <= keys for keys in earlier) else by_key
+            found[method] = [{**pretrained[key], **_place(trial)} for key, trial in shown.items()]
+            earlier.append(set(by_key))
         return found
 
     @cached_property
@@ -220,14 +228,21 @@ def _curves(
     if not lines:
         return None
     top = _top(lines) if per_cent else None
-    bottom = 0.0 if all(value >= 0 for one in lines for value in one.y) else None
+    logarithmic = _far_apart(lines)
+    bottom = 0.0 if not logarithmic and all(value >= 0 for one in lines for value in one.y) else None
     most = max(max(one.counts) for one in lines)
     how = spread_text("lines", most, f"the {run.unit(details.dataset)}s")
     ends = "; ".join(f"{one.name} {number(one.y[0], 2)} to {number(one.y[-1], 2)}" for one in lines)
     title = f"{title} {details.where}"
     panel = Panel("", "epoch", tuple(lines), ticks=_epoch_ticks(lines))
-    chart = LineChart((panel,), y_title, bottom, top, left=0.0)
+    chart = LineChart((panel,), y_title, bottom, top, left=0.0, logarithmic=logarithmic)
     return Figure(title, chart, f"{title}: {ends}.", f"{title}: {how}. {caption}", status_notes(run))
+
+
+def _far_apart(lines: Sequence[Series]) -> bool:
+    """Whether the lines are positive, and so far apart that a linear axis would show the lower ones as zero."""
+    highest = [max(one.y) for one in lines]
+    return min(min(one.y) for one in lines) > 0 and max(highest) > FAR_APART * min(highest)
 
 
 def _epoch_ticks(lines: Sequence[Series]) -> tuple[tuple[float, str], ...]:
@@ -263,7 +278,8 @@ def modality_blocks(run: RunData, dataset: str) -> Iterator[Block]:
 
 def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Table]:
     """Each method's attention weights and D̄, the mean distance between the features of its modalities."""
-    rows, overlap = [], details.run.overlap(details.dataset)
+    rows: list[tuple[Text, ...]] = []
+    overlap = details.run.overlap(details.dataset)
     for method, some in details.stage2.items():
         found = [_entries(some, "attention", name) for name in names]
         distances = [_entries(one, "modal_distance") for one in (details.stage1[method], some)]
@@ -272,14 +288,15 @@ def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Ta
             rows.append((Text(details.run.title(method)), *cells))
     if not rows:
         return
-    titles = (*(f"Attention: {name}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
+    titles = ("Method", *(f"Attention: {name}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
+    shown = [i for i in range(len(titles)) if any(row[i] != MISSING for row in rows)]
     yield Table(
         f"Modalities {details.where}",
         f"Means over the test samples after the last epoch, averaged over {details.run.unit(details.dataset)}s, with "
         "the half-width of the 95 % t-interval. D̄: mean cosine distance between the features of the modalities of a "
         "sample (after stage 1: between their projections, over the unlabelled samples).",
-        (Column("Method"), *(Column(title, True) for title in titles)),
-        tuple(rows),
+        tuple(Column(titles[i], i > 0) for i in shown),
+        tuple(tuple(row[i] for i in shown) for row in rows),
         status_notes(details.run, details.dataset),
     )
 
@@ -379,7 +396,7 @@ def _missing(details: PointDetails) -> Iterator[Prose]:
                 methods.setdefault((what, why), []).append(details.run.title(method))
     titles = {"modal_distance": "D̄"}
     reasons = [
-        f"{titles.get(what, what)} of {listing(list(dict.fromkeys(some)))} ({why})"
+        f"{titles.get(what, what)} of {listing(named(list(dict.fromkeys(some))))} ({why})"
         for (what, why), some in methods.items()
     ]
     if reasons:
@@ -401,7 +418,7 @@ def _entries(details: Sequence[Details], *path: str) -> list[tuple[int, Any]]:
 def _mean(entries: Sequence[tuple[int, float]], overlap: float) -> Text:
     """A mean over blocks with the half-width of its 95 % t-interval."""
     if not entries:
-        return Text("–")
+        return MISSING
     values = block_means(entries)
     mean, half_width = float(statistics.mean(values)), float(statistics.t_half_width(values, overlap=overlap))
     interval = f" ± {number(half_width, 3)}" if half_width == half_width else ""

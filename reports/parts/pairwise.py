@@ -66,7 +66,8 @@ def comparison_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> 
     pairs = compare_all_pairs(run, dataset, first_point, metric)
     if len(pairs) > len(first):
         title = f"{metric.title}: all pairs {where_text(dataset, first_point)}"
-        yield pairs_matrix(run, title, pairs, status_notes(run, dataset))
+        matrix = pairs_matrix(run, title, pairs, status_notes(run, dataset))
+        yield replace(matrix, folded=len(matrix.rows) > MOST_OPEN)
 
 
 def _reference_plot(

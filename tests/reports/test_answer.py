@@ -199,3 +199,9 @@ def test_a_sweep_over_names_is_reported_at_every_point() -> None:
     assert text.count("Cosmo is best") == 2
     assert answer_text(accuracies, {"cosmo.lambda": [0.2, 0.8]}).count("Cosmo is best") == 1
     assert answer_text(accuracies, {"cosmo.without": list("abcde")}).count("Cosmo is best") == 1
+
+
+def test_many_methods_near_the_best_are_counted() -> None:
+    scores = {f"m{i}": [0.5 + 0.01 * ((i + j) % 3) for j in range(3)] for i in range(9)}
+    answered = answer_text({**scores, "far": [0.1, 0.1, 0.1]})
+    assert "4 others (" in answered

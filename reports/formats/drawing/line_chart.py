@@ -46,6 +46,10 @@ def draw(chart: LineChart, legend: bool) -> Drawing:
         _set_x_axis(axes, panel)
         if chart.left is not None:
             axes.set_xlim(left=chart.left)
+    if chart.logarithmic:
+        all_axes[0].set_yscale("log", nonpositive="clip")
+        all_axes[0].yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        all_axes[0].yaxis.set_minor_formatter("")
     all_axes[0].set_ylim(chart.bottom, chart.top)
     all_axes[0].set_ylabel(chart.y_title)
     if legend:
@@ -158,4 +162,4 @@ def _set_x_axis(axes: Axes, panel: Panel) -> None:
     if panel.ticks:
         axes.set_xticks([x for x, _ in panel.ticks], [label for _, label in panel.ticks])
     elif all(float(x).is_integer() for series in panel.series for x in series.x):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

@@ -29,7 +29,7 @@ def draw(chart: RankDiagram, legend: bool) -> Drawing:
         axes.plot(ends, [height, height], color=INK, linewidth=3, solid_capstyle="butt")
     axes.set_ylim(len(methods) - 0.2 + BAR_DISTANCE * len(bars), -0.6)
     axes.set_yticks(range(len(methods)), [f"{short(name)} ({number(rank, 2)})" for rank, name, _ in methods])
-    axes.set_xlabel(f"mean rank (1 is best); critical difference {number(chart.critical, 2)}")
+    axes.set_xlabel("mean rank (1 is best)")
     axes.tick_params(axis="y", length=0)
     return drawing
 
