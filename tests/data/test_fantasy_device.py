@@ -159,6 +159,14 @@ def test_the_common_representation(sensor):
     assert common[real, 0].std() == pytest.approx(sensor.noise_std, rel=0.1)
 
 
+def test_noise_scales_the_standard_deviation_alone():
+    quiet, default, loud = (device(noise=noise).load(()).arrays["sensor_3"] for noise in (0.0, 1.0, 3.0))
+    real = quiet[..., 1] == 0
+    noise = default[real, 0] - quiet[real, 0]
+    assert noise.std() == pytest.approx(SENSORS[2].noise_std, rel=0.05)
+    np.testing.assert_allclose(loud[real, 0] - quiet[real, 0], 3 * noise, atol=1e-5)
+
+
 def test_each_sensor_sees_the_shared_peaks():
     signal = make_signal([(3, 20)], 20, 80, rng(), peak=4)
     for sensor in SENSORS:
