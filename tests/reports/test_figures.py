@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,10 +14,11 @@ import pytest
 from made_up import METHODS, make
 
 from reports.charts import ForestPlot, HeatMap, LineChart, Panel, Series
-from reports.document import Document, Figure
+from reports.document import Document, Figure, Row
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.drawing.svg import SVG
 from reports.parts.answer import rankings
+from reports.parts.diagnostics import first_point_details, learning_blocks
 from reports.parts.figures import curves, heat_maps, numeric_option, ranking
 from reports.run import RunData
 from reports.style import PATHS, colour, line_style, marker, styles
@@ -243,3 +245,23 @@ def test_two_swept_options_give_a_matrix_for_each_method() -> None:
     assert chart.values[1][1] == pytest.approx(100 * trials["accuracy"].mean())
     assert "highest at 10 % / 27" in drawn[0].alt
     assert heat_maps(make({"utd-mhad": {"label_rate": [0.05, 0.1]}}), "utd-mhad") == ()
+
+
+def test_a_stage_1_is_shown_once_and_losses_far_apart_have_a_logarithmic_axis() -> None:
+    run = make(
+        {"utd-mhad": {}},
+        methods=["cosmo", "probe:cosmo", "cocoa"],
+        seeds=1,
+        spoil=lambda t: {"stage1_key": "own" if t["method"] == "cocoa" else "shared"},
+    )
+    jobs: dict[str, dict[str, Any]] = {"shared": {"loss": [2.0, 1.0]}, "own": {"loss": [2000.0, 900.0]}}
+    run = replace(run, pretrained=jobs)
+    details = first_point_details(run, "utd-mhad")
+    assert details is not None
+    assert {method: len(some) for method, some in details.stage1.items()} == {"cosmo": 1, "probe:cosmo": 0, "cocoa": 1}
+    (row,) = learning_blocks(run, "utd-mhad")
+    assert isinstance(row, Row)
+    chart = row.figures[-1].chart
+    assert isinstance(chart, LineChart)
+    assert (chart.logarithmic, len(chart.panels[0].series)) == (True, 2)
+    assert "1000" in paper_svg(row.figures[-1], True).decode()
