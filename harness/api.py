@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ def run(
     address: str | None = None,
     quiet: bool = False,
     max_trials: int = 100_000,
+    log: Sequence[str] = (),
 ) -> Run:
     """Run a study, or go on with one that was interrupted.
 
@@ -53,6 +54,7 @@ def run(
         address: A Ray cluster, such as ``"HOST:6379"`` or ``"auto"``. The default is this machine.
         quiet: Print neither progress nor tables.
         max_trials: The most trials, with those of a search, that the study may have.
+        log: Experiment trackers that the run is also logged to, such as ``["mlflow:http://localhost:5000"]``.
 
     Returns:
         The run, with the results of all jobs that are done.
@@ -68,7 +70,8 @@ def run(
     from harness.driver import Driver, Execution
     from harness.show.console import make_console
 
-    given = {"data": data, "out": out, "overrides": overrides, "inline": inline, "address": address}
+    given: dict[str, Any] = {"data": data, "out": out, "overrides": overrides, "inline": inline, "address": address}
+    given["log"] = list(log)
     arguments = [repr(os.fspath(study)), *(f"{name}={_shown(value)}" for name, value in given.items() if value)]
     driver = Driver.from_file(
         Path(study).expanduser(),
@@ -79,7 +82,7 @@ def run(
         make_console(quiet=quiet),
         max_trials,
     )
-    driver.run(Execution(inline, address))
+    driver.run(Execution(inline, address), log)
     return open_run(driver.ledger.root)
 
 

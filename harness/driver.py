@@ -24,6 +24,7 @@ from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
 from harness.show.tables import show_cautions, show_damage, show_plan, show_result, show_without_model
 from harness.study import MAX_TRIALS, Study, find_study, read_study
+from harness.trackers.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,12 @@ class Driver:
         return self.plan.unsettled(known.get)
 
     @property
+    def _settled(self) -> dict[str, tuple[str, str]]:
+        """Key → kind and title of each job that is not run again."""
+        again = {job.key for job in self._open}
+        return {key: (job.shown_kind, job.title) for key, job in self.plan.jobs.items() if key not in again}
+
+    @property
     def damage(self) -> dict[str, str]:
         """The jobs that must run again: key → what is wrong with their files or those that they were made from."""
         return damage({key: job.needs for key, job in self.plan.jobs.items()}, self.results)
@@ -127,9 +134,10 @@ class Driver:
         """The finished jobs that must run again to keep their models."""
         return [key for key, job in self.plan.jobs.items() if job.keep_model and self.results.lacks_model(key)]
 
-    def run(self, execution: Execution) -> int:
+    def run(self, execution: Execution, log: Sequence[str] = ()) -> int:
         """Run the jobs that are not done, print the tables and write the report.
 
+        log: trackers that the run is also logged to, such as ``mlflow:URI``.
         Returns the exit status: 0, or 1 if trials failed.
         """
         from harness.results.gather import write_reports
@@ -140,8 +148,12 @@ class Driver:
                 f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: "
                 "leave --inline out, or train every trial of the search to its end with --set search.scheduler=none"
             )
+        file = self.plan.study.file
+        tracking = Tracking(log, file.study, file.select, lambda text: self.console.print(text, markup=False))
         with self.ledger.locked():
-            self._run_all(execution)
+            with tracking:
+                tracking.catch_up(self.results, self._settled)
+                self._run_all(execution, tracking)
             failed = show_result(self.results, self.console)
             if self.offline:
                 export = f"harness edge export {self.ledger.root} BUNDLE.zip"
@@ -150,7 +162,7 @@ class Driver:
             self.console.print(f"report: {write_reports([self.results])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
 
-    def _run_all(self, execution: Execution) -> None:
+    def _run_all(self, execution: Execution, tracking: Tracking) -> None:
         """Run the jobs of the plan; once a search has chosen, plan again and run the study's own trials."""
         from harness.provenance import provenance
 
@@ -163,7 +175,7 @@ class Driver:
                 break
             if not tried:
                 self._caution_of_environment(execution)
-            self._execute(todo, execution)
+            self._execute(todo, execution, tracking)
             tried |= {(job.key, job.keep_model) for job in todo}
             self.results = self.results.newer(again={key for key, _ in tried})
             remember(self._timed(todo))
@@ -188,7 +200,7 @@ class Driver:
         text = caution_of((record.environment for record in trained), here)
         show_cautions([text] if text else [], self.console)
 
-    def _execute(self, todo: list[Job], execution: Execution) -> None:
+    def _execute(self, todo: list[Job], execution: Execution, tracking: Tracking) -> None:
         from harness.execute.inline import InlineExecutor
         from harness.show.heartbeat import Heartbeat
         from harness.show.progress import progress_for
@@ -226,10 +238,14 @@ class Driver:
         shown, written = (
             RunProgress(todo, len(self.plan.jobs) - len(todo), n, before=before) for n in (self.plan.shared, 0)
         )
-        with progress_for(self.console, shown) as observer, Heartbeat(observer, self.ledger, written) as heartbeat:
+        with (
+            progress_for(self.console, shown) as observer,
+            Heartbeat(observer, self.ledger, written) as heartbeat,
+            tracking.observing(heartbeat) as following,
+        ):
             try:
-                executor.run(first, self.plan.data, self.ledger, heartbeat)
-                here.run(apart, self.plan.data, self.ledger, heartbeat)  # measured while nothing else runs
+                executor.run(first, self.plan.data, self.ledger, following)
+                here.run(apart, self.plan.data, self.ledger, following)  # measured while nothing else runs
             except KeyboardInterrupt:
                 self.results = self.results.newer()
                 left = len(self.todo)

@@ -1,7 +1,7 @@
 """Plug-ins by name. Built-in ones are listed by module path and imported on demand; other packages add entry points.
 
-The group of an entry point is ``cosmo_harness.methods``, ``cosmo_harness.datasets`` or ``cosmo_harness.meters``, its
-name is that of the plug-in, and its value is ``package.module:Class``.
+The group of an entry point is ``cosmo_harness.methods``, ``cosmo_harness.datasets``, ``cosmo_harness.meters`` or
+``cosmo_harness.trackers``, its name is that of the plug-in, and its value is ``package.module:Class``.
 """
 
 from __future__ import annotations
@@ -52,13 +52,23 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "rapl": "harness.edge.power.meters.rapl:Rapl",
         "replay": "harness.edge.power.meters.replay:Replay",
     },
+    "trackers": {
+        "tensorboard": "harness.trackers.tensorboard:TensorBoard",
+        "mlflow": "harness.trackers.mlflow:MLflow",
+        "wandb": "harness.trackers.wandb:WeightsAndBiases",
+    },
 }
 
 
 COMPANIONS = ("baselines", "reports")  # packages installed together with `harness`
 
 
-NOUNS = {"methods": "method", "datasets": "data set", "meters": "meter"}  # the singular of each kind, for messages
+NOUNS = {
+    "methods": "method",
+    "datasets": "data set",
+    "meters": "meter",
+    "trackers": "tracker",
+}  # the singular of each kind, for messages
 
 
 class UnknownName(InputError):

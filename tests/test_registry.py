@@ -7,7 +7,7 @@ from harness.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in ("methods", "datasets", "meters") for name in registry.BUILT_IN[kind]]
+    ("kind", "name"), [(kind, name) for kind in registry.BUILT_IN for name in registry.BUILT_IN[kind]]
 )
 def test_every_built_in_plug_in_is_there_under_its_own_name(kind: str, name: str) -> None:
     plugin = registry.get(kind, name)

@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "doctor": (results.doctor, "harness doctor runs/label_rate"),
     "records": (results.records, "harness records runs/label_rate --format csv > trials.csv"),
     "logs": (results.logs, "harness logs runs/label_rate 3f2a"),
+    "send": (results.send, "harness send runs/label_rate --to mlflow:http://localhost:5000"),
     "report": (results.report, "harness report runs/label_rate --format html,pdf --open"),
     "compare": (results.compare, "harness compare runs/monday runs/tuesday --format html"),
     "predict": (predict, "harness predict runs/mine --method cosmo --seed 0 --data data --unlabelled --out labels.csv"),

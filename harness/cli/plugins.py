@@ -19,6 +19,7 @@ class Listed(str, Enum):
     methods = "methods"
     datasets = "datasets"
     meters = "meters"
+    trackers = "trackers"
     studies = "studies"
     settings = "settings"
 
@@ -34,11 +35,13 @@ OutputFormat = Annotated[ListFormat, typer.Option("--format", help="The format o
 def list_plugins(
     kind: Annotated[
         Listed,
-        typer.Argument(metavar="KIND", help="methods, datasets, meters, studies, or settings: what every method has."),
+        typer.Argument(
+            metavar="KIND", help="methods, datasets, meters, trackers, studies, or settings: what every method has."
+        ),
     ],
     format_: OutputFormat = ListFormat.text,
 ) -> None:
-    """List methods, data sets, meters, studies or settings."""
+    """List methods, data sets, meters, trackers, studies or settings."""
     from harness.show.listing import listing
     from harness.show.options import show_all
 
@@ -53,13 +56,13 @@ def describe(
         str,
         typer.Argument(
             metavar="NAME",
-            help="A method, a data set, a meter, a study, or a setting such as stage1.",
+            help="A method, a data set, a meter, a tracker, a study, or a setting such as stage1.",
             autocompletion=described_names,
         ),
     ],
     format_: OutputFormat = ListFormat.text,
 ) -> None:
-    """Explain a method, a data set or a setting: what it is, its sources, and each option. Print a study or a meter."""
+    """Explain a method, a data set or a setting: what it is, its sources, each option. Print a study or a meter."""
     from harness.show.listing import kinds_of, listing
     from harness.show.options import show_one
 

@@ -1,4 +1,4 @@
-"""The commands that read a run: `status`, `records`, `logs`, `report` and `compare`."""
+"""The commands that read a run: `status`, `records`, `logs`, `send`, `report` and `compare`."""
 
 from __future__ import annotations
 
@@ -116,6 +116,23 @@ def logs(
     else:
         state = "printed nothing" if results.status(key) == "done" else "has not left a log"
         err.print(f"{results.plan.jobs[key].title} ({key}) {state}", markup=False, highlight=False, soft_wrap=True)
+
+
+def send(
+    run_folder: RunFolder,
+    to: Annotated[
+        list[str], typer.Option(metavar="TRACKER", help="Where to: tensorboard:DIR, mlflow:URI or wandb:PROJECT.")
+    ],
+) -> None:
+    """Log the finished jobs of a run to experiment trackers. Jobs that a tracker has already are left out."""
+    from harness.results.run import RunResults
+    from harness.trackers.tracking import send as send_to
+
+    sent = send_to(RunResults.open(run_folder), to, lambda text: err.print(text, markup=False, soft_wrap=True))
+    for tracker, new, before in sent:
+        out.print(f"{tracker}: {new} jobs logged, {before} were there already", markup=False, highlight=False)
+    if len(sent) < len(set(to)):
+        raise typer.Exit(1)
 
 
 def report(

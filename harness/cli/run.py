@@ -59,6 +59,10 @@ def run(
     set_: Annotated[
         Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")
     ] = None,
+    log: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="TRACKER", help="Also log the run to tensorboard:DIR, mlflow:URI or wandb:PROJECT."),
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
     options: Annotated[
         bool, typer.Option("--options", help="With --dry-run: print the value of every option and its source.")
@@ -77,4 +81,4 @@ def run(
         return
     driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out, max_trials)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM: it ends the run as Ctrl-C does
-    raise typer.Exit(driver.run(execution))
+    raise typer.Exit(driver.run(execution, log or []))

@@ -57,7 +57,9 @@ def kinds_of(name: str) -> list[str]:
         return found[name]
     if any(option.name == name for option in options_of(General)):  # such as stage1.epochs
         return ["settings"]
-    raise InputError(f"there is no method, data set, meter, study or setting {name!r}: {did_you_mean(name, found)}")
+    raise InputError(
+        f"there is no method, data set, meter, tracker, study or setting {name!r}: {did_you_mean(name, found)}"
+    )
 
 
 def plugins(kind: str) -> list[dict[str, Any]]:
@@ -98,6 +100,8 @@ def plugin(kind: str, name: str) -> dict[str, Any]:
     about: dict[str, Any] = {"name": name, "title": one.title, "description": inspect.getdoc(one) or ""}
     if kind == "meters":
         return {**about, "error": _unreadable(name)}
+    if kind == "trackers":
+        return about
     if kind == "datasets":
         return {**about, "options": list(options_of(one.Options))}
     stage1 = list(options_of(one.Stage1)) if one.Stage1 else []

@@ -207,7 +207,7 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("list", "method"), "Invalid value"),
         (
             ("describe", "cosmoo"),
-            "there is no method, data set, meter, study or setting 'cosmoo': did you mean 'cosmo'",
+            "there is no method, data set, meter, tracker, study or setting 'cosmoo': did you mean 'cosmo'",
         ),
         (("describe", "cosmoo", "--format", "json"), "did you mean 'cosmo'"),
         (("describe", "stage3"), "did you mean 'stage2'"),
