@@ -18,7 +18,8 @@ set -euo pipefail
 # source ~/venv/bin/activate    # where harness and ray are installed, if they are not on the PATH already
 
 [ "$#" -gt 0 ] || set -- label_rate
-head_node="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+hosts="$(scontrol show hostnames "$SLURM_JOB_NODELIST")"
+head_node="${hosts%%$'\n'*}" # the first one, on which Slurm runs this script
 address="$head_node:$((20000 + SLURM_JOB_ID % 10000))"
 cpus="${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}" # srun does not inherit --cpus-per-task
 gpus="${SLURM_GPUS_ON_NODE:-0}"

@@ -134,3 +134,56 @@ def await_true(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+# -- the image ----------------------------------------------------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The instructions of the Dockerfile, each with its arguments on one line."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "docker/Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in lines if line.strip()]
+
+
+def test_the_dockerfile_takes_a_base_image_and_copies_what_the_package_is_built_from(tmp_path: Path) -> None:
+    found = instructions()
+    assert [name for name, _ in found[:2]] == ["ARG", "FROM"]
+    assert found[0][1].startswith("BASE=python:3.")
+    assert found[1][1] == "${BASE}"
+    assert {name for name, _ in found} <= {"ARG", "FROM", "RUN", "ENV", "WORKDIR", "COPY", "USER", "CMD"}
+    copied = {source for name, text in found if name == "COPY" for source in text.split()[:-1]}
+    assert all((ROOT / source).exists() for source in copied)
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    packages = re.search(r"^packages = \[(.*)\]", project, re.MULTILINE)
+    assert packages is not None
+    assert {*re.findall(r'"(\w+)"', packages[1]), "studies", "pyproject.toml", "README.md", "LICENSE"} <= copied
+    for name, text in found:
+        if name == "RUN":
+            subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+def test_the_image_installs_the_torch_of_its_base_or_of_the_index(tmp_path: Path) -> None:
+    """The commands of the Dockerfile, with a stand-in for python that has torch or not."""
+    commands = [text for name, text in instructions() if name == "RUN" and "torch" in text]
+    for has_torch in (False, True):
+        folder = tmp_path / str(has_torch)
+        folder.mkdir()
+        (folder / "constraints.txt").write_text("numpy==2.0\ntorch==2.13.0\ntyper==1.0\n")
+        (folder / "python").write_text(
+            '#!/bin/bash\n[[ "$1" = -m ]] && { echo "$*" >> log; touch has_torch; exit; }\n'
+            '[ -e has_torch ] || exit 1\n[[ "$2" = *print* ]] && echo torch==2.9.0 || true\n'
+        )
+        (folder / "harness").write_text("#!/bin/bash\n")
+        for path in (folder / "python", folder / "harness"):
+            path.chmod(0o755)
+        if has_torch:
+            (folder / "has_torch").touch()
+        environment = {"PATH": f"{folder}:{os.environ['PATH']}", "TORCH_INDEX": "https://index/whl/cu128"}
+        subprocess.run(["bash", "-ec", "\n".join(commands)], cwd=folder, env=environment, check=True)
+        installed = (folder / "log").read_text().splitlines()
+        own = ["-m pip install -c constraints.txt --index-url https://index/whl/cu128 torch"]
+        assert installed[:-1] == ([] if has_torch else own)
+        assert installed[-1] == "-m pip install -c others.txt -c torch.txt .[ray,onnx] ray[default]"
+        assert (folder / "others.txt").read_text() == "numpy==2.0\ntyper==1.0\n"
+        assert (folder / "torch.txt").read_text() == "torch==2.9.0\n"
