@@ -212,13 +212,15 @@ class Feed:
             self._runs[key].log(points)
 
     def _begin(self, job: TrackedJob) -> None:
-        if job.key not in self._runs:  # else it is tried again on another node
+        if job.key not in self._runs and job.key not in self.logged:  # else the job is run again
             self._runs[job.key] = self._tracker.begin(job)
 
     def _end(self, key: str, ending: Ending) -> None:
         self._log_points(key)
         if run := self._runs.pop(key, None):
             run.end(*ending)
+            if ending[0] in COMPLETE:
+                self.logged.add(key)
 
     def _fail(self, reason: str) -> None:
         if not self.failed:

@@ -245,6 +245,8 @@ class FakeRun(TrackedRun):
     def write(self, points: Sequence[Point]) -> None:
         if self._target == "run":
             raise ConnectionError("the server is gone")
+        if self._target == "hangs":
+            time.sleep(60)
         Fake.seen += points
 
     def close(self, status: str, figures: Any, error: str) -> None:
@@ -263,12 +265,14 @@ def test_a_tracker_that_fails_is_one_warning_and_the_run_goes_on(
     fake: None, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = io.StringIO()
+    monkeypatch.setattr(tracking, "SILENT_SECONDS", 1.0)
     monkeypatch.setattr("harness.show.console.make_console", lambda quiet=False: Console(file=text, width=400))
-    run = harness.run("small.yaml", out="runs/fails", inline=True, log=["fake:run", "fake:nowhere"])
+    run = harness.run("small.yaml", out="runs/fails", inline=True, log=["fake:run", "fake:hangs", "fake:nowhere"])
     assert run.status == {"done": 2}
     warnings = [line for line in text.getvalue().splitlines() if "nothing more is logged" in line]
-    assert len(warnings) == 1
+    assert len(warnings) == 2
     assert "fake:run (the server is gone)" in warnings[0]
+    assert "fake:hangs (no answer for 1 s)" in warnings[1]
     assert [one for one in Fake.seen if one[-1] == ""] == [
         ("pretrain", "done", ""), ("train", "done", ""), ("train", "done", ""),
     ]  # fmt: skip
