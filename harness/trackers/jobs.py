@@ -9,7 +9,7 @@ from typing import Any
 from harness.jobs import Progress
 from harness.results.records import PretrainRecord, ProfileRecord, ProfileResult, Record, StoppedRecord, TrainRecord
 from harness.results.selection import selected_index
-from harness.trackers.tracker import Curves, Point, TrackedJob
+from harness.trackers.tracker import Curves, MetricValue, TrackedJob
 
 STAGE = {"pretrain": "stage1", "train": "stage2", "profile": "stage2"}  # kind of a job → its settings in a study
 
@@ -30,10 +30,10 @@ def tracked_job(
     return TrackedJob(key, title, shown_kind, study, parameters, tags)
 
 
-def points_of_progress(progress: Progress) -> list[Point]:
-    found = [Point("loss", progress.epoch, progress.loss)]
+def points_of_progress(progress: Progress) -> list[MetricValue]:
+    found = [MetricValue("loss", progress.epoch, progress.loss)]
     if progress.validation_accuracy is not None:
-        found.append(Point("validation/accuracy", progress.epoch, progress.validation_accuracy))
+        found.append(MetricValue("validation/accuracy", progress.epoch, progress.validation_accuracy))
     return found
 
 

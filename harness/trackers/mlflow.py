@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import InputError
-from harness.trackers.tracker import COMPLETE, Point, Status, TrackedJob, TrackedRun, Tracker
+from harness.trackers.tracker import COMPLETE, MetricValue, Status, TrackedJob, TrackedRun, Tracker
 
 ENVIRONMENT = {  # what the user has set stays
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -80,7 +80,7 @@ class MLflowRun(TrackedRun):
         for first in range(0, len(parameters), PARAMETERS):
             client.log_batch(self._id, params=parameters[first : first + PARAMETERS])
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricValue]) -> None:
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
@@ -89,7 +89,7 @@ class MLflowRun(TrackedRun):
             self._client.log_batch(self._id, metrics=metrics[first : first + METRICS])
 
     def close(self, status: Status, figures: Mapping[str, float], error: str) -> None:
-        self.write([Point(name, 0, value) for name, value in figures.items()])
+        self.write([MetricValue(name, 0, value) for name, value in figures.items()])
         if error:
             self._client.set_tag(self._id, "error", error)
         self._client.set_tag(self._id, "status", status)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.trackers.tracker import COMPLETE, Curves, Point, Status, TrackedJob, TrackedRun, Tracker, points_of
+from harness.trackers.tracker import COMPLETE, Curves, MetricValue, Status, TrackedJob, TrackedRun, Tracker, points_of
 
 COMPLETED = "completed"  # an empty file in the folder of a job that is complete
 TITLE_LENGTH = 150  # characters of a job's title in the name of its folder
@@ -53,7 +53,7 @@ class TensorBoardRun(TrackedRun):
         self._writer.file_writer.add_event(Event(step=0, session_log=SessionLog(status=SessionLog.START)))
         self._points.clear()
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricValue]) -> None:
         for metric, epoch, value in points:
             self._writer.add_scalar(metric, value, epoch)
             self._last_epoch[metric] = epoch
@@ -63,7 +63,7 @@ class TensorBoardRun(TrackedRun):
             self._start_again()
         super().end(status, curves, figures, error)
 
-    def _would_go_back(self, points: Iterable[Point]) -> bool:
+    def _would_go_back(self, points: Iterable[MetricValue]) -> bool:
         """Whether points are missing before the last epoch; TensorBoard draws points in the order of writing."""
         missing = (point for point in points if (point.metric, point.epoch) not in self._points)
         return any(point.epoch < self._last_epoch.get(point.metric, 0) for point in missing)

@@ -33,7 +33,7 @@ class TrackedJob:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-class Point(NamedTuple):
+class MetricValue(NamedTuple):
     """The value of a metric after an epoch."""
 
     metric: str
@@ -47,7 +47,7 @@ class TrackedRun(ABC):
     def __init__(self) -> None:
         self._points: set[tuple[str, int]] = set()  # those that are logged
 
-    def log(self, points: Iterable[Point]) -> None:
+    def log(self, points: Iterable[MetricValue]) -> None:
         """Log points, except those that are logged already and values that are not finite."""
         new = {(point.metric, point.epoch): point for point in points if math.isfinite(point.value)}
         if left := [point for place, point in new.items() if place not in self._points]:
@@ -63,7 +63,7 @@ class TrackedRun(ABC):
         self.close(status, figures, error)
 
     @abstractmethod
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricValue]) -> None:
         """Log new points. Epochs mostly ascend, but those that were not reported in time come last."""
 
     @abstractmethod
@@ -96,5 +96,5 @@ class Tracker(ABC):
         """Open a run for a job. An earlier run of the same job that did not complete may be closed or replaced."""
 
 
-def points_of(curves: Curves) -> list[Point]:
-    return [Point(metric, epoch, value) for metric, curve in curves.items() for epoch, value in curve.items()]
+def points_of(curves: Curves) -> list[MetricValue]:
+    return [MetricValue(metric, epoch, value) for metric, curve in curves.items() for epoch, value in curve.items()]

@@ -18,7 +18,7 @@ from harness.ledger import Record
 from harness.results.records import RECORD, FailedRecord
 from harness.results.run import RunResults
 from harness.trackers.jobs import curves_of, figures_of, points_of_progress, tracked_job
-from harness.trackers.tracker import COMPLETE, Curves, Point, Status, TrackedJob, TrackedRun, Tracker
+from harness.trackers.tracker import COMPLETE, Curves, MetricValue, Status, TrackedJob, TrackedRun, Tracker
 
 BATCH_SECONDS = 1.0  # progress is logged at most so often
 SILENT_SECONDS = 60.0  # a tracker that takes longer than this for one job at the end of a run is given up
@@ -26,7 +26,7 @@ SILENT_SECONDS = 60.0  # a tracker that takes longer than this for one job at th
 Ending = tuple[Status, Curves, dict[str, float], str]
 """The arguments of `TrackedRun.end`."""
 
-Event = Callable[[], None] | tuple[str, Iterable[Point]]
+Event = Callable[[], None] | tuple[str, Iterable[MetricValue]]
 """What a thread is to do, or points of a job, by its key."""
 
 
@@ -151,7 +151,7 @@ class Feed:
             raise InputError(f"{text} can't be read: {_one_line(error)}") from error
         self.failed = False
         self._runs: dict[str, TrackedRun] = {}
-        self._points: dict[str, list[Point]] = {}  # key → points to be logged
+        self._points: dict[str, list[MetricValue]] = {}  # key → points to be logged
         self._events: deque[Event] = deque()
         self._finishing = threading.Event()
         self._moved_at = time.monotonic()
@@ -165,7 +165,7 @@ class Feed:
     def begin(self, job: TrackedJob) -> None:
         self._put(lambda: self._begin(job))
 
-    def log(self, key: str, points: Iterable[Point]) -> None:
+    def log(self, key: str, points: Iterable[MetricValue]) -> None:
         self._put((key, points))
 
     def end(self, key: str, ending: Ending) -> None:

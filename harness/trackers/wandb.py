@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.trackers.tracker import COMPLETE, Point, Status, TrackedJob, TrackedRun, Tracker
+from harness.trackers.tracker import COMPLETE, MetricValue, Status, TrackedJob, TrackedRun, Tracker
 
 COMPLETED = "completed"  # a file in the folder of an offline run whose job is complete
 TIMEOUT = 30  # seconds for a request
@@ -75,7 +75,7 @@ class WeightsAndBiasesRun(TrackedRun):
         run.define_metric("epoch", hidden=True)
         run.define_metric("*", step_metric="epoch")
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricValue]) -> None:
         for epoch, of_epoch in groupby(sorted(points, key=attrgetter("epoch")), key=attrgetter("epoch")):
             self._run.log({"epoch": epoch} | {point.metric: point.value for point in of_epoch})
 

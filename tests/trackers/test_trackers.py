@@ -23,7 +23,7 @@ from harness.results.records import TrainRecord
 from harness.results.run import RunResults
 from harness.trackers import tracking
 from harness.trackers.jobs import curves_of
-from harness.trackers.tracker import Point, TrackedJob, TrackedRun, Tracker
+from harness.trackers.tracker import MetricValue, TrackedJob, TrackedRun, Tracker
 from harness.trackers.tracking import Tracking, open_tracker, send
 
 STUDY = """\
@@ -201,7 +201,7 @@ def test_a_finished_run_is_sent_and_an_unfinished_log_is_replaced(name: str, fol
         tracker = open_tracker(target, "small")
         tracker.logged()
         tracker.begin(TrackedJob(key, job.title, job.kind, "small", {})).log(
-            [Point("loss", 1, 9.0), Point("loss", 5, 9.0)]
+            [MetricValue("loss", 1, 9.0), MetricValue("loss", 5, 9.0)]
         )
     time.sleep(1.1)  # the names of event files have seconds, by which TensorBoard sorts them
     assert send(results, [target], pytest.fail) == [(target, 3, 0)]
@@ -242,7 +242,7 @@ class FakeRun(TrackedRun):
         super().__init__()
         self._target, self._job = target, job
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricValue]) -> None:
         if self._target == "run":
             raise ConnectionError("the server is gone")
         if self._target == "hangs":
@@ -276,7 +276,7 @@ def test_a_tracker_that_fails_is_one_warning_and_the_run_goes_on(
     assert [one for one in Fake.seen if one[-1] == ""] == [
         ("pretrain", "done", ""), ("train", "done", ""), ("train", "done", ""),
     ]  # fmt: skip
-    assert [one.epoch for one in Fake.seen if isinstance(one, Point) and one.metric == "loss"] == [
+    assert [one.epoch for one in Fake.seen if isinstance(one, MetricValue) and one.metric == "loss"] == [
         1,
         2,
         1,
@@ -304,7 +304,7 @@ def test_failed_and_interrupted_jobs_are_logged_as_such(
     monkeypatch.setattr(perform_job, "perform", stop)
     with pytest.raises(KeyboardInterrupt):
         harness.run("small.yaml", out=tmp_path / "run", inline=True, quiet=True, log=["fake:nowhere"])
-    ends = [one for one in Fake.seen if not isinstance(one, Point)]
+    ends = [one for one in Fake.seen if not isinstance(one, MetricValue)]
     assert ends == [("pretrain", "done", ""), ("train", "failed", "ValueError: broken"), ("train", "interrupted", "")]
 
 
