@@ -164,9 +164,8 @@ class Dispatcher:
             known = [name for name in ("CPU", "GPU") if there.get(name)]
             amounts = ", ".join(f"{free.get(name, 0):g} of {there[name]:g} {UNITS[name]}" for name in known)
             self.observer.note(
-                f"no worker has come within {WAITING_SECONDS:g} s, and {len(self.jobs)} jobs wait for one. Free are "
-                f"{amounts}: if that is too little, others are using the cluster, else its nodes are too busy to start "
-                "a process"
+                f"no worker has come within {WAITING_SECONDS:g} s, and {len(self.jobs)} jobs wait for one: the nodes "
+                f"are too busy to start its process, or others use the cluster ({amounts} are not reserved)"
             )
 
     def has_room(self, job: Job) -> bool:

@@ -108,7 +108,7 @@ def test_failures_and_dead_workers(tmp_path: Path):
     )
     assert "died" in errors[1]["traceback"]
     assert errors[3]["message"] == f"needs {bad.title} ({bad.key}), which failed: no such luck"
-    assert sorted(observer.notes) == sorted(
+    assert sorted(note for note in observer.notes if "died" in note) == sorted(
         f"a worker died in {job.title}; the job will be retried" for job in (dead, once)
     )
     assert ledger.record(jobs[5].key)["result"]["types"] == ["bytes"]
@@ -143,7 +143,7 @@ def test_an_error_of_the_ledger_ends_the_run(tmp_path: Path):
 def test_ctrl_c_leaves_a_ray_that_was_there_before_free_of_workers(tmp_path: Path):
     class Interrupting(RecordingObserver):
         def progressed(self, *_: Any) -> None:
-            if ("done", jobs[0].key) in self.events and not self.notes:
+            if ("done", jobs[0].key) in self.events and "stopping" not in str(self.notes):
                 os.kill(os.getpid(), signal.SIGINT)
 
     import ray
@@ -153,7 +153,7 @@ def test_ctrl_c_leaves_a_ray_that_was_there_before_free_of_workers(tmp_path: Pat
     jobs = [make_job("quick"), *(make_job("sleep", seconds=60, i=i) for i in range(3))]
     with pytest.raises(KeyboardInterrupt):
         RayExecutor(perform=behave).run(jobs, DATA, ledger, observer)
-    assert observer.notes == ["stopping the workers; Ctrl-C again to stop at once"]
+    assert observer.notes[-1] == "stopping the workers; Ctrl-C again to stop at once"
     assert [record["key"] for record in ledger.records()] == [jobs[0].key]
     assert signal.getsignal(signal.SIGINT) is before
     deadline = time.monotonic() + 20
