@@ -134,7 +134,7 @@ class _Run:
         self.order, self.draws = data.rng("order"), torch.Generator().manual_seed(data.seed("method"))
         self.optimiser, self.schedule = build_optimiser(self.model.parameters(), settings)
         static = self.model.static and workers.count == 1
-        self.gradients = Gradients(self.loss, list(self.model.parameters()), data.device, static)
+        self.gradients = Gradients(list(self.model.parameters()), data.device, static)
         self.losses: list[float] = []
         self.seconds = 0.0
         self.model.train()
@@ -157,7 +157,7 @@ class _Run:
 
     def step(self, samples: Tensor) -> Tensor:
         """Train on one batch. Returns its loss, without waiting for a GPU to compute it."""
-        loss = self.gradients(self.views(samples))
+        loss = self.gradients(self.loss, self.views(samples))
         self.optimiser.step()
         return loss
 

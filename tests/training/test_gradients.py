@@ -20,9 +20,9 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GP
 def test_gradients_are_those_of_the_batch_and_of_no_other() -> None:
     model = nn.Linear(3, 1)
     unused = nn.Parameter(torch.zeros(1))
-    gradients_of = Gradients(lambda b: model(b["x"]).sum(), [*model.parameters(), unused], "cpu", static=True)
+    gradients_of = Gradients([*model.parameters(), unused], "cpu", static=True)
     for batch in (torch.eye(3), 2 * torch.eye(3)):
-        loss = gradients_of({"x": batch})
+        loss = gradients_of(lambda b: model(b["x"]).sum(), {"x": batch})
         assert not loss.requires_grad
         assert model.weight.grad is not None
         assert torch.equal(model.weight.grad, batch.sum(0, keepdim=True))
@@ -32,7 +32,8 @@ def test_gradients_are_those_of_the_batch_and_of_no_other() -> None:
 def test_frozen_parameters_get_none() -> None:
     model = nn.Linear(3, 1)
     model.bias.requires_grad_(False)
-    Gradients(lambda b: model(b["x"]).sum(), list(model.parameters()), "cpu", static=False)({"x": torch.ones(2, 3)})
+    gradients_of = Gradients(list(model.parameters()), "cpu", static=False)
+    gradients_of(lambda b: model(b["x"]).sum(), {"x": torch.ones(2, 3)})
     assert model.bias.grad is None
 
 
@@ -59,11 +60,11 @@ def test_a_step_does_not_wait_for_the_gpu() -> None:
     def loss_of(batch: Batch) -> Tensor:
         return (batch["x"] * weight).sum()
 
-    of = Gradients(loss_of, [weight], "cuda", static=False)  # type: ignore[list-item]
+    of = Gradients([weight], "cuda", static=False)  # type: ignore[list-item]
     batch = {"x": torch.ones(4, device="cuda")}
-    of(batch)
+    of(loss_of, batch)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        of(batch)
+        of(loss_of, batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
