@@ -247,15 +247,15 @@ class Run:
             True
         """
         from harness.results.models import find_trial, model_of
-        from harness.results.predict import predict_arrays, predict_dataset
+        from harness.results.predict import choose_samples, predict_arrays, predict_samples
         from harness.training.trained_model import probabilities
 
         trial = find_trial(self._results, key)
-        if isinstance(samples, str):
-            folder = data or os.environ.get("HARNESS_DATA")
-            found = predict_dataset(self._results, trial, samples, _optional_path(folder))
-            return pd.DataFrame(found.probabilities, index=pd.Index(found.columns["sample"]), columns=found.classes)
         model = model_of(self._results, trial)
+        if isinstance(samples, str):
+            folder = _optional_path(data or os.environ.get("HARNESS_DATA"))
+            found = predict_samples(model, choose_samples(self._results, trial, samples, folder), folder)
+            return pd.DataFrame(found.probabilities, index=pd.Index(found.columns["sample"]), columns=found.classes)
         return pd.DataFrame(probabilities(predict_arrays(model, samples, "samples")), columns=model.about.classes)
 
     def log(self, key: str) -> str:

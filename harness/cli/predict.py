@@ -33,32 +33,48 @@ def predict(
         Optional[str], typer.Option(metavar="LIST", help="The subjects to predict, with commas; by default all.")
     ] = None,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Predict only the samples without a label.")] = False,
+    onnx: Annotated[
+        Optional[Path],
+        typer.Option(metavar="FILE", help="Also write the model as ONNX, which takes recordings as they are."),
+    ] = None,
 ) -> None:
     """Predict the classes of recordings with the model of a trial, which the study keeps with keep_models: true."""
-    from harness.results.models import final_model_note, find_trial
-    from harness.results.predict import predict_dataset
+    from harness.results.models import final_model_note, find_trial, model_of
+    from harness.results.predict import choose_samples, predict_samples
     from harness.results.run import RunResults
 
     wanted = _wanted(method, seed, where or [])
     if trial and wanted:
         raise InputError("--trial names the trial already: leave out --method, --seed and --where")
-    if out_file.is_dir():
-        raise InputError(f"{out_file} is a folder; --out should be the name of a CSV file")
+    for option, path in (("--out", out_file), ("--onnx", onnx)):
+        if path and path.is_dir():
+            raise InputError(f"{path} is a folder; {option} should be the name of a file")
     results = RunResults.open(run_folder)
     found = find_trial(results, trial, wanted)
     chosen = [text.strip() for text in subjects.split(",")] if subjects else []
-    predictions = predict_dataset(results, found, dataset, data, chosen, unlabelled)
+    model = model_of(results, found)
+    samples = choose_samples(results, found, dataset, data, chosen, unlabelled)
+    predictions = predict_samples(model, samples, data)
     if note := final_model_note(results, found):
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    try:
-        out_file.parent.mkdir(parents=True, exist_ok=True)
-        out_file.write_bytes(predictions.to_csv())
-    except OSError as error:
-        raise InputError(f"{out_file} can't be written: {error.strerror or error}") from error
+    _write(out_file, predictions.to_csv())
     counts = ", ".join(f"{name} {count}" for name, count in predictions.counts.items())
     text = f"{len(predictions.logits)} samples predicted by {found.method} ({found.key}): {counts}"
     out.print(text, markup=False, highlight=False, soft_wrap=True)
     out.print(f"predictions: {out_file}", markup=False, highlight=False, soft_wrap=True)
+    if onnx:
+        from harness.results.onnx_file import model_to_onnx
+
+        _write(onnx, model_to_onnx(model, samples.arrays(slice(256))))
+        out.print(f"model: {onnx}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror or error}") from error
 
 
 def _wanted(method: str | None, seed: int | None, where: list[str]) -> dict[str, str]:

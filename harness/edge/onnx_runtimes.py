@@ -86,15 +86,17 @@ def _unsupported(runtime: str, precision: str, device: str, calibrated: bool) ->
     return None
 
 
-def export(model: Classifier, example: Batch) -> Any:
-    """The model as an ONNX `ModelProto`, for batches of the size of ``example``."""
+def export(model: Classifier, example: Batch, any_size: bool = False) -> Any:
+    """The model as an ONNX `ModelProto`, for batches of the size of ``example``, or of any size."""
     names = tuple(example)
+    sizes = {"tensors": tuple({0: torch.export.Dim("n_samples", min=1)} for _ in names)} if any_size else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             _Positional(model, names).eval(),
             tuple(example.values()),
             input_names=list(names),
+            dynamic_shapes=sizes,
             dynamo=True,
             verbose=False,
         )

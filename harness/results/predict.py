@@ -16,10 +16,10 @@ from harness import registry
 from harness.data.base import UNKNOWN_SUBJECTS, Dataset, Recordings
 from harness.data.cache import load_any
 from harness.errors import InputError, did_you_mean
-from harness.results.models import model_of
 from harness.results.plan_records import PlannedTrial
 from harness.results.run import RunResults
 from harness.training.trained_model import TrainedModel, probabilities
+from reports.cleaning import spreadsheet_safe
 
 
 @dataclass(frozen=True)
@@ -46,47 +46,69 @@ class Predictions:
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     def to_csv(self) -> bytes:
-        """A row for each sample: what is known of it, the predicted class, and the probability of each class."""
+        """A row for each sample: what is known of it, the predicted class, and the probability of each class.
+
+        No cell is one that a spreadsheet evaluates.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*self.columns, "predicted", *(f"p({name})" for name in self.classes)])
+        writer.writerow(map(spreadsheet_safe, [*self.columns, "predicted", *(f"p({name})" for name in self.classes)]))
         known = zip(*(column.tolist() for column in self.columns.values()), strict=True)
         for about, number, shares in zip(known, self.logits.argmax(1), self.probabilities.tolist(), strict=True):
-            writer.writerow([*about, self.classes[number], *(f"{share:.6g}" for share in shares)])
+            row = [*about, self.classes[number], *(f"{share:.6g}" for share in shares)]
+            writer.writerow(map(spreadsheet_safe, row))
         return text.getvalue().encode()
 
 
-def predict_dataset(
+@dataclass(frozen=True)
+class ChosenSamples:
+    """The samples of a data set to predict. rows: (n,), their numbers."""
+
+    name: str
+    dataset: Dataset
+    recordings: Recordings
+    rows: np.ndarray
+
+    def arrays(self, part: np.ndarray | slice = slice(None)) -> dict[str, np.ndarray]:
+        """The recordings of some of the samples, by modality."""
+        return {name: array[self.rows[part]] for name, array in self.recordings.arrays.items()}
+
+
+def choose_samples(
     results: RunResults,
     trial: PlannedTrial,
     dataset: str | None = None,
     root: Path | None = None,
     subjects: Collection[str] = (),
     unlabelled: bool = False,
-) -> Predictions:
-    """The predictions of a trial's model for a data set, by default that of the trial.
+) -> ChosenSamples:
+    """Read a data set, which may lack labels and subjects, by default that of the trial.
 
     Args:
         results: The run of the trial.
-        trial: A trial that has kept its model.
-        dataset: A data set as in a study. One of the same kind as the trial's has the same options.
+        trial: The trial. A data set of the same kind as the trial's has the same options.
+        dataset: A data set as in a study.
         root: The folder with the data sets.
         subjects: The subjects to predict; by default all.
         unlabelled: Whether to predict only samples without a label.
 
     Raises:
-        InputError: The trial has no model, or the recordings can't be read or are not such as it was trained on.
+        InputError: The recordings can't be read, or there are no such samples.
     """
-    name, model = dataset or trial.dataset, model_of(results, trial)
+    name = dataset or trial.dataset
     reader = _dataset(name, trial, results)
     recordings = load_any(reader, root)
-    rows = _rows(recordings, name, subjects, unlabelled)
+    return ChosenSamples(name, reader, recordings, _rows(recordings, name, subjects, unlabelled))
+
+
+def predict_samples(model: TrainedModel, samples: ChosenSamples, root: Path | None = None) -> Predictions:
+    """The predictions of a model. Raises `InputError` if the samples are not such as it was trained on."""
+    recordings, rows = samples.recordings, samples.rows
     logits = np.empty((len(rows), len(model.about.classes)), dtype=np.float32)
     for has_label in (True, False):  # those with a label alone, as an evaluation, in the same chunks
         part = recordings.has_label[rows] == has_label
-        arrays = {one: array[rows[part]] for one, array in recordings.arrays.items()}
-        logits[part] = predict_arrays(model, arrays, name)
-    columns = {one: column[rows] for one, column in _columns(reader, recordings, root).items()}
+        logits[part] = predict_arrays(model, samples.arrays(part), samples.name)
+    columns = {one: column[rows] for one, column in _columns(samples.dataset, recordings, root).items()}
     return Predictions(logits, model.about.classes, columns)
 
 

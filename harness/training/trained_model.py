@@ -156,10 +156,10 @@ def model_from_bytes(content: bytes, where: str) -> TrainedModel:
 
 
 def _build(method: Method, about: ModelDescription) -> Classifier:
-    """The classifier, untrained. Stage 1 is stood in for by zeros: all parameters are then read from the file."""
+    """The classifier, untrained. Its stage 1 is zeros that take no memory, since the file has all parameters."""
     pretrained = None
     if about.encoders is not None:
-        zeros = {name: torch.zeros(shape) for name, shape in about.encoders.items()}
+        zeros = {name: torch.zeros(()).expand(shape) for name, shape in about.encoders.items()}
         pretrained = Pretrained(zeros, about.diagnostics or {})
     with torch.random.fork_rng(devices=[]):
         return method.build_classifier(about.task, method.Stage2.from_plain(about.options), pretrained, about.variant)

@@ -18,9 +18,11 @@ from harness.cli import entry
 from harness.errors import InputError
 from harness.ledger import Ledger
 from harness.results.models import find_trial, model_of
-from harness.results.predict import predict_arrays, predict_dataset
+from harness.results.onnx_file import model_to_onnx
+from harness.results.predict import Predictions, choose_samples, predict_arrays, predict_samples
 from harness.results.run import RunResults
 from harness.training.features import FrozenFeatures
+from harness.training.trained_model import probabilities
 
 METHODS = (
     "single-modal", "deepsense", "attnsense", "cpc", "cmc", "cosmo", "cocoa", "focal", "siamese", "triplet", "ntxent",
@@ -87,13 +89,20 @@ def evaluated(place: Path, run_study: Callable[..., Ledger]) -> tuple[Ledger, li
     return ledger, seen
 
 
+def predictions(ledger: Ledger, place: Path, wanted: dict[str, str], *dataset: str, **chosen: Any) -> Predictions:
+    results = RunResults.open(ledger.root)
+    trial = find_trial(results, wanted.pop("key", None), wanted)
+    samples = choose_samples(results, trial, *dataset, root=place / "data", **chosen)
+    return predict_samples(model_of(results, trial), samples, place / "data")
+
+
 def test_predictions_have_the_bits_of_the_evaluation(place: Path, evaluated: tuple[Ledger, list[np.ndarray]]) -> None:
     ledger, seen = evaluated
     results = RunResults.open(ledger.root)
     assert {trial.method.partition(":")[0] for trial in results.plan.trials} == set(METHODS)
     trained = sorted((r for r in ledger.records() if r["kind"] == "train"), key=lambda record: record["started_at"])
     for record, logits in zip(trained, seen, strict=True):
-        found = predict_dataset(results, find_trial(results, record["key"]), root=place / "data", subjects=["dora"])
+        found = predictions(ledger, place, {"key": record["key"]}, subjects=["dora"])
         labelled = found.columns["label"] != ""
         assert 64 < labelled.sum() < len(labelled)
         np.testing.assert_array_equal(found.logits[labelled], logits, record["about"]["method"])
@@ -106,7 +115,7 @@ def test_predictions_have_the_bits_of_the_evaluation(place: Path, evaluated: tup
 def test_recordings_without_labels_and_subjects(place: Path, evaluated: tuple[Ledger, list[np.ndarray]]) -> None:
     results = RunResults.open(evaluated[0].root)
     trial = find_trial(results, wanted={"method": "cosmo"})
-    found = predict_dataset(results, trial, "arrays:new", place / "data")
+    found = predictions(evaluated[0], place, {"method": "cosmo"}, "arrays:new")
     rows = list(csv.DictReader(found.to_csv().decode().splitlines()))
     assert list(rows[0]) == ["sample", "recording", "predicted", "p(rest)", "p(run)", "p(walk)"]
     assert [row["sample"] for row in rows] == [f"r{row:06d}" for row in range(N)]
@@ -201,3 +210,17 @@ def test_a_finished_run_keeps_its_models_afterwards(
     model.write_bytes(model.read_bytes()[:-1])
     status, message = predict(*command)
     assert (status, "model.safetensors is damaged or missing" in message) == (2, True)
+
+
+def test_the_model_as_onnx_takes_recordings_as_they_are(
+    place: Path, evaluated: tuple[Ledger, list[np.ndarray]]
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    results = RunResults.open(evaluated[0].root)
+    arrays = {name: np.load(place / f"data/new/{name}.npy") for name in SHAPES}
+    model = model_of(results, find_trial(results, wanted={"method": "logistic-regression:random"}))
+    session = onnxruntime.InferenceSession(model_to_onnx(model, {name: array[:9] for name, array in arrays.items()}))
+    (shares,) = session.run(None, arrays)
+    np.testing.assert_allclose(shares, probabilities(predict_arrays(model, arrays, "samples")), atol=1e-5)
+    assert session.get_modelmeta().custom_metadata_map["classes"] == '["rest", "run", "walk"]'
+    session.run(None, {name: array[:1] for name, array in arrays.items()})
