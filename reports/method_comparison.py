@@ -100,10 +100,10 @@ def compare_all_pairs(run: RunData, dataset: str, point: Point, metric: Metric) 
 
 
 def groups_with_values(run: RunData, dataset: str, point: Point, metric: Metric) -> list[Group]:
-    """The groups at a point that have values, in the order of the run's methods."""
+    """The groups at a point that have values, in the order of the run's methods, without constant predictors."""
     groups = run.groups(dataset)
     found = [groups[method, point] for method in run.methods if (method, point) in groups]
-    return [group for group in found if group.values(metric)]
+    return [group for group in found if group.values(metric) and not run.is_constant(dataset, group)]
 
 
 def scores_by_block(run: RunData, dataset: str, point: Point, metric: Metric) -> tuple[list[str], np.ndarray]:

@@ -38,7 +38,8 @@ HOW = (
     "Differences are paired by seed, or by fold on data sets with folds. Their 95 % t-intervals are not corrected for "
     "multiple comparisons. p: Wilcoxon's signed-rank test, two-sided, with Holm's correction over the comparisons at "
     "one point of the sweep. g: Hedges' g of the paired differences. r: matched-pairs rank-biserial correlation. "
-    "Without folds, all seeds share one split of the subjects, so the results do not extend to other subjects."
+    "Without folds, all seeds share one split of the subjects, so the results do not extend to other subjects. Methods "
+    "are left out where most of their trials predict a single class."
 )
 
 MOST_OPEN = 12  # rows of a table that a page shows without folding it

@@ -7,6 +7,7 @@ import pytest
 from made_up import make
 
 from reports.document import MetricCell, Text
+from reports.method_comparison import groups_with_values
 from reports.parts.answer import answer
 from reports.parts.tables import main_table
 from reports.run import ACCURACY, RunData
@@ -100,6 +101,10 @@ def test_a_constant_predictor_is_not_marked_in_the_table() -> None:
     marked = {name for name, cell in cells.items() if isinstance(cell, MetricCell) and (cell.best or cell.close)}
     assert "Cosmo" not in marked
     assert "CMC" in marked
+    assert [group.method for group in groups_with_values(run, "utd-mhad", run.points("utd-mhad")[0], ACCURACY)] == [
+        "cmc",
+        "deepsense",
+    ]
 
 
 def test_a_constant_predictor_is_left_out_where_it_is_one() -> None:
