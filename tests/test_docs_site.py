@@ -138,3 +138,14 @@ def test_the_notebook_runs_and_draws_its_figure(tmp_path: Path, monkeypatch: pyt
 def quiet(run: Any) -> Any:
     """harness.run without its output."""
     return lambda *arguments, **named: run(*arguments, **{**named, "quiet": True})
+
+
+def test_the_session_and_the_picture_are_of_the_present_quickstart() -> None:
+    """If this fails, the quickstart's results may have changed: run docs/pictures.py."""
+    specification = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module: ModuleType = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    assert f"<!-- session of {module.trials_key()} -->" in PAGES["docs/start.md"]
+    assert 10_000 < (DOCS / "pictures" / "report.png").stat().st_size < 200_000
