@@ -26,6 +26,7 @@ from harness.study import Study, read_study
 DOCS = Path(__file__).parent
 STUDY = DOCS.parent / "studies" / "quickstart.yaml"
 SESSION = re.compile(r"(<!-- session of )\w+( -->\n```text\n).*?(^```$)", re.DOTALL | re.MULTILINE)
+LEFT_OUT = ("time: ", "all ")  # lines about this machine, and about a run that was finished before
 TERMINAL = {"COLUMNS": "100", "NO_COLOR": "1"}
 VIEWS = {"light": 1280, "dark": 1280, "narrow": 390}  # widths in pixels
 HEIGHT = 1000  # of the picture in the documentation, in pixels
@@ -51,7 +52,7 @@ def write_session(run: Path) -> None:
     with TemporaryDirectory() as folder:
         planned = command(Path(folder) / "run", "--dry-run")
     session = f"$ harness run quickstart --dry-run\n{planned}\n$ harness run quickstart\n{command(run)}"
-    session = "".join(f"{line.rstrip()}\n" for line in session.splitlines())
+    session = "".join(f"{line.rstrip()}\n" for line in session.splitlines() if not line.startswith(LEFT_OUT))
     page, key = DOCS / "start.md", trials_key()
     text, count = SESSION.subn(lambda old: old[1] + key + old[2] + session + old[3], page.read_text(encoding="utf-8"))
     assert count == 1, "docs/start.md has no place for the session"
