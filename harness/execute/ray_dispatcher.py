@@ -35,7 +35,7 @@ from harness.jobs import Failure, Job, Outcome, Progress
 
 POLL_NODES_SECONDS = 1.0  # how often the list of nodes is updated
 WAITING_SECONDS = 60.0  # after this time without a running job, a line says so
-FAILED_STARTS = 5  # how many workers may fail to start before their job has failed
+FAILED_STARTS = 3  # how many workers may fail to take a job before it has failed
 
 
 class Stop(tune.Stopper):
@@ -212,9 +212,11 @@ class Dispatcher:
         why = last_line(died)
         self._failed_starts[job.key] = count = self._failed_starts.get(job.key, 0) + 1
         if count > FAILED_STARTS:
-            self.queue.failed(job, Failure("WorkerNotStarted", f"no worker could start {count} times: {why}", died))
+            self.queue.failed(
+                job, Failure("WorkerNotStarted", f"its worker could not take the job {count} times: {why}", died)
+            )
             return
-        self.observer.note(f"a worker could not start for {job.title} ({why}); the nodes are probed again")
+        self.observer.note(f"a worker could not take {job.title} ({why}); the nodes are probed again")
         self.probes.repeat()
         self._polled_at = -POLL_NODES_SECONDS
         self.queue.requeue(job)

@@ -62,15 +62,13 @@ class Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Take the job at the first call, do a slice at each later one, and finally leave the outcome at the relay."""
+        if self._generator is None:
+            self._generator = self._take()  # an error here ends the worker: it is the node that is unfit, not the job
+            return {"where": ray.get_runtime_context().get_node_id()}
         what: Progress | Outcome | Failure
         try:
-            if self._generator is None:
-                self._generator = self._take()
-                return {"where": ray.get_runtime_context().get_node_id()}
             what = _slice(self._generator, self._config["each_evaluation"])
         except Exception as error:
-            if self._generator is None and isinstance(error, ImportError):
-                raise  # it is the node that is unfit, not the job
             what = Failure.of(error)
         if isinstance(what, Progress):
             return {"progress": self._reported(what), "checkpoint": what.checkpoint is not None}

@@ -200,6 +200,13 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
             ("run", "small.yaml", "--inline", "--wait-for-nodes", "5"),
             "there are no nodes for --wait-for-nodes to wait for",
         ),
+        (("run", "small.yaml", "--inline", "--start-timeout", "5"), "there is no Ray to which --start-timeout applies"),
+        (("run", "small.yaml", "--ship-code"), "give the cluster's --address"),
+        (("run", "small.yaml", "--set", "gpus_per_trial=1.5"), "a whole number of GPUs, such as 0.5 or 1"),
+        (
+            ("run", "small.yaml", "--set", "stage1.workers=2", "--set", "stage1.gpus_per_worker=0.5"),
+            "which NCCL does not allow: give 1",
+        ),
         (("status", "no/run"), "no/run holds no run"),
         (("records", "."), "holds no run"),
         (("data", "info", "utd-mhat"), "did you mean 'utd-mhad'"),

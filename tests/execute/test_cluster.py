@@ -118,7 +118,7 @@ def test_a_node_without_the_package_that_joins_is_left_out(cluster: OwnCluster, 
     assert "send the code along with --ship-code" in heard[-1]
     assert {record["status"] for record in records(tmp_path / "run").values()} == {"done"}
     assert {line.split()[-1] for line in heard + rest if line.startswith("started ")} == {"head"}
-    assert not any("died" in line or "could not start" in line for line in heard + rest)
+    assert not any("died" in line or "could not take" in line for line in heard + rest)
 
 
 def test_memory_that_is_not_there(cluster: OwnCluster, tmp_path: Path):
