@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def _start(ray: Any, cores: int, folder: str, start_seconds: float, observer: Pr
             return
         except Exception as error:  # a busy machine, or no room in /dev/shm or the temporary folder
             ray.shutdown()
+            _kill_processes_of(folder)
             why = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
             if time.monotonic() - began < SLOW_SECONDS or time.monotonic() > end:
                 raise InputError(_does_not_start(why, folder)) from error
@@ -54,6 +56,14 @@ def _start(ray: Any, cores: int, folder: str, start_seconds: float, observer: Pr
             f"Ray has not started within {time.monotonic() - began:.0f} s, probably because the machine is busy; "
             f"trying again for up to {max(0.0, end - time.monotonic()):.0f} s (--start-timeout)"
         )
+
+
+def _kill_processes_of(folder: str) -> None:
+    """Kill the processes of a failed start, which Ray would keep until this process exits. They name their folder."""
+    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended, or belongs to another user
+            if folder.encode() in command_line.read_bytes():
+                os.kill(int(command_line.parent.name), signal.SIGKILL)
 
 
 def _does_not_start(why: str, folder: str) -> str:

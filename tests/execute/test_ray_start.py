@@ -1,5 +1,8 @@
 """A Ray that can't start is one message, and a temporary folder with a long name is no reason for it."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -29,15 +32,17 @@ def test_a_ray_that_does_not_start_is_one_message(error: Exception) -> None:
     ray.shutdown.assert_called_once()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_slow_start_is_tried_again_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clock = iter(range(0, 1000, 25))
     monkeypatch.setattr(local_ray.time, "monotonic", lambda: float(next(clock)))
     monkeypatch.setenv("RAY_TMPDIR", "/tmp")
-    ray, observer, folders = Mock(), Mock(), set()
+    ray, observer, folders, started = Mock(), Mock(), set(), []
 
     def init(_temp_dir: str, **_: object) -> None:
         folders.add(Path(_temp_dir))
-        (Path(_temp_dir) / "log").touch()
+        (log := Path(_temp_dir) / "log").touch()
+        started.append(subprocess.Popen(["tail", "-f", str(log)]))
         if ray.init.call_count < 3:
             raise Exception("The current node timed out during startup.")
 
@@ -45,6 +50,8 @@ def test_a_slow_start_is_tried_again_and_leaves_nothing(monkeypatch: pytest.Monk
     with local_ray.local_ray(ray, 1, 1000, observer):
         (folder,) = folders
         assert folder.is_dir()
+        assert [process.wait(5) for process in started[:2]] == [-signal.SIGKILL] * 2  # of the failed starts
+        started[2].kill()
     assert not folder.exists()
     assert [call.args[0].split(",")[0] for call in observer.note.call_args_list] == [
         "Ray has not started within 75 s"
