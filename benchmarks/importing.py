@@ -51,8 +51,10 @@ def main() -> None:
         started = perf_counter()
         subprocess.run([*command, "--config", str(folder / "import.yaml"), "--out", str(folder / "out")], check=True)
         seconds = perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"{(folder / 'in/all.csv').stat().st_size / 1e9:.2f} GB of CSV: {seconds:.0f} s, {peak:.2f} GiB at most")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        size, peak = (folder / "in/all.csv").stat().st_size / 1e9, used.ru_maxrss / 2**20
+        processor = used.ru_utime + used.ru_stime  # hardly depends on what else the machine does
+        print(f"{size:.2f} GB of CSV: {seconds:.0f} s, {processor:.0f} s of processor time, {peak:.2f} GiB at most")
 
 
 if __name__ == "__main__":
