@@ -34,7 +34,7 @@ def _utd_files(activities: int = 3, subjects: int = 8, depth: bool = False) -> L
             name = f"a{a}_s{s}_t1"
             files[f"UTD-MHAD/Inertial/{name}_inertial.mat"] = _mat(d_iner=rng.normal(size=(130 + a, 6)))
             files[f"UTD-MHAD/Skeleton/{name}_skeleton.mat"] = _mat(d_skel=rng.normal(size=(20, 3, 50 + s)))
-            if depth and a == 1:
+            if depth and a <= 2:
                 files[f"UTD-MHAD/Depth/{name}_depth.mat"] = _mat(
                     d_depth=np.full((240, 320, 22), 1000 + s, dtype=np.uint16)
                 )

@@ -38,7 +38,7 @@ class Counted(Dataset):
             np.zeros(n, dtype=np.int64),
             np.arange(n),
             np.array([f"s{i}" for i in range(n)]),
-            ("only",),
+            ("only", "other"),
             notes={"n": n},
         )
 

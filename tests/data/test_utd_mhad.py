@@ -41,8 +41,8 @@ def test_values_are_the_files_own_ends_and_order(utd_files, unpack, mat):
 def test_depth_keeps_only_the_trials_that_have_all_three(utd_files, pack, unpack):
     files = utd_files(depth=True)
     recordings = load(WITH_DEPTH, unpack(files))
-    assert recordings.arrays["depth"].shape == (8, 20, 30, 40)
-    assert recordings.classes == ("swipe left",)
+    assert recordings.arrays["depth"].shape == (16, 20, 30, 40)
+    assert recordings.classes == ("swipe left", "swipe right")
     assert recordings.arrays["depth"][2].min() == recordings.arrays["depth"][2].max() == 1003
     pack({n: c for n, c in files.items() if "Depth" in n}, "UTD-MHAD-Depth-subset.zip")
     root = pack({n: c for n, c in files.items() if "Depth" not in n}, "UTD-MHAD.zip")
