@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 import traceback
@@ -74,6 +75,8 @@ def entry() -> None:
     for a bug in the harness.
     """
     gc.set_threshold(50_000)  # what a command reads lives until it ends: looking for garbage less often saves a fifth
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale without a letter of a name must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it already
     try:
         registry.require_companions()
         app()

@@ -81,4 +81,6 @@ def run(
         return
     driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out, max_trials)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM: it ends the run as Ctrl-C does
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # below nohup it stays ignored
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # sent when the terminal is closed
     raise typer.Exit(driver.run(execution, log or []))

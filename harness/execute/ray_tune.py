@@ -202,7 +202,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _signals(stop: Stop, at_once: bool, observer: ProgressObserver) -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM stop the run and raise KeyboardInterrupt, and restore the handlers that Tune replaces.
+    """Make Ctrl-C, SIGTERM and SIGHUP stop the run by KeyboardInterrupt, and restore the handlers that Tune replaces.
 
     at_once: raise immediately, because a Ray of our own ends with all its workers. If a callback swallows the
     exception, ``stop`` still ends the run. Otherwise Tune first stops its workers in order, and a second Ctrl-C raises
@@ -211,7 +211,8 @@ def _signals(stop: Stop, at_once: bool, observer: ProgressObserver) -> Iterator[
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers, and only the main thread is interrupted
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
     interrupted = False
 
     def ask(*_: Any) -> None:
@@ -224,6 +225,8 @@ def _signals(stop: Stop, at_once: bool, observer: ProgressObserver) -> Iterator[
 
     signal.signal(signal.SIGINT, ask)
     signal.signal(signal.SIGTERM, ask)  # sent by schedulers such as Slurm
+    if before[signal.SIGHUP] != signal.SIG_IGN:  # as below nohup
+        signal.signal(signal.SIGHUP, ask)  # sent when the terminal is closed
     try:
         yield
     finally:

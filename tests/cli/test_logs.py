@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,3 +107,10 @@ def test_jobs_that_failed_with_one_error_are_one_line(run: RunResults, monkeypat
     show_failures(run, console)
     assert len(console.file.getvalue().splitlines()) == 1
     assert console.file.getvalue().startswith("failed: 3 jobs: ")
+
+
+def test_a_locale_without_a_letter_ends_no_command() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "harness", "describe", "cosmo"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert re.search(r"\\u[0-9a-f]{4}|\\x[0-9a-f]{2}", done.stdout)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from stubs import DATA, RecordingObserver, behave, learn, make_job, make_recordi
 
 from harness.errors import InputError
 from harness.execute.inline import InlineExecutor
-from harness.execute.ray_tune import RayExecutor
+from harness.execute.ray_tune import RayExecutor, _signals
 from harness.jobs import Job
 from harness.ledger import Ledger
 
@@ -225,3 +227,18 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(
     assert not list((tmp_path / "run").rglob(".writing-*"))
     assert not list(temporary.iterdir())
     assert not errors
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_is_closed_ends_a_run_unless_it_ignores_that(
+    ignored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    stop = SimpleNamespace(asked=False)
+    try:
+        ended = contextlib.nullcontext() if ignored else pytest.raises(KeyboardInterrupt)
+        with ended, _signals(stop, True, RecordingObserver()):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.asked is not ignored
+    finally:
+        signal.signal(signal.SIGHUP, before)

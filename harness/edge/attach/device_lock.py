@@ -20,7 +20,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from platformdirs import user_runtime_path
 
 from harness.errors import InputError
 
@@ -94,9 +93,9 @@ def runtime_folder() -> Path:
     It is in ``XDG_RUNTIME_DIR``, or else in the folder for temporary files. Raises `InputError` if it belongs to
     another user or is a link.
     """
-    folder = user_runtime_path("cosmo-harness", appauthor=False)
-    if not os.access(folder.parent, os.W_OK):
-        folder = Path(tempfile.gettempdir(), f"cosmo-harness-{os.getuid()}")
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    usable = bool(given) and os.access(given, os.W_OK)
+    folder = Path(given, "cosmo-harness") if usable else Path(tempfile.gettempdir(), f"cosmo-harness-{os.getuid()}")
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     about = folder.lstat()
