@@ -64,9 +64,9 @@ class Tracking:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for feed in self._feeds:
-            feed.finish(at_once=kind is not None)
+            feed.finish()
         for feed in self._feeds:
-            feed.join()
+            feed.join(at_once=kind is not None)
 
     def _show(self, text: str) -> None:
         observer = self._observer
@@ -171,19 +171,18 @@ class Feed:
     def end(self, key: str, ending: Ending) -> None:
         self._put(lambda: self._end(key, ending))
 
-    def finish(self, at_once: bool) -> None:
-        """Let the thread end, once everything is logged. at_once: leave out what has not been logged yet."""
-        if at_once:
-            self._events.clear()
+    def finish(self) -> None:
+        """Let the thread end, once everything is logged."""
         self._moved_at = time.monotonic()
         self._finishing.set()
 
-    def join(self) -> None:
-        """Wait for the thread, unless it has stopped getting anywhere."""
+    def join(self, at_once: bool) -> None:
+        """Wait for the thread, unless it has stopped getting anywhere. at_once: not longer than that in any case."""
+        begun_at = time.monotonic()
         while self._thread.is_alive() and not self.failed:
             self._thread.join(0.1)
-            if time.monotonic() - self._moved_at > SILENT_SECONDS:
-                self._fail(f"no answer for {SILENT_SECONDS:.0f} s")
+            if time.monotonic() - (begun_at if at_once else self._moved_at) > SILENT_SECONDS:
+                self._fail(f"not done within {SILENT_SECONDS:.0f} s")
 
     def _keep_logging(self) -> None:
         try:

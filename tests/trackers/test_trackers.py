@@ -272,7 +272,7 @@ def test_a_tracker_that_fails_is_one_warning_and_the_run_goes_on(
     warnings = [line for line in text.getvalue().splitlines() if "nothing more is logged" in line]
     assert len(warnings) == 2
     assert "fake:run (the server is gone)" in warnings[0]
-    assert "fake:hangs (no answer for 1 s)" in warnings[1]
+    assert "fake:hangs (not done within 1 s)" in warnings[1]
     assert [one for one in Fake.seen if one[-1] == ""] == [
         ("pretrain", "done", ""), ("train", "done", ""), ("train", "done", ""),
     ]  # fmt: skip
