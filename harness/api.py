@@ -295,7 +295,7 @@ class Run:
         """
         from harness.results.gather import formats_of, write_reports
 
-        return write_reports([self._results], formats_of(",".join(formats or ("html",))), _optional_path(folder))
+        return write_reports([self._results], formats_of(formats or ["html"]), _optional_path(folder))
 
     def compare(self, other: Run | PathLike) -> RunComparison:
         """Compare the run with another one: options, data, code and results.
@@ -366,7 +366,7 @@ class RunComparison:
         """
         from harness.results.gather import formats_of, write_comparison
 
-        names = formats_of(",".join(formats or ("html",)))
+        names = formats_of(formats or ["html"])
         return write_comparison(self._one, self._two, names, _optional_path(folder))
 
 

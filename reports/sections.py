@@ -10,10 +10,12 @@ from typing import Any
 
 from reports.document import Block, Code, Document, Note, Prose, Row, Section
 from reports.parts.answer import answer, rankings
+from reports.parts.classes import class_blocks
 from reports.parts.cost import size_table, time_table, total_time
-from reports.parts.diagnostics import class_blocks, learning_blocks, modality_blocks
 from reports.parts.edge import edge_blocks
 from reports.parts.figures import all_curves, curves, heat_maps, numeric_option, ranking
+from reports.parts.learning import learning_blocks
+from reports.parts.modalities import modality_blocks
 from reports.parts.pairwise import HOW, ablation_blocks, comparison_blocks
 from reports.parts.robust import robust_blocks
 from reports.parts.tables import (

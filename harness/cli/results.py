@@ -140,9 +140,9 @@ def report(
         list[Path], typer.Argument(metavar="RUN...", help="Folders of runs. Several runs make one report.")
     ],
     format_: Annotated[
-        str,
-        typer.Option("--format", metavar="LIST", help="html, pdf, latex or csv, or several with commas between them."),
-    ] = "html",
+        Optional[list[str]],
+        typer.Option("--format", metavar="LIST", help="html (the default), pdf, latex or csv, or several with commas."),
+    ] = None,
     out_folder: Annotated[
         Optional[Path],
         typer.Option("--out", metavar="DIR", help="The folder to write to; by default the folder of the run."),
@@ -154,7 +154,8 @@ def report(
     from harness.results.run import RunResults
 
     _show_paths(
-        write_reports([RunResults.open(folder) for folder in run_folders], formats_of(format_), out_folder), open_
+        write_reports([RunResults.open(folder) for folder in run_folders], formats_of(format_ or ["html"]), out_folder),
+        open_,
     )
 
 
@@ -162,7 +163,8 @@ def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN")],
     second: Annotated[Path, typer.Argument(metavar="RUN")],
     format_: Annotated[
-        Optional[str], typer.Option("--format", metavar="LIST", help="Also write a report: html, pdf, latex or csv.")
+        Optional[list[str]],
+        typer.Option("--format", metavar="LIST", help="Also write a report: html, pdf, latex or csv."),
     ] = None,
     out_folder: Annotated[
         Optional[Path],

@@ -30,12 +30,25 @@ def local_ray(ray: Any, cores: int, start_seconds: float, observer: ProgressObse
     start_seconds: how long to try again while Ray is too slow to start. Raises `InputError` if it does not start.
     """
     folder = _session_folder(observer)
-    _start(ray, cores, folder, start_seconds, observer)
+    try:
+        _start(ray, cores, folder, start_seconds, observer)
+    except InputError:  # it may name logs in the folder
+        raise
+    except BaseException:  # Ctrl-C
+        _end(ray, folder)
+        raise
     try:
         yield
     finally:
         ray.shutdown()
         _remove(folder)
+
+
+def _end(ray: Any, folder: str) -> None:
+    """End a Ray that has not started completely."""
+    ray.shutdown()
+    _kill_processes_of(folder)
+    _remove(folder)
 
 
 def _start(ray: Any, cores: int, folder: str, start_seconds: float, observer: ProgressObserver) -> None:

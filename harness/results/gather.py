@@ -161,11 +161,11 @@ def options_in_force(in_force: dict[str, dict[str, dict[str, Any]]], file: str) 
     return list(found.values())
 
 
-def formats_of(text: str) -> list[str]:
-    """The formats named in ``html,pdf``. Raises `InputError` for one that there isn't."""
+def formats_of(texts: Sequence[str]) -> list[str]:
+    """The formats named in texts such as ``html,pdf``. Raises `InputError` for one that there isn't."""
     from reports.formats import FORMATS
 
-    names = list(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    names = list(dict.fromkeys(name.strip().lower() for text in texts for name in text.split(",") if name.strip()))
     wrong = [name for name in names if name not in FORMATS]
     if wrong or not names:
         raise InputError(

@@ -127,7 +127,7 @@ def show_result(results: RunResults, console: Console) -> int:
     from harness.results.gather import gather
     from reports.cleaning import clean
     from reports.formats.terminal import show
-    from reports.parts.diagnostics import quality_cautions
+    from reports.parts.modalities import quality_cautions
 
     run = gather(results, arrays=False)
     show_choices(results, console)

@@ -32,6 +32,17 @@ def test_a_ray_that_does_not_start_is_one_message(error: Exception) -> None:
     ray.shutdown.assert_called_once()
 
 
+def test_ctrl_c_while_ray_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(local_ray.tempfile, "mkdtemp", lambda **_: str(tmp_path / "session"))
+    (tmp_path / "session").mkdir()
+    ray = Mock()
+    ray.init.side_effect = KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), local_ray.local_ray(ray, 1, 1000, Mock()):
+        pass
+    ray.shutdown.assert_called_once()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_slow_start_is_tried_again_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clock = iter(range(0, 1000, 25))

@@ -18,8 +18,9 @@ from reports.document import Document, Figure, Row
 from reports.formats.drawing import page_svg, paper_svg
 from reports.formats.drawing.svg import SVG
 from reports.parts.answer import rankings
-from reports.parts.diagnostics import first_point_details, learning_blocks
 from reports.parts.figures import curves, heat_maps, numeric_option, ranking
+from reports.parts.learning import learning_blocks
+from reports.parts.point_details import first_point_details
 from reports.run import RunData
 from reports.style import PATHS, colour, line_style, marker, styles
 

@@ -225,9 +225,9 @@ def test_a_run_compared_with_itself_has_no_differences(tmp_path: Path) -> None:
 
 
 def test_formats_are_checked() -> None:
-    assert formats_of("pdf, html,pdf") == ["pdf", "html"]
+    assert formats_of(["pdf, html", "pdf"]) == ["pdf", "html"]
     with pytest.raises(InputError, match="docx is no report format; there are html, pdf, latex, csv"):
-        formats_of("html,docx")
+        formats_of(["html,docx"])
 
 
 def test_the_command_writes_known_formats_and_rejects_others(tmp_path: Path) -> None:

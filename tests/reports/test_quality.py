@@ -8,7 +8,7 @@ from typing import Any
 from made_up import make
 
 from reports.document import Table
-from reports.parts.diagnostics import modality_blocks, quality_cautions
+from reports.parts.modalities import modality_blocks, quality_cautions
 from reports.run import RunData
 
 REASON = "k_opt is 54 for all samples and 45 to 54 for subsets of them, which reaches the upper end of its range"
