@@ -74,7 +74,8 @@ class Dispatcher:
         self._failed_starts: dict[str, int] = {}
         self.probes = probes
         self.nodes: dict[str, Node] = {}  # those that the jobs may run on
-        self._seen: set[str] = set()
+        self._seen: dict[str, str] = {}  # id → name of the living nodes that jobs could run on at some time
+        self._has_nodes = False  # before the first poll
         self._active_at = time.monotonic()  # when a job was last seen running
         self._polled_at = -POLL_NODES_SECONDS
         self._lost: set[str] = set()  # resources of devices that have left the cluster
@@ -140,15 +141,16 @@ class Dispatcher:
         self.probes.update()
         self.probes.report(self.observer)
         self._note_waiting()
+        for node_id in self._seen.keys() - self.probes.nodes.keys():
+            name = self._seen.pop(node_id)
+            self.observer.note(f"node {name} is gone; its jobs will be retried on the other nodes")
         nodes = self.probes.fit
         if nodes == self.nodes:
             return
-        for node_id in self.nodes.keys() - self.probes.nodes.keys():
-            self.observer.note(f"node {self.nodes[node_id].name} is gone; its jobs will be retried on the other nodes")
-        for node_id in nodes.keys() - self._seen if self._seen else ():
+        for node_id in nodes.keys() - self._seen.keys() if self._has_nodes else ():
             self.observer.note(f"node {nodes[node_id].name} has joined")
-        self.nodes = nodes
-        self._seen |= nodes.keys()
+        self.nodes, self._has_nodes = nodes, True
+        self._seen |= {node_id: node.name for node_id, node in nodes.items()}
         self.observer.nodes(list(nodes.values()))
         usable = [node for node in self.probes.nodes.values() if not node.faults]  # or not probed yet
         for problem in missing(needs_of(self.queue.open), usable):
