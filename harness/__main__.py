@@ -1,6 +1,22 @@
-"""`python -m harness`: the same as the `harness` command."""
+"""The `harness` command, also as `python -m harness`."""
 
-from harness.cli import entry
+import sys
+
+from harness import registry
+from harness.errors import InputError
+
+
+def main() -> None:
+    """Run the command line, whose imports need the companions of the harness."""
+    try:
+        registry.require_companions()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    from harness.cli import entry
+
+    entry()
+
 
 if __name__ == "__main__":
-    entry()
+    main()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import __version__, registry
+from harness import __version__
 from harness.cli import plugins, results
 from harness.cli.console import Pdb, debugger, err, out
 from harness.cli.data import data_app
@@ -78,7 +78,6 @@ def entry() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a locale without a letter of a name must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it already
     try:
-        registry.require_companions()
         app()
     except InputError as error:
         several = isinstance(error, StudyError) and len(error.problems) > 1
