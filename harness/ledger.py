@@ -163,7 +163,7 @@ class Ledger:
             write_whole(self._artefact_path(job.key, name), data)
             artefacts[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         self._write_log(job.key, outcome.log)
-        record = self._write(
+        record = self._record(
             job,
             status="done",
             result=dict(outcome.result),
@@ -173,15 +173,22 @@ class Ledger:
             started_at=outcome.started_at,
             seconds=outcome.seconds,
         )
+        self._write(record)
         self._checkpoint_path(job.key).unlink(missing_ok=True)
         self._hashes[job.key] = {name: artefact["sha256"] for name, artefact in artefacts.items()}
         return record
 
     def write_failed(self, job: Job, failure: Failure) -> Record:
-        """Write a failed job with its error and what it had measured. The next run tries it again."""
+        """Write a failed job with its error and what it had measured. The next run tries it again.
+
+        The record of a job that was done, and ran again only to keep its model, stays.
+        """
         self._write_log(job.key, failure.log + failure.traceback)
         partial = {"partial": dict(failure.partial)} if failure.partial else {}
-        return self._write(job, status="failed", error=failure.to_json(), **partial)
+        record = self._record(job, status="failed", error=failure.to_json(), **partial)
+        if not (job.keep_model and self.is_done(job.key)):
+            self._write(record)
+        return record
 
     def write_stopped(self, job: Job, evaluations: Sequence[tuple[int, float]]) -> Record:
         """Write a job that a search stopped early. It has no artefacts and does not count as done.
@@ -190,15 +197,17 @@ class Ledger:
         """
         epochs, accuracies = [epoch for epoch, _ in evaluations], [accuracy for _, accuracy in evaluations]
         result = {"epochs_evaluated": epochs, "curves": {"validation": {"accuracy": accuracies}}}
-        return self._write(job, status="stopped", result=result)
+        record = self._record(job, status="stopped", result=result)
+        self._write(record)
+        return record
 
-    def _write(self, job: Job, **what: Any) -> Record:
+    def _record(self, job: Job, **what: Any) -> Record:
         try:
             before = self.record(job.key)
         except Damaged:
             before = None
         attempts = before.get("attempts", 0) if before else 0
-        record: Record = {
+        return {
             "schema": SCHEMA,
             "key": job.key,
             "kind": job.kind,
@@ -209,8 +218,9 @@ class Ledger:
             "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             **what,
         }
-        write_whole(self.record_path(job.key), to_bytes(record))
-        return record
+
+    def _write(self, record: Record) -> None:
+        write_whole(self.record_path(record["key"]), to_bytes(record))
 
     def record(self, key: str) -> Record | None:
         """A job's record; None if it left none yet. Raises `InputError` that names a damaged file."""

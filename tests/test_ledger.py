@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,9 @@ def test_a_failed_job_is_not_done_and_its_attempts_count(tmp_path: Path) -> None
     assert not ledger.is_done(job().key)
     assert ledger.write_done(job(), outcome())["attempts"] == 3
     assert ledger.is_done(job().key)
+    again = replace(job(), keep_model=True)
+    assert ledger.write_failed(again, Failure("ValueError", "no", "…"))["status"] == "failed"
+    assert ledger.is_done(job().key)  # it ran again only for its model
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "A" * 20, "a/b", "a" * 20 + "\n"])
