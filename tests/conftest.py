@@ -19,7 +19,7 @@ def _own_places(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["HARNESS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
     os.environ["OMP_NUM_THREADS"] = "1"  # in the processes that tests start: cores are shared
-    os.environ["RAY_worker_niceness"] = "0"  # at Ray's own 15, workers hardly run beside the tests of another process
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # at Ray's own 15, workers hardly run beside other tests
     os.environ["MPLCONFIGDIR"] = str(tmp_path_factory.mktemp("matplotlib"))
 
 
