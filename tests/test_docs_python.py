@@ -43,5 +43,5 @@ def test_the_code_runs_and_prints_what_the_page_says(
 
 def test_every_call_of_the_table_exists() -> None:
     calls = set(re.findall(r'open_run\("RUN"\)\.(\w+)', PAGE))
-    assert {"status", "trials", "log", "report", "compare"} == calls
+    assert {"status", "trials", "log", "predict", "report", "compare"} == calls
     assert all(hasattr(harness.Run, name) for name in calls)

@@ -233,7 +233,7 @@ def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[st
 
 
 def test_a_bug_is_a_traceback_and_a_way_to_report_it(folder: Path) -> None:
-    program = "import harness.cli as c; c.registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
+    program = "import harness.cli as c; from harness import registry; registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 70
     assert "ZeroDivisionError" in done.stderr

@@ -69,7 +69,7 @@ def test_without_it_a_failed_job_stops_nothing(folder: Path) -> None:
 
 def test_the_debugger_opens_at_a_bug(folder: Path) -> None:
     program = (
-        "import sys, harness.cli as c; c.registry.paths = lambda kind: 1 / 0; "
+        "import sys, harness.cli as c; from harness import registry; registry.paths = lambda kind: 1 / 0; "
         "sys.argv = ['harness', *sys.argv[1:]]; c.entry()"
     )
     done = run(folder, program, "--pdb", "list", "methods", typed="p kind\nq\n")

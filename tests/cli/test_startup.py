@@ -165,7 +165,7 @@ def test_a_dry_run_sees_that_data_has_changed(commands: Commands) -> None:
     def write(n: int) -> None:
         label, subject = np.arange(n) % 2, np.arange(n) % 4 // 2 + 1
         np.savez(commands.folder / "recorded.npz", a=np.zeros((n, 8, 3), np.float32), label=label, subject=subject)
-        about = {"modalities": {"a": "series"}}
+        about = {"modalities": {"a": {"kind": "series"}}}
         (commands.folder / "recorded.json").write_text(json.dumps(about))
 
     text = "study: s\ndatasets: [arrays:recorded]\nmethods: [deepsense]\nseeds: 1\nsplit: {test: [2]}\n"

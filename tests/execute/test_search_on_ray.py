@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_a_study_searches_with_asha(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY)
 
     def driver(*overrides: str) -> Driver:
-        console = Console(file=(tmp_path / "out.txt").open("a"), width=200)
+        console = Console(file=io.StringIO(), width=200)
         return Driver.from_file(tmp_path / "study.yaml", tmp_path / "run", None, list(overrides), "", console)
 
     first = driver()

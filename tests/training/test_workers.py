@@ -84,7 +84,7 @@ def loss_and_gradients(name: str, count: int, batch_norm: str) -> tuple[float, d
             module.dropout = 0.0
         if batch_norm == "fixed" and "BatchNorm" in type(module).__name__:
             module.eval()
-    loss = job.gradients(job.views(np.arange(N)))
+    loss = job.gradients(job.loss, job.views(np.arange(N)))
     return loss.item(), {k: p.grad.numpy() for k, p in job.model.named_parameters() if p.grad is not None}
 
 

@@ -45,7 +45,7 @@ def test_a_trial_has_the_same_record_however_its_device_is_attached(
         assert process.returncode == 0, said
 
     node = harness("edge", "join", "--address", address, "--name", "node")
-    wait_for(lambda: "edge:node" in (resources(address, environment) or []), 120)
+    wait_for(lambda: "edge:node" in (resources(address, environment) or []), 240)
     devices = f"edge.devices=[cpu, {{name: node}}, {device}, {{name: box, offline: true}}]"
     changes = [
         part for change in (*SMALL, devices, f"edge.meter=replay:{tmp_path}/power.csv") for part in ("--set", change)
