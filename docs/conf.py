@@ -8,7 +8,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-import reference  # noqa: E402
+import reference  # noqa: E402  # it is in this folder
 
 project = "harness"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.mermaid"]

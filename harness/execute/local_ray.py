@@ -35,20 +35,14 @@ def local_ray(ray: Any, cores: int, start_seconds: float, observer: ProgressObse
     except InputError:  # it may name logs in the folder
         raise
     except BaseException:  # Ctrl-C
-        _end(ray, folder)
+        _abandon(ray, folder)
+        _remove(folder)
         raise
     try:
         yield
     finally:
         ray.shutdown()
         _remove(folder)
-
-
-def _end(ray: Any, folder: str) -> None:
-    """End a Ray that has not started completely."""
-    ray.shutdown()
-    _kill_processes_of(folder)
-    _remove(folder)
 
 
 def _start(ray: Any, cores: int, folder: str, start_seconds: float, observer: ProgressObserver) -> None:
@@ -60,8 +54,7 @@ def _start(ray: Any, cores: int, folder: str, start_seconds: float, observer: Pr
             ray.init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=folder, **QUIET)
             return
         except Exception as error:  # a busy machine, or no room in /dev/shm or the temporary folder
-            ray.shutdown()
-            _kill_processes_of(folder)
+            _abandon(ray, folder)
             why = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
             if time.monotonic() - began < SLOW_SECONDS or time.monotonic() > end:
                 raise InputError(_does_not_start(why, folder)) from error
@@ -71,8 +64,9 @@ def _start(ray: Any, cores: int, folder: str, start_seconds: float, observer: Pr
         )
 
 
-def _kill_processes_of(folder: str) -> None:
-    """Kill the processes of a failed start, which Ray would keep until this process exits. They name their folder."""
+def _abandon(ray: Any, folder: str) -> None:
+    """Kill the processes of an incomplete start, which Ray would keep. They name the folder."""
+    ray.shutdown()
     for command_line in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # it has ended, or belongs to another user
             if folder.encode() in command_line.read_bytes():

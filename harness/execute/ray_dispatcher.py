@@ -75,7 +75,7 @@ class Dispatcher:
         self.probes = probes
         self.nodes: dict[str, Node] = {}  # those that the jobs may run on
         self._seen: dict[str, str] = {}  # id → name of the living nodes that jobs could run on at some time
-        self._has_nodes = False  # before the first poll
+        self._has_polled = False
         self._active_at = time.monotonic()  # when a job was last seen running
         self._polled_at = -POLL_NODES_SECONDS
         self._lost: set[str] = set()  # resources of devices that have left the cluster
@@ -147,9 +147,9 @@ class Dispatcher:
         nodes = self.probes.fit
         if nodes == self.nodes:
             return
-        for node_id in nodes.keys() - self._seen.keys() if self._has_nodes else ():
+        for node_id in nodes.keys() - self._seen.keys() if self._has_polled else ():
             self.observer.note(f"node {nodes[node_id].name} has joined")
-        self.nodes, self._has_nodes = nodes, True
+        self.nodes, self._has_polled = nodes, True
         self._seen |= {node_id: node.name for node_id, node in nodes.items()}
         self.observer.nodes(list(nodes.values()))
         usable = [node for node in self.probes.nodes.values() if not node.faults]  # or not probed yet

@@ -48,7 +48,7 @@ def model_to_onnx(model: TrainedModel, arrays: Mapping[str, np.ndarray]) -> byte
     method, samples = model.about.method, {name: arrays[name].astype(np.float32) for name in model.about.used}
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401  # torch.onnx needs it, and names it only when it exports
     except ImportError as error:
         raise InputError("ONNX needs more packages: pip install 'cosmo-harness[onnx]'") from error
     whole = _OfRecordings(model)
