@@ -20,6 +20,7 @@ QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 MAX_FOLDER_BYTES = 40  # so that the path of a socket in Ray's session stays below the 107 bytes that Linux allows
 NAME_BYTES = len("/ray-12345678")
 SLOW_SECONDS = 20.0  # Ray gives up on its own processes after 30 s; a failure sooner than this has another reason
+ABANDON_SCANS = 3  # a process has no command line for a moment when it starts
 REMOVAL_SECONDS = 5.0  # Ray's processes may still write to their logs while they end
 
 
@@ -67,10 +68,12 @@ def _start(ray: Any, cores: int, folder: str, start_seconds: float, observer: Pr
 def _abandon(ray: Any, folder: str) -> None:
     """Kill the processes of an incomplete start, which Ray would keep. They name the folder."""
     ray.shutdown()
-    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has ended, or belongs to another user
-            if folder.encode() in command_line.read_bytes():
-                os.kill(int(command_line.parent.name), signal.SIGKILL)
+    for _ in range(ABANDON_SCANS):
+        for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended, or belongs to another user
+                if folder.encode() in command_line.read_bytes():
+                    os.kill(int(command_line.parent.name), signal.SIGKILL)
+        time.sleep(0.1)
 
 
 def _does_not_start(why: str, folder: str) -> str:
