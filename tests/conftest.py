@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -11,6 +13,31 @@ from harness.execute.inline import InlineExecutor
 from harness.ledger import Ledger
 from harness.plan import make_plan
 from harness.study import read_study
+
+
+@lru_cache
+def starts_ray(file: Path) -> bool:
+    return "mark.ray" in file.read_text(encoding="utf-8")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files whose tests start Ray come first: together they take longest, see below."""
+    items.sort(key=lambda item: not starts_ray(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile``, one worker runs all files whose tests start Ray: two Rays at a time are slow to start."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class RayInOneWorker(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "the files whose tests start Ray" if starts_ray(config.rootpath / file) else file
+
+    return RayInOneWorker(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

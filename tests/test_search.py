@@ -40,7 +40,7 @@ stage1: {epochs: 1}
 stage2: {epochs: 2, evaluate_every: 1}
 options:
   fantasy-device: {series: 6, seconds: 12}
-  cosmo: {iterative_epochs: 1}
+  cosmo: {iterative_epochs: 1, quality: {restarts: 1, subsets: 0}}
 search:
   trials: 3
   space:

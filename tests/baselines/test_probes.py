@@ -120,7 +120,7 @@ stage2: {{epochs: 3}}
 {sweep}
 options:
   fantasy-device: {{series: 4, seconds: 8, window: 20, stride: 20}}
-  cosmo: {{positives: 3, quality: {{restarts: 1}}}}
+  cosmo: {{positives: 3, quality: {{restarts: 1, subsets: 0}}}}
 {options}
 """
 BOTH = """\

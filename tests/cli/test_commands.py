@@ -1,4 +1,4 @@
-"""The product as its user uses it: real commands in real processes, on small runs of the built-in data set."""
+"""The product as its user uses it: real commands, on small runs of the built-in data set, in real processes where it matters."""
 
 import json
 import os
@@ -11,6 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness import registry
+from tests.cli.in_process import harness
+
 STUDY = """\
 study: small
 datasets: [fantasy-device]
@@ -21,10 +24,11 @@ stage1: {epochs: 1}
 stage2: {epochs: 2, evaluate_every: 1}
 options:
   fantasy-device: {series: 6, seconds: 12}
+  cosmo: {quality: {restarts: 1, subsets: 0}}
 """
 
 
-def harness(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def in_its_own_process(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "200", **variables}
     environment.pop("HARNESS_DATA", None)
     command = [sys.executable, "-m", "harness", *arguments]
@@ -88,14 +92,6 @@ def test_a_second_run_does_nothing_and_says_so(folder: Path) -> None:
     assert done.returncode == 0
     assert "all 10 jobs are done already: nothing to run" in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "runs/small/records").iterdir()}
-
-
-@pytest.mark.ray
-def test_ray_gives_the_same_bits_as_inline(folder: Path) -> None:
-    pytest.importorskip("ray")
-    done = harness("run", "small.yaml", "--out", "on_ray", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert records(folder / "on_ray") == records(folder / "runs/small")
 
 
 def test_more_seeds_run_only_what_is_new(folder: Path) -> None:
@@ -179,7 +175,7 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         "--set",
         "seeds=1",
     )
-    done = harness(*arguments, cwd=folder, PYTHONPATH=os.pathsep.join([str(plugin), *sys.path]))
+    done = in_its_own_process(*arguments, cwd=folder, PYTHONPATH=os.pathsep.join([str(plugin), *sys.path]))
     assert done.returncode == 1, done.stderr
     assert "this one is <broken>" in done.stdout
     assert "Traceback" not in done.stderr
@@ -232,9 +228,9 @@ def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[st
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_a_bug_is_a_traceback_and_a_way_to_report_it(folder: Path) -> None:
-    program = "import harness.cli as c; from harness import registry; registry.paths = lambda kind: 1 / 0; import sys; sys.argv = ['harness', 'list', 'methods']; c.entry()"
-    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+def test_a_bug_is_a_traceback_and_a_way_to_report_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "paths", lambda kind: 1 / 0)
+    done = harness("list", "methods")
     assert done.returncode == 70
     assert "ZeroDivisionError" in done.stderr
     assert "Please report it" in done.stderr
@@ -289,7 +285,7 @@ def test_real_data_is_described(folder: Path, raw_data: Path) -> None:
 def test_a_folder_that_hides_one_of_our_packages_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").write_text("")
-    done = harness("list", "methods", cwd=tmp_path)  # `python -m` puts the current folder first on the path
+    done = in_its_own_process("list", "methods", cwd=tmp_path)  # `python -m` puts the current folder first on the path
     assert done.returncode == 2
     assert str(tmp_path / name) in done.stderr
     assert "Traceback" not in done.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,15 +12,11 @@ import torch
 
 import harness
 from harness.provenance import cpu_flags, describe_environment, processor, provenance
-
-
-def run(*arguments: str) -> str:
-    command = [sys.executable, "-m", "harness", "env", *arguments]
-    return subprocess.run(command, env={**os.environ}, capture_output=True, text=True, check=True).stdout
+from tests.cli.in_process import harness as command
 
 
 def test_text_and_json_say_the_same() -> None:
-    found, text = json.loads(run("--format", "json")), run()
+    found, text = json.loads(command("env", "--format", "json").stdout), command("env").stdout
     assert found["harness"] == harness.__version__
     assert found["packages"]["numpy"] == numpy.__version__
     assert torch.__version__.startswith(found["packages"]["torch"].partition("+")[0])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +11,7 @@ from typer.main import get_command
 
 from harness import registry
 from harness.cli import app
+from tests.cli.in_process import harness
 
 
 def commands(command: Any, name: str = "harness") -> Iterator[tuple[str, Any]]:
@@ -48,8 +46,5 @@ def test_help_texts_are_clean(name: str) -> None:
 )
 def test_the_shell_completes_names(words: str, found: set[str]) -> None:
     asked = {"_HARNESS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    program = "import sys; sys.argv[0] = 'harness'; from harness.cli import entry; entry()"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, **asked}, capture_output=True, text=True, check=False
-    )
+    done = harness(**asked)
     assert found <= set(done.stdout.split()), done.stderr

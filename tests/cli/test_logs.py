@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -20,6 +19,7 @@ from harness.plan import make_plan
 from harness.results.run import RunResults
 from harness.show.tables import show_failures
 from harness.study import read_study
+from tests.cli.in_process import harness
 
 STUDY = """\
 study: logged
@@ -43,11 +43,6 @@ def run(tmp_path_factory: pytest.TempPathFactory, run_study: Callable[..., Ledge
     (ledger.root / "logs" / f"{first}.txt").write_text("[bold]as it was printed[/bold]\n\x1b[31m\x1b]0;x\x07red\u202e")
     ledger.write_failed(jobs[third], Failure("ValueError", "no such luck", "Traceback of it\n", log="before it\n"))
     return RunResults.open(ledger.root)
-
-
-def harness(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", *map(str, arguments)]
-    return subprocess.run(command, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False)
 
 
 def test_a_log_is_printed_as_it_was_but_controls_no_terminal(run: RunResults) -> None:

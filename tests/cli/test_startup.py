@@ -25,7 +25,7 @@ methods: [deepsense, cosmo]
 seeds: 1
 stage1: {epochs: 1}
 stage2: {epochs: 2, evaluate_every: 1}
-options: {fantasy-device: {series: 6, seconds: 12}}
+options: {fantasy-device: {series: 6, seconds: 12}, cosmo: {quality: {restarts: 1, subsets: 0}}}
 """
 MODULES = """\
 import json, runpy, sys

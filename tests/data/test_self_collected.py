@@ -71,7 +71,7 @@ def results(ledger: Ledger, kind: str) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def ran(made: Path, run_study: Callable[..., Ledger], tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    weights = "options:\n  cosmo: {weights: dirichlet, fusion: concat}\n"
+    weights = "options:\n  cosmo: {weights: dirichlet, fusion: concat, quality: {restarts: 1, subsets: 0}}\n"
     text = STUDY.format(data="arrays:self_collected", split="{test: [29, 30]}") + weights
     return run_study(text, tmp_path_factory.mktemp("three"), made)
 
@@ -106,7 +106,9 @@ def test_the_distance_between_features_of_unequal_width_is_absent_with_its_reaso
 
 def test_mixtures_on_a_grid_of_three_weights(made: Path, run_study: Callable[..., Ledger], tmp_path: Path):
     text = STUDY.replace(METHODS, "cosmo").format(data="arrays:self_collected", split="{test: [30]}")
-    ledger = run_study(text + "options: {cosmo: {weights: grid, positives: 6}}\n", tmp_path, made)
+    ledger = run_study(
+        text + "options: {cosmo: {weights: grid, positives: 6, quality: {restarts: 1, subsets: 0}}}\n", tmp_path, made
+    )
     assert results(ledger, "pretrain")["cosmo"]["loss_floor"] == pytest.approx(np.log(5))
 
 

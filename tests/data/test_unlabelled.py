@@ -35,6 +35,7 @@ seeds: 1
 label_rate: 0.25
 stage1: {epochs: 1}
 stage2: {epochs: 1}
+options: {cosmo: {quality: {restarts: 1, subsets: 0}}}
 """
 
 

@@ -22,6 +22,7 @@ stage1: {{epochs: 1}}
 stage2: {{epochs: 4, evaluate_every: 4}}
 options:
   fantasy-device: {{series: 6, seconds: 12}}
+  cosmo: {{quality: {{restarts: 1, subsets: 0}}}}
 edge:
   devices: {devices}
   meter: {meter}

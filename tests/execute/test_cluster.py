@@ -91,6 +91,7 @@ def test_a_node_that_joins_late_is_waited_for_and_one_that_dies_is_done_without(
     }
 
 
+@pytest.mark.nightly
 def test_a_node_without_the_package_that_joins_is_left_out(cluster: OwnCluster, tmp_path: Path):
     (bare := tmp_path / "bare").mkdir()
     (bare / "sitecustomize.py").write_text(

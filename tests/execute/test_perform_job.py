@@ -24,6 +24,7 @@ stage1: {epochs: 1}
 stage2: {epochs: 3, evaluate_every: 1}
 options:
   fantasy-device: {series: 6, seconds: 12}
+  cosmo: {quality: {restarts: 1, subsets: 2}}
 """
 
 

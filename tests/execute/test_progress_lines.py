@@ -27,7 +27,7 @@ sweep: {label_rate: [0.2, 0.4]}
 seeds: 1
 stage1: {epochs: 8}
 stage2: {epochs: 6}
-options: {fantasy-device: {series: 6, seconds: 12}}
+options: {fantasy-device: {series: 6, seconds: 12}, cosmo: {quality: {restarts: 1, subsets: 0}}}
 """
 LEFT = r"(about .* left|done any moment now)"
 

@@ -196,10 +196,7 @@ def test_without_ray_the_message_says_what_to_do(tmp_path: Path, monkeypatch: py
         run([make_job("good")], Ledger(tmp_path))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(
-    tmp_path: Path, own_home: dict[str, str], number: signal.Signals
-):
+def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(tmp_path: Path, own_home: dict[str, str]):
     pytest.importorskip("ray")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -215,10 +212,7 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(3)] == ["done\n"] * 3
         time.sleep(1)  # the sleepers are under way
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does: to every process in front
-        else:
-            process.send_signal(number)  # as a scheduler does
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process in front
         _, errors = process.communicate(timeout=50)  # the sleepers alone would take longer
     finally:
         process.kill()
@@ -229,16 +223,20 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_else(
     assert not errors
 
 
-@pytest.mark.parametrize("ignored", [False, True])
-def test_a_terminal_that_is_closed_ends_a_run_unless_it_ignores_that(
-    ignored: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "ignored"),
+    [(signal.SIGTERM, False), (signal.SIGHUP, False), (signal.SIGHUP, True)],
+    ids=["scheduler", "closed terminal", "nohup"],
+)
+def test_a_scheduler_or_a_closed_terminal_ends_a_run_unless_it_ignores_that(
+    number: signal.Signals, ignored: bool
 ) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    before = signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
     stop = SimpleNamespace(asked=False)
     try:
         ended = contextlib.nullcontext() if ignored else pytest.raises(KeyboardInterrupt)
         with ended, _signals(stop, True, RecordingObserver()):
-            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), number)
         assert stop.asked is not ignored
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)

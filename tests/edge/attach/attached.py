@@ -1,4 +1,4 @@
-"""Helpers that find a free port, read the resources of a Ray cluster from outside, and wait."""
+"""Helpers that find a free port, join a Ray cluster, read its resources from outside, and wait."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from harness.edge.attach.join import ASK_HEAD
 
@@ -25,8 +26,25 @@ def resources(address: str, environment: dict[str, str]) -> list[str] | None:
     return list(json.loads(lines[-1])["resources"]) if lines else None
 
 
-def wait_for(what: object, seconds: float) -> None:
+def join(address: str, name: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """`harness edge join` in a process of its own, once the device has joined."""
+    command = [sys.executable, "-m", "harness", "edge", "join", "--address", address, "--name", name]
+    for _ in range(5):  # on a busy machine Ray gives up on its own node after 30 s
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "this device has joined the cluster" in line:
+                return process
+        process.wait()
+    raise AssertionError("".join(said))
+
+
+def wait_for(what: Callable[[], bool], seconds: float) -> None:
     end = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
+    while not what():
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.5)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `attached`
-from attached import free_port, resources, wait_for
+from attached import free_port, wait_for
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 CONFIG = """\
@@ -88,12 +88,13 @@ def head() -> Iterator[tuple[str, dict[str, str]]]:
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     port = free_port()
     options = ["--head", f"--port={port}", "--num-cpus=1", "--num-gpus=0", "--include-dashboard=false", "--block"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", *options], env=environment, stdout=subprocess.DEVNULL
-    )
-    address = f"127.0.0.1:{port}"
-    wait_for(lambda: resources(address, environment) is not None, 120)
-    yield address, environment
+    log = folder / "head.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", *options], env=environment, stdout=file, stderr=file
+        )
+    wait_for(lambda: "Ray runtime started" in log.read_text(errors="replace"), 120)
+    yield f"127.0.0.1:{port}", environment
     process.terminate()
     process.wait()
     shutil.rmtree(folder, ignore_errors=True)

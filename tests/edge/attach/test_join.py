@@ -12,10 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from attached import free_port, resources, wait_for
+from attached import free_port, join, resources, wait_for
 from small import STUDY
 
-from harness.edge.attach import join
+from harness.edge.attach import join as joining
 from harness.edge.attach.join import check_head, check_ray
 from harness.edge.attach.probe import probe_device
 from harness.errors import InputError
@@ -49,7 +49,7 @@ def test_versions_are_compared_as_ray_does(
 ) -> None:
     utils = pytest.importorskip("ray._private.utils", reason="Ray is not installed")
     cluster = {"ray": version("ray"), "python": python, "resources": []}
-    monkeypatch.setattr(join, "_ask", lambda *_: (cluster, ""))
+    monkeypatch.setattr(joining, "_ask", lambda *_: (cluster, ""))
     monkeypatch.setattr(platform, "python_version", lambda: "3.11.7")
     monkeypatch.setattr(utils, "compute_version_info", lambda: (version("ray"), "3.11.7"))
     monkeypatch.delenv("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", raising=False)
@@ -69,7 +69,7 @@ def test_versions_are_compared_as_ray_does(
 def test_another_version_of_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     cluster = {"ray": "1.0.0", "python": platform.python_version(), "resources": []}
-    monkeypatch.setattr(join, "_ask", lambda *_: (cluster, ""))
+    monkeypatch.setattr(joining, "_ask", lambda *_: (cluster, ""))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         check = check_head(f"127.0.0.1:{listening.getsockname()[1]}", "orin")[0]
     assert check.ok is False
@@ -84,14 +84,16 @@ def test_what_is_found_here_names_versions_meters_and_power_mode() -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_node_joins_is_measured_on_and_leaves(head: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+def test_a_node_joins_is_measured_on_and_leaves(
+    head: tuple[str, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address, environment = head
-    command = [sys.executable, "-m", "harness", "edge", "join", "--address", address, "--name", "orin"]
-    joined = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wait_for(lambda: "edge:orin" in (resources(address, environment) or []), 120)
-    taken = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert taken.returncode == 2
-    assert "orin is taken by another node" in taken.stderr
+    joined = join(address, "orin", environment)
+    for name in ("HOME", "RAY_AUTH_MODE"):
+        monkeypatch.setenv(name, environment[name])
+    with pytest.raises(InputError, match="orin is taken by another node"):
+        joining.join(address, "orin", print)
     (tmp_path / "s.yaml").write_text(
         STUDY.format(methods="deepsense", devices="[cpu, {name: orin}]", meter="none", idle=0, seconds=0.05)
     )
