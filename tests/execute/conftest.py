@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from harness.execute import local_ray as starting
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for `stubs`
@@ -34,6 +36,5 @@ def own_home() -> Iterator[dict[str, str]]:
 def local_ray(own_home: dict[str, str]) -> Iterator[None]:
     pytest.importorskip("harness.execute.ray_tune")  # before ray: it turns usage statistics off
     ray = pytest.importorskip("ray")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    yield
-    ray.shutdown()
+    with starting.local_ray(ray, 2, 250.0, Mock()):  # on a busy machine it takes more than one attempt
+        yield
