@@ -71,6 +71,7 @@ def write_pictures(report: Path, folder: Path, whole: bool) -> None:
                 viewport={"width": VIEWS[view], "height": HEIGHT}, color_scheme="dark" if view == "dark" else "light"
             )
             page.goto(report.as_uri())
+            page.add_style_tag(content="* { content-visibility: visible !important }")  # also below the window
             page.screenshot(path=folder / f"report-{view}.png" if whole else folder / "report.png", full_page=whole)
         browser.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -37,6 +38,9 @@ def run(
     quiet: bool = False,
     max_trials: int = 100_000,
     log: Sequence[str] = (),
+    wait_for_nodes: float | None = None,
+    start_timeout: float | None = None,
+    ship_code: bool = False,
 ) -> Run:
     """Run a study, or go on with one that was interrupted.
 
@@ -55,6 +59,9 @@ def run(
         quiet: Print neither progress nor tables.
         max_trials: The most trials, with those of a search, that the study may have.
         log: Experiment trackers that the run is also logged to, such as ``["mlflow:http://localhost:5000"]``.
+        wait_for_nodes: How many seconds to wait for nodes to join, if no node has the resources that a job needs.
+        start_timeout: How many seconds Ray may take to start on this machine, or a node to answer. The default is 300.
+        ship_code: Send this package and its plug-ins to the nodes of the cluster.
 
     Returns:
         The run, with the results of all jobs that are done.
@@ -67,22 +74,21 @@ def run(
         >>> run.status
         {'done': 2}
     """
+    call = _call_text(**locals())
     from harness.driver import Driver, Execution
     from harness.show.console import make_console
 
-    given: dict[str, Any] = {"data": data, "out": out, "overrides": overrides, "inline": inline, "address": address}
-    given["log"] = list(log)
-    arguments = [repr(os.fspath(study)), *(f"{name}={_shown(value)}" for name, value in given.items() if value)]
+    execution = Execution(inline, address, wait_for_nodes, False, start_timeout, ship_code, list(log))
     driver = Driver.from_file(
         Path(study).expanduser(),
         Path(out).expanduser() if out else None,
         Path(folder).expanduser() if (folder := data or os.environ.get("HARNESS_DATA")) else None,
         [f"{name}={_as_yaml(name, value)}" for name, value in (overrides or {}).items()],
-        f"harness.run({', '.join(arguments)})",
+        call,
         make_console(quiet=quiet),
         max_trials,
     )
-    driver.run(Execution(inline, address), log)
+    driver.run(execution)
     return open_run(driver.ledger.root)
 
 
@@ -390,6 +396,14 @@ def _as_yaml(name: str, value: Any) -> str:
         return json.dumps(value, default=plain, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"overrides[{name!r}]: {value!r} cannot be a value of a study: {error}") from None
+
+
+def _call_text(study: PathLike, **given: Any) -> str:
+    """A call of `run` as Python, without arguments that are left at their defaults. It is recorded with the run."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(run).parameters.items()}
+    shown = {name: value for name, value in given.items() if value and value != defaults[name] and name != "quiet"}
+    arguments = [repr(os.fspath(study)), *(f"{name}={_shown(value)}" for name, value in shown.items())]
+    return f"harness.run({', '.join(arguments)})"
 
 
 def _shown(value: Any) -> str:

@@ -24,7 +24,7 @@ from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
 from harness.results.run import RunResults
 from harness.show.tables import show_cautions, show_damage, show_plan, show_result, show_without_model
 from harness.study import MAX_TRIALS, Study, find_study, read_study
-from harness.trackers.tracking import Tracking
+from harness.trackers.tracking import Tracking, find_tracker
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Execution:
     RAY_ADDRESS where that is set. wait_seconds: how long to wait for nodes to join while none has what a job needs.
     stop_at_failure: whether the first job that fails in this process ends the run, with `JobFailed`.
     start_seconds: how long Ray may take to start, or a node to answer; None is the executor's default. ship_code:
-    whether to send this package and its plug-ins to the nodes.
-    Raises `InputError` for values that exclude each other.
+    whether to send this package and its plug-ins to the nodes. log: the trackers that the run is also logged to, such
+    as ``mlflow:URI``.
+    Raises `InputError` for values that exclude each other or can't be used.
     """
 
     inline: bool = False
@@ -45,8 +46,15 @@ class Execution:
     stop_at_failure: bool = False
     start_seconds: float | None = None
     ship_code: bool = False
+    log: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        for name, seconds, least in (
+            ("wait-for-nodes", self.wait_seconds, 0),
+            ("start-timeout", self.start_seconds, 1),
+        ):
+            if seconds is not None and not seconds >= least:
+                raise InputError(f"{name}: {seconds:g} is too short; it should be at least {least} seconds")
         if self.inline and self.address:
             raise InputError("inline runs all jobs in this process, address runs them on a cluster: give one of them")
         if self.inline and self.wait_seconds is not None:
@@ -57,6 +65,8 @@ class Execution:
             raise InputError("inline runs all jobs in this process: there is no Ray to which --start-timeout applies")
         if self.ship_code and (self.inline or not (self.address or os.environ.get("RAY_ADDRESS"))):
             raise InputError("--ship-code sends the code to the nodes of a Ray cluster: give the cluster's --address")
+        for tracker in self.log:
+            find_tracker(tracker)
 
 
 @dataclass
@@ -134,10 +144,9 @@ class Driver:
         """The finished jobs that must run again to keep their models."""
         return [key for key, job in self.plan.jobs.items() if job.keep_model and self.results.lacks_model(key)]
 
-    def run(self, execution: Execution, log: Sequence[str] = ()) -> int:
+    def run(self, execution: Execution) -> int:
         """Run the jobs that are not done, print the tables and write the report.
 
-        log: trackers that the run is also logged to, such as ``mlflow:URI``.
         Returns the exit status: 0, or 1 if trials failed.
         """
         from harness.results.gather import write_reports
@@ -149,7 +158,7 @@ class Driver:
                 "leave --inline out, or train every trial of the search to its end with --set search.scheduler=none"
             )
         file = self.plan.study.file
-        tracking = Tracking(log, file.study, file.select, lambda text: self.console.print(text, markup=False))
+        tracking = Tracking(execution.log, file.study, file.select, lambda text: self.console.print(text, markup=False))
         with self.ledger.locked():
             with tracking:
                 tracking.catch_up(self.results, self._settled)
@@ -288,10 +297,12 @@ def dry_run(
     console: Console,
     options: bool,
     max_trials: int = MAX_TRIALS,
+    inline: bool = False,
 ) -> None:
     """Print the plan of a study; start nothing and write nothing to its folder.
 
-    options: also print every value in force, with its source. The arguments are otherwise those of `Driver.from_file`.
+    options: also print every value in force, with its source. inline: estimate the time of a run with ``--inline``. The
+    arguments are otherwise those of `Driver.from_file`.
     """
     memo = OutlineMemo(find_study(study), overrides, data, max_trials)
     outline = None if options or (data and not data.is_dir()) else memo.read()
@@ -313,4 +324,4 @@ def dry_run(
 
             show_values(driver.plan, console)
             console.print()
-    show_plan(outline, todo, console)
+    show_plan(outline, todo, console, inline)

@@ -87,6 +87,12 @@ def paths(kind: str) -> Mapping[str, str]:
     return dict(sorted({**found, **BUILT_IN[kind]}.items()))
 
 
+def plugin_packages() -> set[str]:
+    """The packages, or single modules, of the plug-ins that other packages add."""
+    points = [point for kind in BUILT_IN for point in entry_points(group=f"cosmo_harness.{kind}")]
+    return {point.value.partition(":")[0].partition(".")[0] for point in points}
+
+
 def get(kind: str, name: str) -> Any:
     """The class of a plug-in.
 
@@ -98,10 +104,11 @@ def get(kind: str, name: str) -> Any:
     module, _, attribute = known[name].partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         if name in BUILT_IN[kind]:
             raise
-        raise InputError(f"{NOUNS[kind]} {name!r} ({known[name]}) can't be loaded: {error}") from error
+        text = f"{NOUNS[kind]} {name!r} ({known[name]}) can't be loaded: {type(error).__name__}: {error}"
+        raise InputError(text) from error
 
 
 def require_companions() -> None:

@@ -11,7 +11,7 @@ from reports.document import Column, Document, Note, Prose, Section, Table, Text
 from reports.parts.answer import answer
 from reports.run import RunData
 from reports.sections import all_sections, unique_anchors
-from reports.text import count, listing, status_notes
+from reports.text import count, listing, missing_notes, score_notes
 
 
 def overview_document(runs: Sequence[RunData], generated: str | None = None) -> Document:
@@ -30,7 +30,7 @@ def overview_document(runs: Sequence[RunData], generated: str | None = None) -> 
     notes: list[Note] = []
     sections = [Section("Overview", "overview", (overview_table(runs, names), *answers))]
     for run, name in zip(runs, names, strict=True):
-        notes += [replace(note, text=f"{name}: {note.text}") for note in status_notes(run)]
+        notes += [replace(note, text=f"{name}: {note.text}") for note in (*score_notes(run), *missing_notes(run))]
         for section in all_sections(run):
             sections.append(Section(f"{name}: {section.title}", f"{name}-{section.anchor}", section.blocks))
     trials = dict(zip(names, (run.trials for run in runs), strict=True))

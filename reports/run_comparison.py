@@ -13,7 +13,7 @@ from reports.parts.figures import forest_plot
 from reports.parts.pairwise import pairs_table
 from reports.parts.tables import metric_cell
 from reports.run import METRICS, GroupKey, Metric, RunData, Trial, group_of
-from reports.text import count, metric_text, point_text, status_notes, value_text
+from reports.text import count, metric_text, missing_notes, point_text, score_notes, value_text
 
 HOW = (
     "Trials are paired if they have the same data set, method, point of the sweep, fold and seed, and if both were "
@@ -35,7 +35,7 @@ def compare_runs(first: RunData, second: RunData) -> Document:
     notes = tuple(
         Note(f"{name}: {note.text}", note.level)
         for run, name in zip(runs.both, runs.names, strict=True)
-        for note in status_notes(run)
+        for note in (*score_notes(run), *missing_notes(run))
     )
     trials = dict(zip(runs.names, (first.trials, second.trials), strict=True))
     return Document(" and ".join(runs.names), "Comparison of two runs", notes, sections, trials=trials)
@@ -152,7 +152,7 @@ def _paired_blocks(runs: _Runs, dataset: str, groups: Sequence[_PairedGroup], me
     labels = [(runs.first.title(method), point_text(point) or ABSENT) for method, point in (g.key for g in groups)]
     rows = [(*label, group.comparison) for label, group in zip(labels, groups, strict=True)]
     family = sum(group.comparison.difference.n > 1 for group in groups) or 1
-    yield pairs_table(title, ("Method", "At"), rows, family, status_notes(runs.first))
+    yield pairs_table(title, ("Method", "At"), rows, family, score_notes(runs.first))
 
 
 def _equal_pairs(groups: Sequence[_PairedGroup]) -> Prose:

@@ -32,7 +32,7 @@ from reports.parts.tables import (
     warnings_table,
 )
 from reports.run import METRICS, RunData, Trial
-from reports.text import count, first_few, listing, mixed_notes, point_text, status_notes, value_text
+from reports.text import count, first_few, listing, missing_notes, mixed_notes, point_text, score_notes, value_text
 
 ON_ONE_SPLIT = (
     "Means and intervals are over seeds on one split of the subjects: a seed changes which samples are labelled and "
@@ -63,9 +63,8 @@ def document(run: RunData, generated: str | None = None) -> Document:
     """The whole report of a run; the same for the same arguments. generated: the date to print, if any."""
     study = str(run.study["study"])
     sections = unique_anchors(all_sections(run))
-    return Document(
-        run.study["title"] or study, f"Study {study}", status_notes(run), sections, generated, {study: run.trials}
-    )
+    notes = (*score_notes(run), *missing_notes(run))
+    return Document(run.study["title"] or study, f"Study {study}", notes, sections, generated, {study: run.trials})
 
 
 def all_sections(run: RunData) -> list[Section]:

@@ -183,26 +183,28 @@ def mixed_notes(run: RunData) -> tuple[Note, ...]:
     return (Note(text, "warning"),)
 
 
-def status_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
-    """The notes for every table and figure: labels used for selection, leakage, pending trials and failed trials.
+def score_notes(run: RunData, dataset: str | None = None) -> tuple[Note, ...]:
+    """The notes for every table and figure with scores: labels used for selection, and leakage.
 
     dataset: only of this data set's trials, where they are about trials.
     """
     notes = []
     if text := selection_text(run, dataset):
         notes.append(Note(text))
-    total, pending = len(run.trials), run.count("pending")
-    failed = sum(dataset in (None, trial["dataset"]) for trial in run.failures())
     if run.oracle:
         text = "Leakage: with select: oracle, epochs were selected by test accuracy, so these scores are too high."
         notes.append(Note(text, "error"))
+    return tuple(notes)
+
+
+def missing_notes(run: RunData) -> tuple[Note, ...]:
+    """The notes on the trials of a run that have no results: those that are pending and those that failed."""
+    notes, total, pending, failed = [], len(run.trials), run.count("pending"), len(run.failures())
     if pending:
         are = "is" if pending == 1 else "are"
         trials = f"{pending} of the run's {count(total, 'trial')}"
-        text = f"Not finished: {trials} {are} pending, so all results may still change."
-        notes.append(Note(text, "warning"))
+        notes.append(Note(f"Not finished: {trials} {are} pending, so all results may still change.", "warning"))
     if failed:
-        where = f" on {dataset}" if dataset else f" of {total}"
-        text = f"Failed: {count(failed, 'trial')}{where}. Means are over the others; the affected cells say so."
+        text = f"Failed: {count(failed, 'trial')} of {total}. Means are over the others; the affected cells say so."
         notes.append(Note(text, "error"))
     return tuple(notes)

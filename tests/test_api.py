@@ -134,6 +134,10 @@ def test_bad_input_raises_before_anything_starts(folder: Path, monkeypatch: pyte
         harness.run("tiny.yaml", data="nowhere", out="wrong")
     with pytest.raises(InputError, match="give one of them"):
         harness.run("tiny.yaml", inline=True, address="auto", out="wrong", quiet=True)
+    with pytest.raises(InputError, match="start-timeout: 0 is too short"):
+        harness.run("tiny.yaml", start_timeout=0, out="wrong", quiet=True)
+    with pytest.raises(InputError, match="sends the code to the nodes of a Ray cluster"):
+        harness.run("tiny.yaml", ship_code=True, out="wrong", quiet=True)
     with pytest.raises(InputError, match="holds no run"):
         harness.open_run("wrong")
     assert not Path("wrong").exists()

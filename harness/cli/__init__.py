@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import __version__
+from harness import __version__, registry
 from harness.cli import plugins, results
 from harness.cli.console import Pdb, debugger, err, out
 from harness.cli.data import data_app
@@ -22,6 +22,8 @@ from harness.cli.init import init
 from harness.cli.predict import predict
 from harness.cli.run import run
 from harness.errors import InputError, JobFailed, StudyError
+
+UsageError: Any = typer.BadParameter.__base__  # typer raises it for wrong arguments, but exports only this subclass
 
 app = typer.Typer(
     name="harness",
@@ -71,20 +73,22 @@ def main(
 def entry() -> None:
     """Run the `harness` command.
 
-    The exit status is 2 with one message for bad input, 130 after Ctrl-C, 1 if jobs failed, and 70 with a traceback
-    for a bug in the harness.
+    The exit status is 2 with one message for bad input, 130 after Ctrl-C, 1 if jobs failed or, with a traceback, if a
+    plug-in did, and 70 with a traceback for a bug in the harness.
     """
     gc.set_threshold(50_000)  # what a command reads lives until it ends: looking for garbage less often saves a fifth
     if isinstance(sys.stdout, io.TextIOWrapper):  # a locale without a letter of a name must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it already
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except InputError as error:
-        several = isinstance(error, StudyError) and len(error.problems) > 1
-        err.print("error:", style="bold red", end="\n" if several else " ")
-        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        _show_error(str(error), several=isinstance(error, StudyError) and len(error.problems) > 1)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except UsageError as error:
+        if message := error.format_message():  # it is empty if the help has been printed instead
+            _show_error(f"{message}\n    see {error.ctx.command_path} --help")
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:  # `harness records RUN | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,10 +101,29 @@ def entry() -> None:
         sys.exit(1)
     except Exception as error:
         _show_traceback(error)
-        err.print("\nThis is a bug in the harness, not in your study. Finished jobs are kept.", highlight=False)
-        err.print("Please report it with the text above and the output of `harness env`.", highlight=False)
+        if place := _place_in_plugin(error):
+            text = f"\nThis error is in a plug-in, at {place}. Finished jobs are kept."
+            err.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            err.print("\nThis is a bug in the harness, not in your study. Finished jobs are kept.", highlight=False)
+            err.print("Please report it with the text above and the output of `harness env`.", highlight=False)
         debugger.open(error)
-        sys.exit(70)
+        sys.exit(1 if place else 70)
+
+
+def _place_in_plugin(error: BaseException) -> str:
+    """The file and line of another package's plug-in that an exception comes from; empty if it is the harness's own."""
+    plugins, own = registry.plugin_packages(), {"harness", *registry.COMPANIONS}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package in plugins or package in own:
+            return f"{frame.f_code.co_filename}:{line}" if package in plugins else ""
+    return ""
+
+
+def _show_error(text: str, several: bool = False) -> None:
+    err.print("error:", style="bold red", end="\n" if several else " ")
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_traceback(error: BaseException) -> None:

@@ -13,6 +13,30 @@ import typer
 from harness.cli.console import DataRoot, MaxTrials, Pdb, debugger, out
 from harness.errors import InputError
 
+WaitForNodes = Annotated[
+    Optional[float],
+    typer.Option(
+        "--wait-for-nodes",
+        metavar="SECONDS",
+        help="How long to wait for nodes to join, if no node has the resources that a job needs.",
+    ),
+]
+StartTimeout = Annotated[
+    Optional[float],
+    typer.Option(
+        metavar="SECONDS",
+        help="How long Ray may take to start on this machine, or a node to answer; 300 by default.",
+    ),
+]
+ShipCode = Annotated[
+    bool,
+    typer.Option(
+        "--ship-code",
+        help="Send this package and its plug-ins to the nodes of the cluster, where only their dependencies need to be "
+        "installed.",
+    ),
+]
+
 
 def command_line() -> str:
     """The command as it was typed, to be recorded with the plan."""
@@ -30,31 +54,9 @@ def run(
     address: Annotated[
         Optional[str], typer.Option(metavar="RAY", help="Run on a Ray cluster, such as HOST:6379 or auto.")
     ] = None,
-    wait: Annotated[
-        Optional[float],
-        typer.Option(
-            "--wait-for-nodes",
-            metavar="SECONDS",
-            min=0,
-            help="How long to wait for nodes to join, if no node has the resources that a job needs.",
-        ),
-    ] = None,
-    start_timeout: Annotated[
-        Optional[float],
-        typer.Option(
-            metavar="SECONDS",
-            min=1,
-            help="How long Ray may take to start on this machine, or a node to answer; 300 by default.",
-        ),
-    ] = None,
-    ship_code: Annotated[
-        bool,
-        typer.Option(
-            "--ship-code",
-            help="Send this package and its plug-ins to the nodes of the cluster, where only their dependencies need "
-            "to be installed.",
-        ),
-    ] = False,
+    wait: WaitForNodes = None,
+    start_timeout: StartTimeout = None,
+    ship_code: ShipCode = False,
     inline: Annotated[bool, typer.Option("--inline", help="Run all jobs in this process, without Ray.")] = False,
     set_: Annotated[
         Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the study.")
@@ -75,12 +77,17 @@ def run(
 
     if options and not plan_only:
         raise InputError("--options prints the values of a plan: use it with --dry-run")
-    execution = Execution(inline, address, wait, debugger.wanted, start_timeout, ship_code)
+    execution = Execution(inline, address, wait, debugger.wanted, start_timeout, ship_code, log or [])
     if plan_only:
-        dry_run(study, out_folder, data, set_ or [], out, options, max_trials)
+        dry_run(study, out_folder, data, set_ or [], out, options, max_trials, inline)
         return
     driver = Driver.from_file(study, out_folder, data, set_ or [], command_line(), out, max_trials)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM: it ends the run as Ctrl-C does
+    _end_in_order()
+    raise typer.Exit(driver.run(execution))
+
+
+def _end_in_order() -> None:
+    """Let the signals of schedulers and of a closed terminal end the run as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # below nohup it stays ignored
-        signal.signal(signal.SIGHUP, signal.default_int_handler)  # sent when the terminal is closed
-    raise typer.Exit(driver.run(execution, log or []))
+        signal.signal(signal.SIGHUP, signal.default_int_handler)

@@ -192,8 +192,7 @@ def draw_labelled(
         classes: The names of the classes, for the error message.
 
     Raises:
-        InputError: A class has no training sample, the training part or a class is too small, or ``labels`` is below
-            the number of classes.
+        InputError: The training part or one of its classes is too small, or ``labels`` is below the number of classes.
     """
     if not 0 < rate <= 1:
         raise InputError(f"label_rate: {rate} is out of range; it should be above 0 and at most 1")
@@ -202,17 +201,13 @@ def draw_labelled(
     titles = [repr(classes[c] if classes else f"class {c}") for c in range(n_classes)]
     if empty := [title for title, count in zip(titles, counts, strict=True) if not count]:
         raise InputError(f"the training part has no sample of {', '.join(empty)} with a label, so none can be drawn")
-    if labels_per_class is not None:
-        small = [
-            f"{title} has {count}" for title, count in zip(titles, counts, strict=True) if count < labels_per_class
-        ]
-        if small:
-            raise InputError(
-                f"labels_per_class: {labels_per_class} is more than the training samples of a class: {', '.join(small)}"
-            )
-        shares = [labels_per_class] * n_classes
-    else:
+    if labels_per_class is None:
         shares = allot(counts, _number_of_labels(rate, labels, label_pool, sum(counts), n_classes))
+    elif small := [f"{a} has {count}" for a, count in zip(titles, counts, strict=True) if count < labels_per_class]:
+        text = f"{labels_per_class} is more than the training samples of a class: {', '.join(small)}"
+        raise InputError(f"labels_per_class: {text}")
+    else:
+        shares = [labels_per_class] * n_classes
     drawn = [
         rng_of("labels", *names, c).permutation(np.sort(of_class))[:k]
         for c, (of_class, k) in enumerate(zip(rows, shares, strict=True))

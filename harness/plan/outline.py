@@ -24,18 +24,19 @@ from harness.study.yaml_limits import MAX_BYTES
 class Outline:
     """The counts of a plan.
 
-    jobs: key → data set, method and kind, which is "search" for the jobs of a search. work: key → timing key and sample
-    passes, see `harness.plan.timings`. threads: of one job. repeats: data set → its numbers of methods, seeds and
-    folds. offline: keys of the jobs that are carried to a device in a bundle. waiting: trials whose options are not
-    chosen yet by a search. models: keys of the jobs that keep their models. shared: jobs saved by sharing. labelled:
-    data set → the numbers of labelled samples of its trials, ascending. folds: data set → for each fold, part → its
-    subjects.
+    jobs: key → data set, method and kind, which is "search" for the jobs of a search. work: key → timing key and
+    sample passes, see `harness.plan.timings`. threads: of one job. max_concurrent: the most jobs at a time.
+    repeats: data set → its numbers of methods, seeds and folds. offline: keys of the jobs that are carried to a
+    device in a bundle. waiting: trials whose options are not chosen yet by a search. models: keys of the jobs that
+    keep their models. shared: jobs saved by sharing. labelled: data set → the numbers of labelled samples of its
+    trials, ascending. folds: data set → for each fold, part → its subjects.
     """
 
     study: str
     jobs: dict[str, list[str]]
     work: dict[str, list[Any]]
     threads: int
+    max_concurrent: int | None
     repeats: dict[str, dict[str, int]]
     offline: list[str]
     trials: int
@@ -55,6 +56,7 @@ def outline(plan: Plan) -> Outline:
         jobs={key: [job.about["dataset"], job.about["method"], job.shown_kind] for key, job in plan.jobs.items()},
         work={key: [timing_key(job), sample_passes(job)] for key, job in plan.jobs.items() if job.kind != "profile"},
         threads=plan.study.file.threads,
+        max_concurrent=plan.study.file.max_concurrent,
         repeats={name: _repeats(plan, name) for name in plan.about_data},
         offline=[key for key, job in plan.jobs.items() if job.attachment == "offline"],
         trials=len(plan.trials),

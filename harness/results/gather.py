@@ -137,10 +137,10 @@ def _pretrained(results: RunResults, record: PretrainRecord, arrays: bool) -> di
 
 
 def changed_options(in_force: dict[str, dict[str, dict[str, Any]]], file: str) -> list[dict[str, Any]]:
-    """Those of `options_in_force` that are not the defaults of their models, with their values as text."""
+    """Those of `options_in_force` that are neither swept nor the defaults of their models, with values as text."""
     from reports.text import value_text
 
-    changed = [option for option in options_in_force(in_force, file) if option["source"] != "default"]
+    changed = [option for option in options_in_force(in_force, file) if option["source"] not in ("default", "sweep")]
     return [{**option, "value": value_text(option["value"])} for option in changed]
 
 

@@ -15,17 +15,25 @@ if TYPE_CHECKING:
 POINTS = 5  # an example of the standard deviation of a paired difference, in points of accuracy
 
 
-def outlook(plan: Outline, todo: Collection[str]) -> Iterator[str]:
-    """Sentences on the time that the jobs ``todo`` take on this machine, and on what the repeats can show."""
+def outlook(plan: Outline, todo: Collection[str], inline: bool = False) -> Iterator[str]:
+    """Sentences on the time that the jobs ``todo`` take on this machine, and on what the repeats can show.
+
+    inline: they run one after another.
+    """
     if todo:
-        yield _time_text(plan, todo)
+        yield _time_text(plan, todo, 1 if inline else jobs_at_once(plan))
     for dataset, repeats in plan.repeats.items():
         if repeats["methods"] > 1:
             yield f"{dataset}: {repeats_text(**repeats)}"
 
 
-def _time_text(plan: Outline, todo: Collection[str]) -> str:
-    at_once = max(1, (os.cpu_count() or 1) // plan.threads)
+def jobs_at_once(plan: Outline) -> int:
+    """How many jobs run at a time on Ray on this machine."""
+    fitting = max(1, (os.cpu_count() or 1) // plan.threads)
+    return min(fitting, plan.max_concurrent or fitting)
+
+
+def _time_text(plan: Outline, todo: Collection[str], at_once: int) -> str:
     left = time_expected(plan, todo, known_timings(), at_once)
     jobs = "one job" if at_once == 1 else f"{at_once} jobs"
     beside = f"with {jobs} at a time on this machine, as timed in earlier runs"

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from harness.plan.outline import Outline
 
 
-def show_plan(plan: Outline, todo: Collection[str], console: Console) -> None:
-    """The jobs by data set, method and kind: how many there are and how many are still to run. todo: their keys."""
+def show_plan(plan: Outline, todo: Collection[str], console: Console, inline: bool = False) -> None:
+    """The jobs by data set, method and kind: how many there are and how many are still to run.
+
+    todo: their keys. inline: whether they run one after another.
+    """
     counts: dict[tuple[str, ...], Counter[str]] = {}
     for key, group in plan.jobs.items():
         count = counts.setdefault(tuple(group), Counter())
@@ -44,7 +47,7 @@ def show_plan(plan: Outline, todo: Collection[str], console: Console) -> None:
             f"then {plan.waiting} of the study's {plan.trials} trials follow, with the options that the search chooses"
         )
         console.print(text, highlight=False)
-    for line in outlook(plan, todo):
+    for line in outlook(plan, todo, inline):
         console.print(line, highlight=False, soft_wrap=True)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,8 +31,8 @@ Event = Callable[[], None] | tuple[str, Iterable[MetricValue]]
 """What a thread is to do, or points of a job, by its key."""
 
 
-def open_tracker(text: str, study: str) -> Tracker:
-    """The tracker named by ``NAME:TARGET``. Raises `InputError` if it is not installed or can't be used."""
+def find_tracker(text: str) -> tuple[type[Tracker], str]:
+    """The class and the target that ``NAME:TARGET`` names. Raises `InputError` if it is not installed."""
     name, _, target = text.partition(":")
     cls: type[Tracker] = registry.get("trackers", name)
     if not target:
@@ -39,6 +40,12 @@ def open_tracker(text: str, study: str) -> Tracker:
     if find_spec(cls.package) is None:
         extra = f"'cosmo-harness[{name}]'" if name in registry.BUILT_IN["trackers"] else cls.package
         raise InputError(f"{text} needs the package {cls.package}: pip install {extra}")
+    return cls, target
+
+
+def open_tracker(text: str, study: str) -> Tracker:
+    """The tracker named by ``NAME:TARGET``. Raises `InputError` if it is not installed or can't be used."""
+    cls, target = find_tracker(text)
     try:
         return cls(target, study)
     except Exception as error:
@@ -92,42 +99,55 @@ class Tracking:
         error = str(record.error) if isinstance(record, FailedRecord) else ""
         return record.status, curves_of(record), figures_of(record, self._select), error
 
-    def observing(self, observer: ProgressObserver) -> TrackingObserver:
+    @contextmanager
+    def observing(self, observer: ProgressObserver) -> Iterator[TrackingObserver]:
         """An observer that passes all events on to another one, which shows warnings meanwhile, and to the trackers."""
-        return TrackingObserver(self, observer)
+        self._observer = observer
+        try:
+            yield TrackingObserver(self, observer)
+        finally:
+            self._observer = None
+
+    def started(self, job: Job) -> None:
+        """Open a run for a job in each tracker."""
+        tracked = tracked_job(job.key, job.kind, job.shown_kind, job.title, self._study, job.content, job.about)
+        for feed in self._feeds:
+            feed.begin(tracked)
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """Log what a job has reported."""
+        for feed in self._feeds:
+            feed.log(job.key, points_of_progress(progress))
+
+    def finished(self, job: Job, record: Record) -> None:
+        """Log how a job has ended, and close its runs."""
+        if self._feeds:
+            ending = self._ending(RECORD.validate_python(record))
+            for feed in self._feeds:
+                feed.end(job.key, ending)
+
+    @property
+    def failed(self) -> set[str]:
+        """The trackers that have failed, as the user named them."""
+        return {feed.text for feed in self._feeds if feed.failed}
 
 
 class TrackingObserver:
-    """Passes events on to another observer and to trackers. It is a context manager around the run of an executor."""
+    """Passes events on to trackers and to another observer."""
 
     def __init__(self, tracking: Tracking, observer: ProgressObserver):
         self._tracking, self._observer = tracking, observer
 
-    def __enter__(self) -> TrackingObserver:
-        self._tracking._observer = self._observer
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._tracking._observer = None
-
     def started(self, job: Job, where: str) -> None:
-        tracked = tracked_job(
-            job.key, job.kind, job.shown_kind, job.title, self._tracking._study, job.content, job.about
-        )
-        for feed in self._tracking._feeds:
-            feed.begin(tracked)
+        self._tracking.started(job)
         self._observer.started(job, where)
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        for feed in self._tracking._feeds:
-            feed.log(job.key, points_of_progress(progress))
+        self._tracking.progressed(job, progress)
         self._observer.progressed(job, progress)
 
     def finished(self, job: Job, record: Record) -> None:
-        if self._tracking._feeds:
-            ending = self._tracking._ending(RECORD.validate_python(record))
-            for feed in self._tracking._feeds:
-                feed.end(job.key, ending)
+        self._tracking.finished(job, record)
         self._observer.finished(job, record)
 
     def nodes(self, nodes: Sequence[Node]) -> None:
@@ -245,5 +265,4 @@ def send(results: RunResults, texts: Sequence[str], warn: Callable[[str], None])
     jobs = {key: (job.kind, job.title) for key, job in plan.jobs.items() if results.status(key) in COMPLETE}
     with Tracking(texts, plan.study, plan.select, warn) as tracking:
         counts = tracking.catch_up(results, jobs)
-    failed = {feed.text for feed in tracking._feeds if feed.failed}
-    return [count for count in counts if count[0] not in failed]
+    return [count for count in counts if count[0] not in tracking.failed]

@@ -12,7 +12,7 @@ from reports.document import Cell, Document, Figure, MetricCell, Note, Row, Tabl
 from reports.parts.answer import answer
 from reports.parts.tables import main_table
 from reports.run import METRICS, RunData
-from reports.text import metric_text
+from reports.text import metric_text, missing_notes
 
 if TYPE_CHECKING:
     import rich.table
@@ -36,6 +36,8 @@ def show(run: RunData, console: Console) -> None:
         return
     from rich.text import Text
 
+    for note in missing_notes(run):
+        console.print(_note(note))
     for table in tables(run):
         show_table(table, console)
     for text in _answers(run):
@@ -72,7 +74,12 @@ def show_document(document: Document, console: Console) -> None:
 
 def plain(run: RunData) -> str:
     """The tables and answers of a run as plain text: no colours, no borders, columns two spaces apart."""
-    return "\n".join([*(plain_table(table) for table in tables(run)), *(f"{text}\n" for text in _answers(run))])
+    notes = ["\n".join([*_plain_note(note), ""]) for note in missing_notes(run)]
+    return "\n".join([*notes, *(plain_table(table) for table in tables(run)), *(f"{text}\n" for text in _answers(run))])
+
+
+def _plain_note(note: Note) -> list[str]:
+    return wrap(f"! {note.text}", PLAIN_WIDTH, subsequent_indent="  ")
 
 
 def _answers(run: RunData) -> list[str]:
@@ -106,7 +113,7 @@ def plain_table(table: Table) -> str:
         _aligned(texts, column.number) for texts, column in zip(zip(*lines, strict=True), table.columns, strict=True)
     ]
     printed = ["  ".join(texts).rstrip() for texts in zip(*aligned, strict=True)]
-    notes = [line for note in table.notes for line in wrap(f"! {note.text}", PLAIN_WIDTH, subsequent_indent="  ")]
+    notes = [line for note in table.notes for line in _plain_note(note)]
     caption = ["", *wrap(table.caption.replace("in bold", "marked *"), PLAIN_WIDTH)] if table.caption else []
     return "\n".join([table.title, *notes, "", *printed, *caption, ""])
 

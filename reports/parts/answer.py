@@ -123,7 +123,8 @@ def _along_sweep(run: RunData, contests: Sequence[Sequence[Group]], metric: Metr
         best = _ranked(groups, metric)[0]
         winners.setdefault(run.title(best.method), []).append(point_values(best.point))
     if len(winners) == 1:
-        return [f"{next(iter(winners))} has the highest mean at all {len(contests)} points of the sweep."]
+        points = "both points" if len(contests) == 2 else f"all {len(contests)} points"
+        return [f"{next(iter(winners))} has the highest mean at {points} of the sweep."]
     parts = [f"{title} at {listing(values)}" for title, values in winners.items()]
     return [f"The leader changes along the sweep: {'; '.join(parts)}."]
 

@@ -14,7 +14,7 @@ from reports.document import Block, Column, Figure, Prose, Row, Table, Text
 from reports.method_comparison import groups_with_values
 from reports.parts.point_details import PointDetails, first_point_details, present
 from reports.run import ACCURACY, RunData
-from reports.text import percent, status_notes
+from reports.text import count, percent, score_notes
 
 MOST_CONFUSIONS = 5  # that are listed for a method
 MAX_SIDE_BY_SIDE = 15  # classes; larger confusion matrices are not legible at half the width
@@ -63,7 +63,7 @@ def _class_table(details: PointDetails, pooled: Mapping[str, Any], names: Sequen
         "Share of each class's test samples that were classified correctly, in per cent, pooled over trials.",
         (Column("Class"), Column("Test samples", True), *titles),
         tuple(rows),
-        status_notes(details.run, details.dataset),
+        score_notes(details.run, details.dataset),
         folded=len(rows) > MAX_SIDE_BY_SIDE,
     )
 
@@ -87,7 +87,7 @@ def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names:
         ),
         f"{title}: {counts.trace():.0f} of {counts.sum():.0f} test samples on the diagonal. {largest}".strip(),
         f"{title}: share of each true class in per cent, pooled over trials. {largest}".strip(),
-        status_notes(details.run),
+        score_notes(details.run),
     )
 
 
@@ -95,5 +95,5 @@ def _largest_confusions(counts: np.ndarray, names: Sequence[str]) -> str:
     """A sentence with the `MOST_CONFUSIONS` most frequent confusions; empty if there is none."""
     wrong = counts - np.diag(np.diag(counts))
     order = [np.unravel_index(k, wrong.shape) for k in np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]]
-    found = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.0f} times)" for i, j in order if wrong[i, j]]
+    found = [f"{names[i]} taken for {names[j]} ({count(int(wrong[i, j]), 'time')})" for i, j in order if wrong[i, j]]
     return f"Most frequent confusions: {'; '.join(found)}." if found else ""

@@ -19,7 +19,7 @@ from reports.text import (
     percent,
     point_text,
     point_values,
-    status_notes,
+    score_notes,
     value_text,
     where_text,
 )
@@ -54,8 +54,8 @@ def curves(run: RunData, datasets: Sequence[str], metric: Metric = ACCURACY) -> 
     )
     caption = f"{title} on {listing(shown)}: {_lines_text(run, shown, metric)}."
     if len(shown) > 1:
-        return Figure(title, chart, alt, caption, status_notes(run))
-    return Figure(f"{title} on {shown[0]}", chart, alt, caption, status_notes(run, shown[0]))
+        return Figure(title, chart, alt, caption, score_notes(run))
+    return Figure(f"{title} on {shown[0]}", chart, alt, caption, score_notes(run, shown[0]))
 
 
 def all_curves(run: RunData, dataset: str) -> tuple[Figure, ...]:
@@ -200,7 +200,7 @@ def _heat_map(run: RunData, dataset: str, method: str, metric: Metric) -> Figure
     title = f"{metric.title} of {run.title(method)} on {dataset}"
     alt = f"{title} by {row_title} and {column_title}: {_extremes(chart)}."
     return Figure(
-        title, chart, alt, f"{title}: means over {run.unit(dataset)}s, in per cent.", status_notes(run, dataset)
+        title, chart, alt, f"{title}: means over {run.unit(dataset)}s, in per cent.", score_notes(run, dataset)
     )
 
 
@@ -268,7 +268,7 @@ def ranking(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric 
     alt = "; ".join(f"{one.name} {number(one.mean)} %" for one in estimates)
     top = max(_top(run, dataset), *(value + 1 for one in estimates for value in one.singles))
     chart = ForestPlot(estimates, f"{metric.title} (%)", level, "chance", (0.0, top))
-    return Figure(title, chart, f"{title}: {alt}.", caption, status_notes(run, dataset))
+    return Figure(title, chart, f"{title}: {alt}.", caption, score_notes(run, dataset))
 
 
 def _ranking_text(run: RunData, dataset: str, most: int) -> str:

@@ -10,7 +10,7 @@ from reports.document import Block, Figure, Prose, Row
 from reports.parts.figures import line, spread_text
 from reports.parts.point_details import Details, PointDetails, block_means, first_point_details
 from reports.run import METRICS, Metric, RunData
-from reports.text import number, status_notes
+from reports.text import number, score_notes
 
 MOST_TICKS = 8  # on the axis of the epochs
 FAR_APART = 20  # the ratio of the highest values of two lines above which their axis is logarithmic
@@ -75,7 +75,7 @@ def _curves(
     title = f"{title} {details.where}"
     panel = Panel("", "epoch", tuple(lines), ticks=_epoch_ticks(lines))
     chart = LineChart((panel,), y_title, bottom, top, left=0.0, logarithmic=logarithmic)
-    return Figure(title, chart, f"{title}: {ends}.", f"{title}: {how}. {caption}", status_notes(run))
+    return Figure(title, chart, f"{title}: {ends}.", f"{title}: {how}. {caption}", score_notes(run))
 
 
 def _far_apart(lines: Sequence[Series]) -> bool:

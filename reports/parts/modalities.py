@@ -13,7 +13,7 @@ from reports.charts import ScatterPanel, ScatterPlot
 from reports.document import Block, Column, Figure, Note, Prose, Table, Text
 from reports.parts.point_details import Details, PointDetails, block_means, first_point_details, present
 from reports.run import RunData
-from reports.text import listing, named, number, status_notes
+from reports.text import listing, named, number, score_notes
 
 MISSING = Text("–")
 MAX_POINTS = 100  # samples in a scatter plot
@@ -53,7 +53,7 @@ def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Ta
         "sample (after stage 1: between their projections, over the unlabelled samples).",
         tuple(Column(titles[i], i > 0) for i in shown),
         tuple(tuple(row[i] for i in shown) for row in rows),
-        status_notes(details.run, details.dataset),
+        score_notes(details.run, details.dataset),
     )
 
 
@@ -78,7 +78,7 @@ def _quality_table(details: PointDetails) -> Iterator[Table]:
         "5th and the 95th percentile over random subsets of 80 % of the samples, or after ± the half-width of the 95 "
         f"% t-interval over {unit}s where there are no subsets. q = H / max(|k_opt − classes|, 1), β = q / Σq."
     )
-    notes = status_notes(details.run, details.dataset)
+    notes = score_notes(details.run, details.dataset)
     if unidentified:
         text = f"The data do not determine k_opt, nor therefore q and β: {'; '.join(unidentified)}."
         notes += (Note(text, "warning"),)
@@ -139,7 +139,7 @@ def _feature_plot(
         "of different methods are not comparable."
     )
     chart = ScatterPlot(tuple(names), tuple(panels))
-    notes = status_notes(details.run, details.dataset)
+    notes = score_notes(details.run, details.dataset)
     yield Figure(title, chart, f"{title}: {listing(seeds)}.", caption, notes)
 
 

@@ -26,7 +26,7 @@ from reports.text import (
     number,
     option_title,
     point_values,
-    status_notes,
+    score_notes,
     value_text,
     where_text,
 )
@@ -62,12 +62,12 @@ def comparison_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> 
         yield Row(figures)
     rows = [(point_values(point) or "–", run.title(c.first.method), c) for point, some in compared for c in some]
     title = f"{metric.title} relative to {run.title(run.reference)} on {dataset}"
-    table = pairs_table(title, ("At", "Method"), rows, len(first), status_notes(run, dataset))
+    table = pairs_table(title, ("At", "Method"), rows, len(first), score_notes(run, dataset))
     yield replace(table, folded=len(rows) > MOST_OPEN)
     pairs = compare_all_pairs(run, dataset, first_point, metric)
     if len(pairs) > len(first):
         title = f"{metric.title}: all pairs {where_text(dataset, first_point)}"
-        matrix = pairs_matrix(run, title, pairs, status_notes(run, dataset))
+        matrix = pairs_matrix(run, title, pairs, score_notes(run, dataset))
         yield replace(matrix, folded=len(matrix.rows) > MOST_OPEN)
 
 
@@ -82,7 +82,7 @@ def _reference_plot(
         [run.styles[comparison.first.method] for comparison in comparisons],
         f"{metric.title} minus that of {reference} {where_text(dataset, point)}, in percentage points, paired by "
         f"{comparisons[0].first.unit}{_intervals_text(comparisons)}. To the left of 0, {reference} is better.",
-        status_notes(run, dataset),
+        score_notes(run, dataset),
     )
     if figure:
         yield figure
@@ -258,7 +258,7 @@ def ablation_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> It
     if not compared:
         return
     title = f"{metric.title} on {dataset}: {option_title(ablation.option)} against {ablation.baseline_name}"
-    first, notes = next(iter(compared.values())), status_notes(run, dataset)
+    first, notes = next(iter(compared.values())), score_notes(run, dataset)
     yield from _ablation_plot(ablation, title, first, notes)
     rows = [(run.title(method), point_values(c.first.point), c) for method, found in compared.items() for c in found]
     yield pairs_table(title, ("Method", option_title(ablation.option)), rows, len(first), notes)
@@ -327,5 +327,5 @@ def _ranks(run: RunData, title: str, methods: Sequence[str], scores: np.ndarray,
         critical,
         f"{title}, means over {count(n, unit)}. A bar joins methods whose ranks differ by less "
         f"than Nemenyi's critical difference of {number(critical, 2)} (α = 0.05).",
-        status_notes(run, dataset),
+        score_notes(run, dataset),
     )

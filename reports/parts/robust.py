@@ -12,7 +12,7 @@ from reports.charts import LineChart, Panel, Series
 from reports.document import Block, Column, Figure, Note, Prose, Table, Text
 from reports.method_comparison import groups_with_values, paired_strata, paired_values
 from reports.run import ACCURACY, Group, Metric, Point, RunData
-from reports.text import capitalised, count, number, percent, point_values, status_notes, where_text
+from reports.text import capitalised, count, number, percent, point_values, score_notes, where_text
 
 REGION = 0.01  # differences of at most one point are practically equivalent
 LEAST_SCORES = 5
@@ -74,7 +74,7 @@ def _table(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) 
     numbers = ("IQM (%)", "95 % interval", "n", "P(improvement)", "P(better)", "P(equivalent)", "P(worse)")
     columns = (*map(Column, ("At", "Method")), *(Column(title, True) for title in numbers))
     title = f"Robust comparison of {metric.title.lower()} with {run.title(run.reference)} on {dataset}"
-    return Table(title, HOW, columns, tuple(rows), (*status_notes(run, dataset), *_too_few(run, rows)), folded=True)
+    return Table(title, HOW, columns, tuple(rows), (*score_notes(run, dataset), *_too_few(run, rows)), folded=True)
 
 
 def _middle_cells(strata: Sequence[np.ndarray]) -> tuple[Text, ...]:
@@ -147,7 +147,7 @@ def _profiles(run: RunData, dataset: str, points: Sequence[Point], metric: Metri
         f"{title}: the share of runs{over} that score above each value; a method whose line is higher everywhere is "
         f"better.{' Bars are 95 % intervals of a bootstrap.' if banded else ''}"
     )
-    yield Figure(title, chart, f"{title}. {_profile_alt(lines)}", caption, status_notes(run, dataset))
+    yield Figure(title, chart, f"{title}. {_profile_alt(lines)}", caption, score_notes(run, dataset))
 
 
 def _profile_strata(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) -> dict[str, list[np.ndarray]]:

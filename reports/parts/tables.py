@@ -20,8 +20,8 @@ from reports.text import (
     percent,
     point_text,
     point_values,
+    score_notes,
     seeds_text,
-    status_notes,
     value_text,
 )
 
@@ -44,7 +44,7 @@ def main_table(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Table:
     else:
         columns, rows = _methods_by_points(scores)
         title += f", by {option_title(options[0])}" if options else ""
-    return Table(title, _main_caption(scores), tuple(columns), tuple(rows), status_notes(run, dataset))
+    return Table(title, _main_caption(scores), tuple(columns), tuple(rows), score_notes(run, dataset))
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def trials_table(run: RunData) -> Table:
     columns = tuple(Column(title, number=title in {"Fold", "Seed", *numbers}) for title in titles)
     rows = tuple(_trial_cells(run, trial, options) for trial in run.rows)
     caption = "Accuracy and macro-F1 in per cent."
-    return Table("Every trial", caption, columns, rows, status_notes(run), listing=True)
+    return Table("Every trial", caption, columns, rows, score_notes(run), listing=True)
 
 
 def _trial_cells(run: RunData, trial: Trial, options: Sequence[str]) -> tuple[Text, ...]:
@@ -183,7 +183,7 @@ def _trial_cells(run: RunData, trial: Trial, options: Sequence[str]) -> tuple[Te
         Text(trial["status"]),
         *(_score(trial[name], percent) for name in ("accuracy", "macro_f1")),
         _score(trial["epoch"], value_text),
-        *(_score(trial[name], "{:.4g}".format) for name in ("stage1_seconds", "stage2_seconds")),
+        *(_score(trial[name], "{:.1f}".format) for name in ("stage1_seconds", "stage2_seconds")),
     )
 
 
@@ -262,14 +262,16 @@ def label_tables(run: RunData) -> Iterator[Table]:
 
 def samples_table(run: RunData) -> Table:
     """The numbers of labelled, unlabelled and test samples at each point of the sweeps."""
-    rows = []
+    rows, swept = [], any(map(run.swept, run.datasets))
     for dataset in run.datasets:
         trials = run.trials_by_group(dataset)
         for point in run.points(dataset):
             here = [trial for (_, at), some in trials.items() if at == point for trial in some]
             counts = (_span(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test"))
-            rows.append((Text(dataset), Text(point_text(point) or "–"), *map(Text, counts)))
-    columns = (Column("Data set"), Column("At"), *(Column(name, True) for name in ("Labelled", "Unlabelled", "Test")))
+            at = (Text(point_text(point) or "–"),) if swept else ()
+            rows.append((Text(dataset), *at, *map(Text, counts)))
+    at_column = (Column("At"),) if swept else ()
+    columns = (Column("Data set"), *at_column, *(Column(name, True) for name in ("Labelled", "Unlabelled", "Test")))
     return Table("Samples", "Counted by the trials; a range if seeds, folds or methods differ.", columns, tuple(rows))
 
 

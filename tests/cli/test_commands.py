@@ -183,6 +183,13 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
     assert sorted(statuses) == ["done", "done", "failed", "failed"]
     assert "&lt;broken&gt;" in (folder / "failed/report.html").read_text()
 
+    module = plugin / "failing.py"
+    module.write_text(module.read_text().replace("== 'cpu'", "== 'meta'"))  # where models are checked before the start
+    done = harness(*arguments, cwd=folder, PYTHONPATH=os.pathsep.join([str(plugin), *sys.path]))
+    assert done.returncode == 1
+    assert f"This error is in a plug-in, at {module}:6" in done.stderr
+    assert "Please report it" not in done.stderr
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -198,6 +205,9 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         ),
         (("run", "small.yaml", "--inline", "--start-timeout", "5"), "there is no Ray to which --start-timeout applies"),
         (("run", "small.yaml", "--ship-code"), "give the cluster's --address"),
+        (("run", "small.yaml", "--start-timeout", "-3"), "start-timeout: -3 is too short; it should be at least 1"),
+        (("run", "small.yaml", "--dry-run", "--log", "mlflw:x"), "there is no tracker 'mlflw': did you mean 'mlflow'"),
+        (("run", "small.yaml", "--inlin"), "see harness run --help"),
         (("run", "small.yaml", "--set", "gpus_per_trial=1.5"), "a whole number of GPUs, such as 0.5 or 1"),
         (
             ("run", "small.yaml", "--set", "stage1.workers=2", "--set", "stage1.gpus_per_worker=0.5"),
@@ -225,6 +235,7 @@ def test_bad_input_is_one_message_and_status_2(folder: Path, arguments: tuple[st
     done = harness(*arguments, cwd=folder)
     assert done.returncode == 2
     assert message in done.stderr
+    assert done.stderr.startswith("error:")
     assert "Traceback" not in done.stderr + done.stdout
 
 

@@ -296,6 +296,5 @@ def test_every_changed_option_is_listed_once_with_its_line() -> None:
         ("stage1.epochs", "3", "s.yaml:4"),
         ("stage2.lr", "0.1", "--set stage2.lr=0.1"),
         ("cosmo.lambda", "0.5", "s.yaml:9"),
-        ("d.stride", "7", "sweep"),
     ]
     assert [len(option["holds_for"]) for option in options] == [2, 2, 1, 1]

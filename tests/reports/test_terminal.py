@@ -29,7 +29,6 @@ def test_a_table_as_plain_text() -> None:
     )
     assert plain_table(main_table(run, "utd-mhad")) == (
         "Accuracy (%) on utd-mhad, by label rate\n"
-        "! Failed: 2 trials on utd-mhad. Means are over the others; the affected cells say so.\n"
         "\n"
         "Method                     5 %          10 %\n"
         "Cosmo               56.0 ± 2.5 *  61.0 ± 2.5 *\n"
@@ -86,4 +85,4 @@ def test_names_are_not_markup() -> None:
 def test_warnings_are_shown_with_the_table(run: RunData) -> None:
     text = shown(run, 120)
     assert "2 of 3 seeds, 1 failed" in text
-    assert "Failed: 1 trial on utd-mhad" in text
+    assert text.count("Failed: 1 trial of ") == 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.plan import make_plan, timings
@@ -56,6 +57,8 @@ def test_time_is_expected_from_earlier_runs(tmp_path: Path, cache: Path) -> None
     remember([(job, 30.0, here) for job in pretrain])
     assert time_expected(made, made.jobs, known_timings(), at_once=1).seconds == pytest.approx(4 * 7.0 + 2 * 30.0)
     assert time_expected(made, [], known_timings(), at_once=1).seconds == 0
+    assert "with one job at a time" in next(outlook(made, made.jobs, inline=True))
+    assert "with one job at a time" in next(outlook(replace(made, max_concurrent=1), made.jobs))
     more = outline(make_plan(read_study(path, ["stage1.epochs=6"]), None))
     assert time_expected(more, more.jobs, known_timings(), at_once=1).seconds == pytest.approx(4 * 7.0 + 2 * 60.0)
 
@@ -91,6 +94,7 @@ def test_what_repeats_can_show() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(3, 200))
 def test_a_detectable_difference_is_found_with_these_blocks(blocks: int) -> None:
     least = detectable_difference(blocks)
