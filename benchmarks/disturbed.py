@@ -2,10 +2,10 @@
 
     python benchmarks/disturbed.py [--kills 20] [--only NAME]... [--faketime LIBRARY] [--seed 0]
 
-Workers, the raylet and the control server of Ray are killed with SIGKILL while jobs run, the driver gets the signals of
-terminals and schedulers, and runs start under a low limit of open files, in the locale C, with a wrong clock (LIBRARY
-is the path of libfaketime) and in folders with awkward names. `benchmarks/killed.py` kills the driver. The program
-prints a row for each disturbance. The exit status is 0 only if, after the command was repeated without disturbance,
+Workers are killed with SIGKILL while jobs run, the driver gets the signals of terminals and schedulers, and runs start
+under a low limit of open files, in the locale C, with a wrong clock (LIBRARY is the path of libfaketime) and in folders
+with awkward names. `benchmarks/killed.py` kills the driver and Ray's own processes. The program prints a row for each
+disturbance. The exit status is 0 only if, after the command was repeated without disturbance,
 
 - every job is done, and its record equals that of an undisturbed run in one process, apart from times and hosts;
 - no job ran again that was done before: its record is unchanged, byte for byte;
@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from killed import Runs, essence
+from killed import Runs, children, essence
 
 from harness.keys import rng_of
 from harness.ledger import WRITING
@@ -54,7 +54,6 @@ STOPPED_SECONDS = 5.0  # between SIGSTOP and SIGCONT
 HANGS_AFTER_SECONDS = 1200.0
 MOST_REPEATS = 3  # of the command, until it ends with status 0
 OPEN_FILES = 256
-HARMLESS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")  # what a Ray that does not start may leave, see the docs
 NAMES = {
     "spaces and quotes": "a b 'c' \"d\" $HOME `e` \\f;g&h",
     "a line feed": "first\nsecond",
@@ -126,24 +125,12 @@ class Bench(Runs):
             outcome.wrong.append(f"hung: {self.printed()[-500:]}")
         if "Traceback" in self.printed():
             outcome.wrong.append(f"a traceback: {self.printed()[-1500:]}")
-        left = [command for command in self._wait_for_leftovers()[2] if not command.startswith(HARMLESS)]
-        outcome.wrong += [f"left behind: {command[:100]}" for command in left]
+        outcome.wrong += [f"left behind: {command[:100]}" for command in self._wait_for_leftovers()[2]]
 
     def contents(self, out: str) -> dict[str, bytes]:
         """Key → record of each finished job, as bytes."""
         found = {path.stem: path.read_bytes() for path in self.records(out)}
         return {key: data for key, data in found.items() if json.loads(data)["status"] == "done"}
-
-
-def children(pid: int) -> Iterator[tuple[int, str, str]]:
-    """The id, the name and the command line of each child of a process."""
-    for folder in Path("/proc").iterdir():
-        try:
-            name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
-            if int(rest.split()[1]) == pid:
-                yield int(folder.name), name, (folder / "cmdline").read_text().replace("\0", " ")
-        except (OSError, ValueError, IndexError):  # it is no process, or has ended
-            continue
 
 
 def driver(pid: int) -> Sequence[int]:
@@ -152,10 +139,6 @@ def driver(pid: int) -> Sequence[int]:
 
 def raylet(pid: int) -> Sequence[int]:
     return [child for child, name, _ in children(pid) if name == "raylet"]
-
-
-def control_server(pid: int) -> Sequence[int]:
-    return [child for child, name, _ in children(pid) if name == "gcs_server"]
 
 
 def workers(pid: int) -> Sequence[int]:
@@ -231,9 +214,7 @@ def disturbances(faketime: str | None) -> dict[str, tuple[str, Callable[[Bench, 
     found = {name: (name.replace("/", " "), _once(act), False) for name, act in plain.items()}
     inline = _once(partial(under, inline=True))
     found |= {f"folder with {name}, in one process": (folder, inline, False) for name, folder in NAMES.items()}
-    for name, find in {"worker": workers, "raylet": raylet, "control server": control_server}.items():
-        found[f"SIGKILL: {name}"] = (f"killed {name}", partial(kill, find=find), True)
-    return found
+    return found | {"SIGKILL: worker": ("killed worker", partial(kill, find=workers), True)}
 
 
 def _once(act: Callable[[Bench, str], Outcome]) -> Callable[[Bench, str, int], Outcome]:
@@ -282,7 +263,7 @@ def disturb(bench: Bench, name: str, times: int, faketime: str | None) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20, help="kills of workers, of the raylet, of the control server")
+    parser.add_argument("--kills", type=int, default=20, help="kills of workers")
     parser.add_argument("--only", action="append", help="only the disturbances whose names begin so")
     parser.add_argument("--faketime", metavar="LIBRARY", help="the path of libfaketime.so.1")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")

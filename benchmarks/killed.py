@@ -1,14 +1,16 @@
-"""Kills the driver of a run with SIGKILL at random moments, restarts it each time, and checks that nothing is lost.
+"""Kills a process of a run with SIGKILL at random moments, restarts the run, and checks that nothing is lost.
 
-    python benchmarks/killed.py [--kills 20] [--seed 0]
+    python benchmarks/killed.py [--kills 20] [--seed 0] [--victim driver|raylet|gcs_server]
 
-One kill in four comes a few seconds after the start, while Ray starts. The others come up to a second after a random
-number of jobs has started, so that they hit running jobs on slow machines too. The program prints a row for each kill,
-and then compares the run with an undisturbed run of the same study in one process. The exit status is 0 only if
+One kill in four of the driver comes a few seconds after the start, while Ray starts. All others come up to a second
+after a random number of jobs has started, so that they hit running jobs on slow machines too. If the raylet or the
+control server of Ray (gcs_server) is killed, the run has to end by itself, without a traceback. The program prints a
+row for each kill, and then compares the run with an undisturbed run of the same study in one process. The exit status
+is 0 only if
 
 - no finished job ran again: every record that existed at a kill is unchanged, byte for byte, at the end;
 - all records equal those of the undisturbed run, apart from times and hosts;
-- no half-written file is left.
+- no half-written file is left, and no command printed a traceback or had to be ended.
 
 It runs on Linux only, since it finds leftover processes in /proc by a mark in their environment.
 """
@@ -49,7 +51,10 @@ MARK = "HARNESS_BENCHMARK_MARK"
 SHARE_WHILE_RUNNING = 0.75  # the share of kills that come while jobs are running
 MAX_JOBS = 5  # the most jobs that a driver starts before it is killed
 START_SECONDS = 10.0  # about the time that Ray takes to start on a busy machine
-LEFTOVER_SECONDS = 60.0  # Ray's processes notice within this time that their driver is gone, also on a busy machine
+LEFTOVER_SECONDS = 60.0  # all processes of the run are gone within this time, also on a busy machine
+HANGS_AFTER_SECONDS = 600.0
+DRIVER = "driver"
+VICTIMS = (DRIVER, "raylet", "gcs_server")
 HOST_OR_TIME = {"written_at", "started_at", "environment", "seconds", "attempts"}
 
 
@@ -61,6 +66,9 @@ class Kill:
     """
 
     seconds: float
+    status: int  # of the command
+    hung: bool  # whether the command had to be ended
+    traceback: str  # the end of what was printed, if there was a traceback
     begun: list[str]
     done: dict[str, bytes]
     half_written: int
@@ -95,8 +103,8 @@ class Runs:
             print(log.read_text(errors="replace"))
         return status, time.monotonic() - begun
 
-    def kill_at(self, jobs: int, moment: float) -> Kill | None:
-        """Start a run, wait until ``jobs`` jobs have started, wait ``moment`` seconds more, and kill it.
+    def kill_at(self, jobs: int, moment: float, victim: str) -> Kill | None:
+        """Start a run, wait until ``jobs`` jobs have started, wait ``moment`` seconds more, and kill the victim.
 
         Returns None if the run ended before that.
         """
@@ -106,17 +114,23 @@ class Runs:
             time.sleep(0.02)
         try:
             process.wait(moment)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        else:
             return None
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid if victim == DRIVER else child(process.pid, victim), signal.SIGKILL)
         seconds = time.monotonic() - begun
+        hung = False
+        try:
+            process.wait(HANGS_AFTER_SECONDS)
+        except subprocess.TimeoutExpired:
+            hung = True
+            process.kill()
+        status, printed = process.wait(), log.read_text(errors="replace")
         leftovers = self._wait_for_leftovers()
-        started = re.findall(r"^started  (.*?)(?: on \S+)?$", log.read_text(errors="replace"), re.MULTILINE)
+        started = re.findall(r"^started  (.*?)(?: on \S+)?$", printed, re.MULTILINE)
         records = {path.stem: path.read_bytes() for path in self.records("disturbed")}
         half_written = len(list((self.folder / "disturbed").rglob(f"{WRITING}*")))
-        return Kill(seconds, started, records, half_written, *leftovers)
+        traceback = printed[-1000:] if "Traceback" in printed else ""
+        return Kill(seconds, status, hung, traceback, started, records, half_written, *leftovers)
 
     def records(self, out: str) -> list[Path]:
         return sorted((self.folder / out / "records").glob("[!.]*.json"))
@@ -153,6 +167,22 @@ class Runs:
         return found
 
 
+def child(pid: int, name: str) -> int:
+    """The child of a process with a name."""
+    return next(found for found, its_name, _ in children(pid) if its_name == name)
+
+
+def children(pid: int) -> Iterator[tuple[int, str, str]]:
+    """The id, the name and the command line of each child of a process."""
+    for folder in Path("/proc").iterdir():
+        try:
+            name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
+            if int(rest.split()[1]) == pid:
+                yield int(folder.name), name, (folder / "cmdline").read_text().replace("\0", " ")
+        except (OSError, ValueError, IndexError):  # it is no process, or has ended
+            continue
+
+
 def essence(content: Any) -> Any:
     """A record without what differs from run to run: times, hosts and attempts."""
     if isinstance(content, dict):
@@ -174,6 +204,9 @@ def faults(runs: Runs, kills: list[Kill]) -> list[str]:
         changed = [key for key, data in kill.done.items() if final.get(key) != data]
         found += [f"kill {number}: the record of {titles[key]} was written again or lost" for key in changed]
         before = {titles[key] for earlier in kills[: number - 1] for key in earlier.done}
+        found += [f"kill {number}: {kill.traceback}"] if kill.traceback else []
+        found += [f"kill {number}: the command did not end within {HANGS_AFTER_SECONDS:g} s"] if kill.hung else []
+        found += [f"kill {number}: {command} was left behind" for command in kill.remained]
         found += [f"start {number}: {title} started again after it was done" for title in kill.begun if title in before]
     found += differences(final, runs, titles)
     return found + [f"half-written: {path}" for path in (runs.folder / "disturbed").rglob(f"{WRITING}*")]
@@ -194,21 +227,21 @@ def differences(final: dict[str, bytes], runs: Runs, titles: dict[str, str]) -> 
             yield f"{titles[key]}: {record['status']}"
 
 
-def disturb(runs: Runs, n_kills: int, seed: int, report: Callable[[str], None]) -> list[Kill]:
-    """Kill a run ``n_kills`` times, each time at a random moment."""
+def disturb(runs: Runs, victim: str, n_kills: int, seed: int, report: Callable[[str], None]) -> list[Kill]:
+    """Kill a process of a run ``n_kills`` times, each time at a random moment."""
     rng, kills = rng_of("killed", seed), []
-    report("kill  seconds in  begun  done  new  half-written  left alive  gone after")
+    report("kill  seconds in  status  begun  done  new  half-written  left alive  gone after")
     for number in range(1, n_kills + 1):
-        if rng.random() < SHARE_WHILE_RUNNING:
+        if victim != DRIVER or rng.random() < SHARE_WHILE_RUNNING:
             jobs, seconds = int(rng.integers(1, MAX_JOBS + 1)), rng.random()
         else:
             jobs, seconds = 0, START_SECONDS * rng.random()
-        kill = runs.kill_at(jobs, float(seconds))
+        kill = runs.kill_at(jobs, float(seconds), victim)
         if kill is None:
             log = (runs.folder / "kill.log").read_text(errors="replace")
             raise SystemExit(f"the run ended before kill {number}: {log[-500:]}\nset --seeds higher if it was done")
         new = len(kill.done) - (len(kills[-1].done) if kills else 0)
-        row = f"{number:4}  {kill.seconds:8.2f} s  {len(kill.begun):5}  {len(kill.done):4}  {new:3}"
+        row = f"{number:4}  {kill.seconds:8.2f} s  {kill.status:6}  {len(kill.begun):5}  {len(kill.done):4}  {new:3}"
         report(f"{row}  {kill.half_written:12}  {kill.leftovers:10}  {kill.leftover_seconds:8.1f} s")
         for command in kill.remained:
             report(f"      still there after {LEFTOVER_SECONDS:g} s, killed: {command[:150]}")
@@ -219,12 +252,13 @@ def disturb(runs: Runs, n_kills: int, seed: int, report: Callable[[str], None]) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--victim", choices=VICTIMS, default=DRIVER, help="the process that is killed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     parser.add_argument("--seeds", type=int, help="seeds of the study, 11 jobs each [default: enough for the kills]")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="killed-", ignore_cleanup_errors=True) as folder:
         runs = Runs(Path(folder), arguments.seeds or 1 + arguments.kills // 3)
-        kills = disturb(runs, arguments.kills, arguments.seed, lambda line: print(line, flush=True))
+        kills = disturb(runs, arguments.victim, arguments.kills, arguments.seed, lambda line: print(line, flush=True))
         status, seconds = runs.finish("disturbed")
         n_records = len(runs.records("disturbed"))
         print(f"last start: exit status {status} after {seconds:.0f} s, {n_records} jobs have records")

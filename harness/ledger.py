@@ -33,6 +33,7 @@ from harness.keys import content_key
 from harness.reading import parse_json, read_regular
 
 SCHEMA = 1
+MAX_RUN_FILE_BYTES = 2**29  # a plan of 100 000 trials has a quarter of that
 WRITING = ".writing-"  # begins the name of a file that isn't whole yet
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -348,10 +349,10 @@ class Ledger:
     @staticmethod
     def _read(path: Path) -> Record:
         try:
-            content = parse_json(path.read_bytes())
+            content = parse_json(read_regular(path, MAX_RUN_FILE_BYTES))
         except FileNotFoundError:
             raise InputError(f"{path} is missing") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, InputError) as error:
             raise Damaged(f"{path} is damaged ({error}); delete it and run again to make it anew") from None
         if not isinstance(content, dict) or "schema" not in content:
             raise Damaged(f"{path} is damaged (it has no schema); delete it and run again to make it anew")

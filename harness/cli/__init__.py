@@ -84,6 +84,9 @@ def entry() -> None:
     except InputError as error:
         _show_error(str(error), several=isinstance(error, StudyError) and len(error.problems) > 1)
         sys.exit(2)
+    except PermissionError as error:
+        _show_error(f"{error.filename}: permission denied")
+        sys.exit(2)
     except UsageError as error:
         if message := error.format_message():  # it is empty if the help has been printed instead
             _show_error(f"{message}\n    see {error.ctx.command_path} --help")

@@ -333,10 +333,12 @@ def run_trials(
     max_concurrent: int | None,
     scheduler: EarlyStoppingScheduler | None,
     probes: NodeProbes,
+    scratch_parent: str | None,
 ) -> None:
     """Run a queue to its end, or until ``stop.asked`` is set.
 
-    data: fingerprint → recordings. scheduler: stops jobs early; None if no job may be stopped.
+    data: fingerprint → recordings. scheduler: stops jobs early; None if no job may be stopped. scratch_parent: where to
+    make the folder for Tune's own state; None is the folder for temporary files.
     """
     dispatcher = Dispatcher(
         queue,
@@ -349,7 +351,7 @@ def run_trials(
         probes,
     )
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(prefix="harness-", dir=scratch_parent, ignore_cleanup_errors=True) as scratch:
             tune.run(
                 Worker,
                 name="jobs",

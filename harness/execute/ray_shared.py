@@ -6,6 +6,7 @@ Imported only by workers of the Ray executor, and only for a job that asks for s
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
 from harness.execute.ray_worker import labels_of_other_nodes
+from harness.execute.session import MARK
 from harness.jobs import CHECKPOINT, Failure, Outcome, Progress
 
 POLL_SECONDS = 0.2
@@ -35,7 +37,8 @@ def share(config: Mapping[str, Any]) -> Generator[Progress, None, Outcome | Fail
     leave one.
     """
     relay, key = ray.get_actor(config["relay"]), config["job"]
-    with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as scratch:
+    session = os.environ.get(MARK)  # of a Ray of one run alone, whose end removes the folder if this worker is killed
+    with tempfile.TemporaryDirectory(prefix="harness-", dir=session, ignore_cleanup_errors=True) as scratch:
         fit = threading.Thread(target=_fit, args=(dict(config), scratch, ended := _Ended()), daemon=True)
         fit.start()
         while True:

@@ -88,13 +88,13 @@ class RayExecutor:
 
         used = {job.data: data[job.data] for job in jobs}
         stop = Stop()
-        with self._connected(ray, jobs, observer) as ours:
+        with _told_if_ray_dies(ray), self._connected(ray, jobs, observer) as (ours, scratch):
             probes = self._check(jobs, used, ledger, observer, alone=ours and self._address is None)
             with _environment(TUNE), _quiet(), _signals(stop, at_once=ours, observer=observer):
                 scheduler = EarlyStoppingScheduler(self._stopping, jobs, ledger) if self._stopping else None
                 queue = JobQueue(jobs, ledger, observer)
                 options = (self._retries, self._max_concurrent, scheduler, probes)
-                run_trials(queue, used, self._perform, observer, stop, *options)
+                run_trials(queue, used, self._perform, observer, stop, *options, scratch)
 
     def _check(
         self,
@@ -120,23 +120,29 @@ class RayExecutor:
         return probes
 
     @contextmanager
-    def _connected(self, ray: Any, jobs: Sequence[Job], observer: ProgressObserver) -> Iterator[bool]:
-        """Connect to Ray. Yields whether this call did so; only then is Ray shut down at the end."""
+    def _connected(
+        self, ray: Any, jobs: Sequence[Job], observer: ProgressObserver
+    ) -> Iterator[tuple[bool, str | None]]:
+        """Connect to Ray.
+
+        Yields whether this call did so; only then is Ray shut down at the end. Yields also the folder of the session,
+        if it is one of this run alone.
+        """
         if ray.is_initialized():
             if self._ship_code:
                 raise InputError("Ray is initialised already in this process, so the code can't be shipped")
-            yield False
+            yield False, None
             return
         if self._address is None:
             require_gpu(jobs)
             # A job with more threads than cores is slow but possible, so Ray is given at least as many cores as the
             # largest job needs.
             cores = max(_cores(), *(job.workers * job.threads for job in jobs))
-            with local_ray(ray, cores, self._start_seconds, observer):
-                yield True
+            with local_ray(ray, cores, self._start_seconds, observer) as folder:
+                yield True, folder
             return
         with self._joined(ray, self._address, observer):
-            yield True
+            yield True, None
 
     @contextmanager
     def _joined(self, ray: Any, address: str, observer: ProgressObserver) -> Iterator[None]:
@@ -156,6 +162,21 @@ class RayExecutor:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _told_if_ray_dies(ray: Any) -> Iterator[None]:
+    """Raise `InputError` if a process of Ray, other than those that do jobs, has died."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError:  # an error in our own code
+        raise
+    except ray.exceptions.RayError as error:
+        why = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+        raise InputError(
+            f"a process of Ray has ended that all jobs need ({why}), as when it is killed or the machine runs out of "
+            "memory. What is finished is kept: the same command goes on"
+        ) from error
 
 
 def _import_ray() -> Any:

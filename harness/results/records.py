@@ -15,7 +15,8 @@ from typing_extensions import Self
 
 from harness.errors import Damaged, InputError
 from harness.jobs import JobKind
-from harness.ledger import SCHEMA
+from harness.ledger import MAX_RUN_FILE_BYTES, SCHEMA
+from harness.reading import read_regular
 
 Part = Literal["test", "validation"]
 Status = Literal["done", "failed", "stopped"]
@@ -24,7 +25,7 @@ Status = Literal["done", "failed", "stopped"]
 class RecordModel(BaseModel):
     """A part of a file: frozen, with a description of every field."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), allow_inf_nan=False)
 
 
 class NameAndVersion(RecordModel):
@@ -35,7 +36,7 @@ class NameAndVersion(RecordModel):
 class Content(RecordModel):
     """Everything that can change the result of a job. The key of the job is its hash."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow")
     method: NameAndVersion = Field(description="the method")
     dataset: NameAndVersion = Field(description="the data set")
     data: str = Field(description="fingerprint of the recordings")
@@ -59,7 +60,7 @@ class SearchDraw(RecordModel):
 class About(RecordModel):
     """The description of a job for people and tables, which is not part of the key."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow")
     study: str = Field(default="", description="study that ran the job first")
     dataset: str = Field(description="data set, as in the study")
     method: str = Field(description="method, as in the study")
@@ -175,7 +176,7 @@ class PowerTotal(RecordModel):
 class Energy(RecordModel):
     """What a meter measured over one window of time."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow")
     meter: str = Field(description="the meter and what it reads")
     covers: str = Field(description="what its readings include: the board, a processor, …")
     asked_hertz: float = Field(description="readings per second that were requested")
@@ -189,7 +190,7 @@ class Energy(RecordModel):
 class Repeat(RecordModel):
     """One measured training."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow")
     epochs: int = Field(description="epochs trained")
     seconds: float = Field(description="time of training alone")
     energy: Energy | None = Field(default=None, description="null where no meter could be read")
@@ -375,9 +376,11 @@ T = TypeVar("T")
 
 def _read(path: Path, adapter: TypeAdapter[T]) -> T:
     try:
-        return adapter.validate_json(path.read_bytes())
+        return adapter.validate_json(read_regular(path, MAX_RUN_FILE_BYTES))
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
+    except InputError as error:
+        raise Damaged(str(error)) from None
     except ValidationError as error:
         raise _fault(error, path) from None
     except (OSError, RecursionError) as error:

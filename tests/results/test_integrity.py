@@ -142,6 +142,32 @@ def test_a_damaged_record_counts_as_absent(folder: Path, content: str) -> None:
     assert not list(verify(folder / "run"))
 
 
+IN_ITS_PLACE: dict[str, Callable[[Path], None]] = {
+    "pipe": os.mkfifo,
+    "folder": Path.mkdir,
+    "endless": lambda path: path.symlink_to("/dev/zero"),
+    "loop": lambda path: path.symlink_to(path.name),
+    "no number": lambda path: None,
+}
+
+
+@pytest.mark.parametrize("name", IN_ITS_PLACE)
+def test_what_is_no_record_is_told_and_set_aside(folder: Path, name: str) -> None:
+    path = folder / "run" / "records" / f"{artefact(folder / 'run', 'train cosmo', 'x').parent.name}.json"
+    content = path.read_text()
+    path.unlink()
+    IN_ITS_PLACE[name](path)
+    if name == "no number":
+        path.write_text(content.replace('"train_seconds": ', '"train_seconds": NaN, "was": '))
+    shown = CliRunner().invoke(app, ["status", str(folder / "run"), "--verify"])
+    assert shown.exit_code in (1, 2), shown.output
+    (fault,) = repair(folder / "run")
+    assert fault.path == path
+    assert not os.path.lexists(path)
+    run(folder / "study.yaml", folder / "run")
+    assert not list(verify(folder / "run"))
+
+
 def test_the_doctor_checks_and_repairs(folder: Path) -> None:
     flip(artefact(folder / "run", "train cosmo", "predictions.npz"))
     record = folder / "run" / "records" / f"{artefact(folder / 'run', 'train deepsense', 'x').parent.name}.json"

@@ -1,0 +1,106 @@
+"""A temporary folder, and the processes that belong to it, which do not outlive the process that made it.
+
+Run as a program with a folder, this module waits until its standard input is closed, which the operating system does
+when the process at the other end has ended, even by SIGKILL. It then ends the session. It imports nothing but the
+standard library, so that it starts quickly and needs little memory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+MARK = "HARNESS_SESSION"  # the environment variable that processes of a session have; it names its folder
+END, KEEP = b"end", b"keep"  # sent to the watcher if the session ends in order
+UNEXPECTED = (
+    "the run has ended unexpectedly: its process or one of Ray was killed, or the machine ran out of memory. "
+    "What is finished is kept: the same command goes on"
+)
+END_SECONDS = 5.0  # processes may still start others, or write to their logs, while they are ended
+
+
+class Session:
+    """A folder with a watching process, which ends the session if this process ends without doing so."""
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self._watcher = subprocess.Popen(
+            [sys.executable, "-IS", __file__, folder],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if name != MARK},
+            start_new_session=True,  # neither Ctrl-C nor the end of the process group reaches it
+            cwd="/",
+        )  # fmt: skip
+
+    @contextmanager
+    def marking(self) -> Iterator[None]:
+        """Mark the processes that are started meanwhile, and those that they start, as processes of the session."""
+        before = os.environ.get(MARK)
+        os.environ[MARK] = self.folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[MARK]
+            else:
+                os.environ[MARK] = before
+
+    def end_processes(self) -> None:
+        """Kill the processes of the session."""
+        end_processes(self.folder)
+
+    def end(self, keep_folder: bool = False) -> None:
+        """Kill the processes of the session and remove its folder."""
+        self.end_processes()
+        self._watcher.communicate(KEEP if keep_folder else END)
+
+
+def end_processes(folder: str) -> None:
+    """Kill the processes of the session with this folder, as far as the system tells which they are."""
+    end = time.monotonic() + END_SECONDS
+    while (found := _processes(folder)) and time.monotonic() < end:
+        for pid in found:
+            with suppress(OSError):  # it has ended
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _processes(folder: str) -> list[int]:
+    """The living processes of a session."""
+    wanted, found = f"{MARK}={folder}".encode(), list[int]()
+    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+        with suppress(OSError):  # it has ended, or belongs to another user
+            if wanted in Path("/proc", pid, "environ").read_bytes().split(b"\0"):
+                found.append(int(pid))
+    return found
+
+
+def remove(folder: str) -> None:
+    """Remove a folder, even if files are added to it for a while."""
+    end = time.monotonic() + END_SECONDS
+    while os.path.exists(folder) and time.monotonic() < end:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.05)
+
+
+def main() -> None:
+    folder = sys.argv[1]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    message = sys.stdin.buffer.read()
+    end_processes(folder)
+    if message != KEEP:
+        remove(folder)
+    if not message:
+        print(UNEXPECTED, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
