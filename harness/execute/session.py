@@ -64,11 +64,13 @@ class Session:
 
 def end_processes(folder: str) -> None:
     """Kill the processes of the session with this folder, as far as the system tells which they are."""
-    end = time.monotonic() + END_SECONDS
-    while (found := _processes(folder)) and time.monotonic() < end:
+    end, scans_without = time.monotonic() + END_SECONDS, 0
+    while scans_without < 3 and time.monotonic() < end:  # a process that has just started is not marked for a moment
+        found = _processes(folder)
         for pid in found:
             with suppress(OSError):  # it has ended
                 os.kill(pid, signal.SIGKILL)
+        scans_without = 0 if found else scans_without + 1
         time.sleep(0.05)
 
 

@@ -88,7 +88,9 @@ def test_a_slow_start_is_tried_again_and_leaves_nothing(monkeypatch: pytest.Monk
     def init(_temp_dir: str, **_: object) -> None:
         folders.add(Path(_temp_dir))
         (log := Path(_temp_dir) / "log").touch()
-        started.append(subprocess.Popen(["tail", "-f", str(log)]))
+        started.append(process := subprocess.Popen(["tail", "-f", str(log)]))
+        while process.pid not in session._processes(_temp_dir):  # it is still about to become `tail`
+            time.sleep(0.01)
         if ray.init.call_count < 3:
             raise Exception("The current node timed out during startup.")
 
