@@ -301,7 +301,7 @@ class Ledger:
     def set_aside(self, path: Path) -> Path:
         """Move a damaged file of the run to its folder ``damaged``, and return where it is."""
         target = self.root / "damaged" / path.relative_to(self.root)
-        while target.exists():
+        while os.path.lexists(target):
             target = target.with_name(f"{target.name}~")
         target.parent.mkdir(parents=True, exist_ok=True)
         return path.rename(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def repair(folder: Path) -> list[Fault]:
     with ledger.locked():
         faults = list(verify(folder))
         for fault in faults:
-            if fault.path.exists():
+            if os.path.lexists(fault.path):
                 ledger.set_aside(fault.path)
     return faults
 

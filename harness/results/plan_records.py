@@ -17,6 +17,12 @@ class ValueInForce(TypedDict):
     source: str
 
 
+class PlannedModality(TypedDict):
+    name: str
+    kind: str
+    shape: list[int]
+
+
 class PlannedTrial(RecordModel):
     """One row of the results, and the keys of its jobs."""
 
@@ -55,7 +61,7 @@ class PlannedJob(RecordModel):
 class PlannedData(RecordModel):
     title: str = Field(default="", description="one line for people")
     fingerprint: str = Field(description="hash of the recordings")
-    modalities: list[dict[str, Any]] = Field(default=[], description="name, kind and shape of each")
+    modalities: list[PlannedModality] = Field(default=[], description="name, kind and shape of each")
     n_samples: int = Field(default=0, description="number of samples")
     n_unlabelled: int = Field(default=0, description="number of samples without a label")
     n_classes: int = Field(description="number of classes")

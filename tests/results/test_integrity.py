@@ -216,6 +216,7 @@ def test_a_damaged_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:
         ("live.json", lambda live: {**live, "written_at": "yesterday"}),
         ("plan.json", lambda plan: {**plan, "data": {}}),
         ("plan.json", lambda plan: {**plan, "trials": None}),
+        ("plan.json", lambda plan: {**plan, "data": {n: {**d, "modalities": [{}]} for n, d in plan["data"].items()}}),
         ("study.json", lambda study: {**study, "in_force": {"a": {"b": {"c": 1}}}}),
     ],
 )
