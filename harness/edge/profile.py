@@ -188,7 +188,7 @@ def extrapolated(epoch_seconds: list[float], phases: list[str], joules: float | 
     for phase, seconds in zip(phases, epoch_seconds, strict=False):
         by_phase.setdefault(phase, []).append(seconds)
     if missing := sorted(set(phases) - set(by_phase)):
-        reason = f"no epoch that trains {missing[0].partition('|')[0]} was measured: measure more epochs"
+        reason = f"no epoch that trains the {missing[0].partition('|')[0]} was measured: measure more epochs"
         return {"epochs": len(phases), "seconds": None, "energy_joules": None, "reason": reason}
     whole = sum(float(np.mean(by_phase[phase])) for phase in phases)
     share = whole / sum(epoch_seconds)

@@ -13,7 +13,6 @@ from harness.results.plan_records import PlannedTrial
 from harness.results.records import (
     FailedRecord,
     InferenceCost,
-    PretrainRecord,
     ProfileRecord,
     ProfileResult,
 )
@@ -122,14 +121,17 @@ def _training_table(dataset: str, device: str, trials: list[PlannedTrial], resul
     rows: dict[str, dict[str, str]] = {}
     columns: dict[str, None] = {}
     notes: dict[str, None] = {}
+    trained = [_profile(results, trial.profile_keys[device]).training for trial in trials]
+    metered = any(one and one.energy_joules is not None for one in trained)
     for trial in trials:
         title = results.plan.titles.get(trial.method, trial.method)
         row = rows.setdefault(_point(trial), {})
         if trial.stage1_key:
             columns.setdefault(f"{title} stage 1")
-            row[f"{title} stage 1"] = _stage1(results.pretrained(trial.stage1_key))
+            stage1 = results.pretrained(trial.stage1_key)
+            row[f"{title} stage 1"] = duration(stage1.result.train_seconds) if stage1 else "–"
         columns.setdefault(f"{title} stage 2")
-        row[f"{title} stage 2"] = _stage2(results, trial.profile_keys[device])
+        row[f"{title} stage 2"] = _stage2(results, trial.profile_keys[device], metered)
         for note in _notes(results, trial.profile_keys[device], title):
             notes.setdefault(f"{note[0].upper()}{note[1:].rstrip('.')}.")
     lines = tuple((point, *(row.get(column, "") for column in columns)) for point, row in rows.items())
@@ -138,31 +140,31 @@ def _training_table(dataset: str, device: str, trials: list[PlannedTrial], resul
         record.environment.get("processor", "") for record in records if isinstance(record, ProfileRecord)
     )
     host = " and ".join(name for name in processors if name)
-    first = f"Stage 2 on {device}" + (f" ({host})" if host else "") + ": time and gross energy."
+    first = f"Stage 2 on {device}" + (f" ({host})" if host else "") + f": time{' and gross energy' if metered else ''}."
     if any(trial.stage1_key for trial in trials):
-        first += " Stage 1 is timed where it was trained; its energy is not measured."
+        first += f" Stage 1 is timed where it was trained{'; its energy is not measured' if metered else ''}."
     if (grid := results.study.grid_grams_per_kwh) is not None:
         first += f" CO₂ equivalents: the gross energy that was measured, at {grid:g} g/kWh as given in the study."
-    return TextTable(f"Training cost on {dataset}, measured on {device}", ("trial", *columns), lines, (first, *notes))
+    return TextTable(f"Training cost on {dataset}, measured on {device}", ("Trial", *columns), lines, (first, *notes))
 
 
-def _stage1(record: PretrainRecord | None) -> str:
-    return f"{duration(record.result.train_seconds)}, {energy(None)}" if record else "–"
-
-
-def _stage2(results: RunResults, key: str) -> str:
+def _stage2(results: RunResults, key: str, metered: bool) -> str:
+    """The cost of stage 2. metered: whether the energy of any trial in the table was measured."""
     training = _profile(results, key).training
     if not training:
         return "failed" if results.record(key) else "pending"
-    text = f"{duration(training.seconds)}, {energy(training.energy_joules)}"
+
+    def cost(seconds: float, joules: float | None) -> str:
+        return f"{duration(seconds)}, {energy(joules)}" if metered else duration(seconds)
+
+    text = cost(training.seconds, training.energy_joules)
     grid = results.study.grid_grams_per_kwh
     if grid is not None and (grams := grams_co2e(training.energy_joules, grid)) is not None:
         text += f", {grams:.3g} g CO₂e"
     if training.epochs < training.epochs_of_the_trial:
         text = f"{training.epochs} of {training.epochs_of_the_trial} epochs: {text}"
     if more := training.extrapolated:
-        whole = f"{duration(more.seconds)}, {energy(more.energy_joules)}" if more.seconds is not None else more.reason
-        text += f"; extrapolated: {whole}"
+        text += f"; extrapolated: {more.reason if more.seconds is None else cost(more.seconds, more.energy_joules)}"
     return text
 
 
@@ -196,6 +198,7 @@ def _latency_table(dataset: str, device: str, trials: list[PlannedTrial], result
         (title, f"{row.runtime} {row.precision}", str(row.batch_size), *_latency_cells(row))
         for title, profile in measured.items()
         for row in profile.inference
+        if row.mean_seconds is not None
     ]
     throttled = tuple(
         f"{title}, {row.runtime} {row.precision}, batch {row.batch_size}: throttled: {'; '.join(row.throttling)}."
@@ -203,27 +206,43 @@ def _latency_table(dataset: str, device: str, trials: list[PlannedTrial], result
         for row in profile.inference
         if row.throttling
     )
-    columns = ("method", "runtime", "batch", "queries", "mean", "p50", "p90", "p99", "samples/s", "J a sample")
-    first = "Milliseconds a query, the model alone; – where there were too few queries for that percentile."
-    return TextTable(
-        f"Latency of inference on {dataset}, measured on {device}", columns, tuple(rows), (first, *throttled)
-    )
+    title = f"Latency of inference on {dataset}, measured on {device}"
+    columns = ("Method", "Runtime", "Batch", "Queries", "Mean", "p50", "p90", "p99", "Samples/s", "J a sample")
+    first = "Milliseconds a query, the model alone; a percentile for which there were too few queries is absent."
+    shown = [i for i in range(len(columns)) if any(row[i] != "–" for row in rows)]
+    kept = tuple(tuple(row[i] for i in shown) for row in rows)
+    return TextTable(title, tuple(columns[i] for i in shown), kept, (first, *_not_timed(measured), *throttled))
+
+
+def _not_timed(measured: Mapping[str, ProfileResult]) -> Iterator[str]:
+    """Why a runtime and precision was not timed: one sentence for all methods with the same reason."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for title, profile in measured.items():
+        timed = {(row.runtime, row.precision) for row in profile.inference if row.mean_seconds is not None}
+        for row in profile.inference:
+            if row.mean_seconds is None:
+                name = f"{row.runtime} {row.precision}"
+                name += f" with batch {row.batch_size}" if (row.runtime, row.precision) in timed else ""
+                found.setdefault((name, row.absent["latency"]), {})[title] = None
+    for (name, reason), titles in found.items():
+        who = "" if len(titles) == len(measured) else f" for {' and '.join(titles)}"
+        yield f"{name} was not timed{who}: {reason.rstrip('.')}."
 
 
 def _latency_cells(row: InferenceCost) -> tuple[str, ...]:
-    if row.mean_seconds is None:
-        return (f"not timed: {row.absent['latency']}", *[""] * 6)
     times = (row.mean_seconds, row.p50_seconds, row.p90_seconds, row.p99_seconds)
     return (
         str(row.n_queries),
         *("–" if seconds is None else f"{seconds * 1e3:.2f}" for seconds in times),
-        f"{row.throughput_per_second:.4g}",
+        f"{row.throughput_per_second:.1f}",
         "–" if row.joules_per_sample is None else f"{row.joules_per_sample:.3g}",
     )
 
 
 def _point(trial: PlannedTrial) -> str:
-    point = ", ".join(f"{name} {value}" for name, value in trial.point.items())
+    from reports.text import option_title, value_text
+
+    point = ", ".join(f"{option_title(name)} {value_text(value, name)}" for name, value in trial.point.items())
     return f"{point or 'all'}, seed {trial.seed}"
 
 

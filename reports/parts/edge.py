@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from reports.document import Block, Column, Figure, Note, Prose, Row, Table, Tex
 from reports.run import ACCURACY, Group, RunData
 from reports.text import capitalised, listing, point_text, point_values
 
+NUMBER = r"–|-?[\d.]+(e[+-]?\d+)?"  # a cell of a column of numbers
 PROFILE_KEY = ".profile_key"  # a column of the trials with this ending names a device
 
 
@@ -43,7 +45,9 @@ def devices(run: RunData) -> list[str]:
 
 def profile_table(table: Mapping[str, Any]) -> Table:
     """A table of measurements, from title, columns, rows of texts, and notes."""
-    columns = tuple(Column(str(name)) for name in table["columns"])
+    cells = list(zip(*table["rows"], strict=True)) or [()] * len(table["columns"])
+    numbers = [all(re.fullmatch(NUMBER, str(cell)) for cell in column) for column in cells]
+    columns = tuple(Column(str(name), number) for name, number in zip(table["columns"], numbers, strict=True))
     rows = tuple(tuple(Text(str(cell)) for cell in row) for row in table["rows"])
     return Table(table["title"], " ".join(map(str, table["notes"])), columns, rows)
 

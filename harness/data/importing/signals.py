@@ -116,7 +116,8 @@ def regular(signal: Signal, modality: ModalityFiles, missing: Missing, start: fl
     counts["gaps"] = len(gaps)
     if missing.policy == "refuse" and len(gaps):
         place = signal.at(int(np.flatnonzero(there)[gaps[0] + 1]))
-        raise DataError(f"{place}: {lengths[0]} samples are missing before it ({len(gaps)} gaps in all); {_ways()}")
+        gaps_in_all = f"{len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'} in all"
+        raise DataError(f"{place}: {lengths[0]} samples are missing before it ({gaps_in_all}); {_ways()}")
     kept = lengths > (missing.up_to if missing.policy == "interpolate" else 0)
     counts["interpolated_samples"] = int(lengths[~kept].sum())
     n = max(int(np.floor((end - start) * rate + 1e-6)), 0)

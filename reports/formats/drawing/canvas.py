@@ -113,7 +113,13 @@ def add_legend(
 
 def save(drawing: Drawing, form: Literal["svg", "pdf"]) -> bytes:
     """The drawing as a file, without dates and program names in its metadata."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.BytesIO()
     absent = ("Date", "Creator", "Format", "Type") if form == "svg" else ("CreationDate", "Creator", "Producer")
-    drawing.canvas.savefig(buffer, format=form, metadata=dict.fromkeys(absent))
+    metadata = dict.fromkeys(absent)
+    backend: Any = (FigureCanvasSVG if form == "svg" else FigureCanvasPdf)(drawing.canvas)
+    write = backend.print_svg if form == "svg" else backend.print_pdf  # `savefig` would draw twice
+    write(buffer, metadata=metadata)
     return buffer.getvalue()

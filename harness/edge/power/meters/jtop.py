@@ -44,7 +44,7 @@ class Jtop(Meter):
                 self._client.close()
                 self._client = self._started(jtop.jtop, interval)
         except Exception as error:  # JtopException, or whatever else the client raises
-            raise MeterError(f"jtop: {' '.join(str(error).split())}") from error
+            raise MeterError(f"{' '.join(str(error).split())}") from error
         self.hertz = 1 / self._client.interval
         watts = self._watts()
         if not watts:
