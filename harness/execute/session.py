@@ -62,10 +62,13 @@ class Session:
         self._watcher.communicate(KEEP if keep_folder else END)
 
 
-def end_processes(folder: str) -> None:
-    """Kill the processes of the session with this folder, as far as the system tells which they are."""
+def end_processes(folder: str, scans: int = 3) -> None:
+    """Kill the processes of the session with this folder, as far as the system tells which they are.
+
+    scans: how often to find none before it is believed, because one that has just started is not marked for a moment.
+    """
     end, scans_without = time.monotonic() + END_SECONDS, 0
-    while scans_without < 3 and time.monotonic() < end:  # a process that has just started is not marked for a moment
+    while scans_without < scans and time.monotonic() < end:
         found = _processes(folder)
         for pid in found:
             with suppress(OSError):  # it has ended
@@ -97,7 +100,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     message = sys.stdin.buffer.read()
-    end_processes(folder)
+    end_processes(folder, scans=3 if message else 40)  # after an unexpected end, nobody waits for this program
     if message != KEEP:
         remove(folder)
     if not message:

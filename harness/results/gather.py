@@ -130,7 +130,7 @@ def _pretrained(results: RunResults, record: PretrainRecord, arrays: bool) -> di
     found = record.result.model_dump(include=IN_PRETRAINED) | record.about.model_dump(
         include={"method", "dataset", "seed"}
     )
-    found |= {"host": record.environment.get("host"), "quality": record.result.findings.get("quality")}
+    found |= {"host": record.environment.get("host"), "quality": record.result.findings.model_dump()["quality"]}
     if arrays and "plane.npz" in record.artefacts:
         found["modal_plane"] = results.arrays(record, "plane.npz")["modal_plane"]
     return found

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self, TypedDict
 
-from harness.results.records import RecordModel
+from harness.results.record_model import RecordModel
 
 
 class ValueInForce(TypedDict):

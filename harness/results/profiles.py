@@ -10,12 +10,8 @@ import numpy as np
 
 from harness.edge.latency import needed
 from harness.results.plan_records import PlannedTrial
-from harness.results.records import (
-    FailedRecord,
-    InferenceCost,
-    ProfileRecord,
-    ProfileResult,
-)
+from harness.results.profile_records import InferenceCost, ProfileResult
+from harness.results.records import FailedRecord, ProfileRecord
 from harness.results.run import RunResults
 
 TRAINING = ("epochs", "seconds", "energy_joules", "above_idle_joules", "mean_watts", "peak_watts")

@@ -26,7 +26,7 @@ from harness.results.table import COLUMNS
 HEAD = """\
 # The files of a run
 
-This page is generated from the types in `harness/results/records.py` and `plan_records.py`.
+This page is generated from the types in `harness/results/records.py`, `profile_records.py` and `plan_records.py`.
 
 A run's folder holds everything that its tables and reports are made from:
 

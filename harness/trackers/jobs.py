@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.jobs import Progress
-from harness.results.records import PretrainRecord, ProfileRecord, ProfileResult, Record, StoppedRecord, TrainRecord
+from harness.results.profile_records import ProfileResult
+from harness.results.records import PretrainRecord, ProfileRecord, Record, StoppedRecord, TrainRecord
 from harness.results.selection import selected_index
 from harness.trackers.tracker import Curves, MetricValue, TrackedJob
 

@@ -46,7 +46,7 @@ READS = """\
 import collections, pathlib, runpy, sys
 reads = collections.Counter()
 def count(event, args):
-    if event == "open" and str(args[0]).endswith(".json") and "r" in str(args[1] or "r"):
+    if event == "open" and str(args[0]).endswith(".json") and "r" in (args[1] or ""):
         reads[str(pathlib.Path(args[0]).resolve())] += 1
 sys.addaudithook(count)
 sys.argv = ["harness", *sys.argv[1:]]
@@ -115,6 +115,11 @@ def test_newer_results_hold_what_came_since(tmp_path: Path, ledger: Ledger) -> N
     assert newer.record(first.stem) is results.record(first.stem)  # not read again
 
 
+def quality(**change: Any) -> dict[str, Any]:
+    one = {"hopkins": 0.5, "k_opt": 3, "score": 0.1, "weight": 1.0}
+    return {"train_seconds": 1, "findings": {"quality": {"acc": {**one, **change}}}}
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -126,6 +131,10 @@ def test_newer_results_hold_what_came_since(tmp_path: Path, ledger: Ledger) -> N
         ({"content": []}, "content"),
         ({"about": {"seed": "first"}}, "about"),
         ({"artefacts": {"a": "b"}}, "artefacts.a"),
+        ({"kind": "pretrain", "result": quality(hopkins="high")}, "findings.quality.acc.hopkins"),
+        ({"kind": "pretrain", "result": quality(k_opt_interval=[1])}, "findings.quality.acc.k_opt_interval"),
+        ({"kind": "pretrain", "result": quality(k_opt_interval=["a", 2])}, "findings.quality.acc.k_opt_interval"),
+        ({"kind": "pretrain", "result": {"train_seconds": 1, "findings": {"quality": [1]}}}, "findings.quality"),
     ],
 )
 def test_a_record_of_the_wrong_shape_is_named(
