@@ -80,7 +80,7 @@ def entry() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a locale without a letter of a name must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it already
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="harness", standalone_mode=False))
     except InputError as error:
         _show_error(str(error), several=isinstance(error, StudyError) and len(error.problems) > 1)
         sys.exit(2)

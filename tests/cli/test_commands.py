@@ -185,7 +185,7 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
 
     module = plugin / "failing.py"
     module.write_text(module.read_text().replace("== 'cpu'", "== 'meta'"))  # where models are checked before the start
-    done = harness(*arguments, cwd=folder, PYTHONPATH=os.pathsep.join([str(plugin), *sys.path]))
+    done = in_its_own_process(*arguments, cwd=folder, PYTHONPATH=os.pathsep.join([str(plugin), *sys.path]))
     assert done.returncode == 1
     assert f"This error is in a plug-in, at {module}:6" in done.stderr
     assert "Please report it" not in done.stderr

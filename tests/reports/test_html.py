@@ -145,7 +145,7 @@ def test_a_minimal_run_has_a_report() -> None:
     assert "All options have their default values." in Reader(render(report)).text
 
 
-def test_notes_on_leakage_and_pending_trials_are_at_the_top_and_at_each_table_and_figure() -> None:
+def test_leakage_is_noted_at_each_table_and_figure_and_pending_trials_at_the_top() -> None:
     run = make(
         {"utd-mhad": {"label_rate": [0.05, 0.1]}},
         methods=["cmc", "cosmo"],
@@ -155,9 +155,8 @@ def test_notes_on_leakage_and_pending_trials_are_at_the_top_and_at_each_table_an
     report = document(run)
     assert [note.level for note in report.notes] == ["error", "warning"]
     text = Reader(render(report)).text
-    assert (
-        text.count("Leakage: ") == text.count("Not finished: 4 of the run's 12 trials") == 1 + 1 + 2 + 2 + 2 + 1
-    )  # the top, the ranking, curves, tables, comparisons, trials
+    assert text.count("Leakage: ") == 1 + 1 + 2 + 2 + 2 + 1  # the top, the ranking, curves, tables, comparisons, trials
+    assert text.count("Not finished: 4 of the run's 12 trials") == 1
 
 
 def test_charts_side_by_side_have_one_legend(run: RunData) -> None:

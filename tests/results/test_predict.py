@@ -184,7 +184,7 @@ def test_a_finished_run_keeps_its_models_afterwards(
         monkeypatch.setattr(sys, "argv", ["harness", "predict", str(place / "late"), *arguments])
         with pytest.raises(SystemExit) as done:
             entry()
-        return int(str(done.value.code)), " ".join(capsys.readouterr().err.split())
+        return int(done.value.code or 0), " ".join(capsys.readouterr().err.split())
 
     (place / "late.yaml").write_text(
         STUDY.replace(", ".join(METHODS), "nearest-neighbour").replace("[statistics, cosmo]", "[statistics]")
