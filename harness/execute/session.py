@@ -79,12 +79,23 @@ def end_processes(folder: str, scans: int = 3) -> None:
 
 def _processes(folder: str) -> list[int]:
     """The living processes of a session."""
-    wanted, found = f"{MARK}={folder}".encode(), list[int]()
+    found = []
     for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
         with suppress(OSError):  # it has ended, or belongs to another user
-            if wanted in Path("/proc", pid, "environ").read_bytes().split(b"\0"):
+            if _is_marked(pid, folder) or _works_for_ray(pid, folder):
                 found.append(int(pid))
     return found
+
+
+def _is_marked(pid: str, folder: str) -> bool:
+    return f"{MARK}={folder}".encode() in Path("/proc", pid, "environ").read_bytes().split(b"\0")
+
+
+def _works_for_ray(pid: str, folder: str) -> bool:
+    """Whether it has a title of Ray, which may hide its environment, and a file in the folder open."""
+    if not Path("/proc", pid, "cmdline").read_bytes().startswith(b"ray::"):
+        return False
+    return any(os.readlink(file).startswith(f"{folder}/") for file in Path("/proc", pid, "fd").iterdir())
 
 
 def remove(folder: str) -> None:
