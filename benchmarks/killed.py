@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from harness.execute.session import works_for_ray
 from harness.keys import rng_of
 from harness.ledger import WRITING
 
@@ -158,10 +159,11 @@ class Runs:
     def _marked(self) -> list[int]:
         """The ids of the living processes that these runs have started."""
         wanted, found = f"{MARK}={self._mark}".encode(), []
-        for folder in Path("/proc").iterdir():
+        for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if folder.name.isdigit() and wanted in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
+                marked = wanted in Path("/proc", pid, "environ").read_bytes().split(b"\0")
+                if marked or works_for_ray(pid, str(self.folder)):
+                    found.append(int(pid))
             except OSError:  # it has ended, or is a zombie
                 continue
         return found

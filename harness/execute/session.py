@@ -82,7 +82,7 @@ def _processes(folder: str) -> list[int]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
         with suppress(OSError):  # it has ended, or belongs to another user
-            if _is_marked(pid, folder) or _works_for_ray(pid, folder):
+            if _is_marked(pid, folder) or works_for_ray(pid, folder):
                 found.append(int(pid))
     return found
 
@@ -91,7 +91,7 @@ def _is_marked(pid: str, folder: str) -> bool:
     return f"{MARK}={folder}".encode() in Path("/proc", pid, "environ").read_bytes().split(b"\0")
 
 
-def _works_for_ray(pid: str, folder: str) -> bool:
+def works_for_ray(pid: str, folder: str) -> bool:
     """Whether it has a title of Ray, which may hide its environment, and a file in the folder open."""
     if not Path("/proc", pid, "cmdline").read_bytes().startswith(b"ray::"):
         return False
