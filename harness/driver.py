@@ -54,7 +54,7 @@ class Execution:
             ("start-timeout", self.start_seconds, 1),
         ):
             if seconds is not None and not seconds >= least:
-                raise InputError(f"{name}: {seconds:g} is too short; it should be at least {least} seconds")
+                raise InputError(f"{name}: {seconds:g} is too short; it should be at least {least} s")
         if self.inline and self.address:
             raise InputError("inline runs all jobs in this process, address runs them on a cluster: give one of them")
         if self.inline and self.wait_seconds is not None:

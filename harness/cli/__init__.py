@@ -85,7 +85,7 @@ def entry() -> None:
         _show_error(str(error), several=isinstance(error, StudyError) and len(error.problems) > 1)
         sys.exit(2)
     except PermissionError as error:
-        _show_error(f"{error.filename}: permission denied")
+        _show_error(f"{error.filename}: permission denied" if error.filename else str(error))
         sys.exit(2)
     except UsageError as error:
         if message := error.format_message():  # it is empty if the help has been printed instead
