@@ -12,7 +12,7 @@ is 0 only if
 - all records equal those of the undisturbed run, apart from times and hosts;
 - no half-written file is left, and no command printed a traceback or had to be ended.
 
-It runs on Linux only, since it finds leftover processes in /proc, by a mark in their environment or by their open files.
+It runs on Linux only: leftover processes are found in /proc by a mark in their environment or by their open files.
 """
 
 from __future__ import annotations
