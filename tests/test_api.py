@@ -111,7 +111,7 @@ def test_overrides_are_checked_and_recorded_as_set_is(folder: Path, run: harness
     ],
 )
 def test_values_reach_the_study_as_they_are(value: Any, text: str) -> None:
-    from harness.study.yamltext import load
+    from harness.yaml.text import load
 
     written = import_module("harness.api")._as_yaml("name", value)
     assert written == text

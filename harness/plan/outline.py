@@ -17,7 +17,7 @@ from harness.plan.timings import sample_passes, timing_key
 from harness.reading import read_text
 from harness.results.plan_records import labelled_counts
 from harness.study import MAX_TRIALS
-from harness.study.yaml_limits import MAX_BYTES
+from harness.yaml.limits import MAX_BYTES
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.errors import InputError, did_you_mean
 from harness.memo import Memo
 from harness.study import bundled_studies
 from harness.study.model import General
-from harness.study.yamltext import load
+from harness.yaml.text import load
 
 Schema = Mapping[str, Any]
 

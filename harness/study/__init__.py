@@ -19,13 +19,13 @@ from harness.errors import InputError, Problem, StudyError
 from harness.reading import read_text
 from harness.study.check import by_line, check
 from harness.study.model import DatasetEntry, SharedKeys, StudyFile
-from harness.study.problems import problems_of
 from harness.study.settings import Settings, TrialOptions, Value, flatten
 from harness.study.size import MAX_TRIALS, check_size
 from harness.study.space import Dimension, dimension
 from harness.study.valid_part import valid_part
-from harness.study.yaml_limits import MAX_BYTES, MAX_DEPTH
-from harness.study.yamltext import Located, load
+from harness.yaml.limits import MAX_BYTES, MAX_DEPTH
+from harness.yaml.problems import problems_of
+from harness.yaml.text import Located, load
 
 __all__ = [
     "MAX_TRIALS",

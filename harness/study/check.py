@@ -11,10 +11,10 @@ from harness import registry
 from harness.errors import Problem, did_you_mean
 from harness.study.labels import check_label_keys
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
-from harness.study.problems import inner_model, may_be_null, option_names
 from harness.study.settings import TrialOptions
 from harness.study.space import Dimension, InvalidDistribution, dimension, has_repeated
-from harness.study.yamltext import KeyPath, Located
+from harness.yaml.problems import inner_model, may_be_null, option_names
+from harness.yaml.text import KeyPath, Located
 
 
 def check(file: StudyFile, located: Located) -> list[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import Problem
-from harness.study.yamltext import KeyPath, Located
+from harness.yaml.text import KeyPath, Located
 
 LABEL_KEYS = ("labels", "labels_per_class", "label_list", "label_rate")
 

@@ -17,8 +17,8 @@ from harness.errors import Problem, did_you_mean
 from harness.options import Options, Stage2
 from harness.study.labels import overridden
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General
-from harness.study.problems import option_names, problems_of
-from harness.study.yamltext import Located
+from harness.yaml.problems import option_names, problems_of
+from harness.yaml.text import Located
 
 OptionPath = tuple[str, ...]
 Source = Callable[[OptionPath], str]

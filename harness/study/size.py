@@ -6,7 +6,7 @@ from math import prod
 
 from harness.errors import Problem
 from harness.study.model import DatasetEntry, StudyFile
-from harness.study.yamltext import Located
+from harness.yaml.text import Located
 
 MAX_TRIALS = 100_000
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from harness.study.model import DatasetEntry, StudyFile, as_entry
-from harness.study.yamltext import KeyPath, Located
+from harness.yaml.text import KeyPath, Located
 
 NEEDS = {"methods": ("reference", "edge"), "seeds": ("edge",)}  # key → keys whose checks depend on its value
 

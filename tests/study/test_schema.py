@@ -11,7 +11,7 @@ from harness import registry
 from harness.errors import StudyError
 from harness.study import bundled_studies, parse_study
 from harness.study.schema import study_schema
-from harness.study.yamltext import load
+from harness.yaml.text import load
 
 STUDIES = Path(__file__).parents[2] / "studies"
 GOOD = """\

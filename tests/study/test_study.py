@@ -343,7 +343,7 @@ def test_flatten_and_nest_are_inverse(tree: object) -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_read_or_refused_with_a_message(text: str) -> None:
-    from harness.study.yamltext import load
+    from harness.yaml.text import load
 
     try:
         message = str(load(text, "study.yaml") and "study.yaml")

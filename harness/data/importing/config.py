@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 from typing_extensions import Self
 
 from harness.data.arrays import CODES, NAME
-from harness.errors import DataError
+from harness.errors import DataError, StudyError
 from harness.options import Options
 from harness.reading import read_text
+from harness.yaml.problems import problems_of
+from harness.yaml.text import load
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 TimeUnit = Literal["s", "ms", "us", "ns", "date"]
@@ -127,35 +129,15 @@ class ImportConfig(Options):
 
 def read_config(path: Path) -> ImportConfig:
     """Read ``import.yaml``. Raises `DataError`, which names the file, the line and the key of each problem."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        content = YAML().load(read_text(path))
+        located = load(read_text(path), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read ({error})") from error
-    except (YAMLError, ValueError) as error:
-        raise DataError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
+        raise DataError(f"{path}: can't be read ({error.strerror if isinstance(error, OSError) else error})") from error
+    except StudyError as error:
+        raise DataError(str(error)) from None
+    if not isinstance(located.value, dict):
         raise DataError(f"{path}: should be a mapping with at least files, modalities, subject and windows")
     try:
-        return ImportConfig.from_plain(content)
+        return ImportConfig.from_plain(located.value)
     except ValidationError as error:
-        lines = [_problem(path, content, one) for one in error.errors()]
-        raise DataError("\n".join(dict.fromkeys(lines))) from None
-
-
-def _problem(path: Path, content: Any, error: Any) -> str:
-    """One problem in a line: the file, the line, the key and what is wrong."""
-    node: Any = content
-    line, keys = None, []
-    for key in error["loc"]:
-        if not isinstance(node, (dict, list)) or (isinstance(node, dict) and key not in node):
-            keys.append(str(key))
-            break
-        places = getattr(getattr(node, "lc", None), "data", None) or {}
-        line = places[key][0] + 1 if key in places else line
-        node, keys = node[key], [*keys, str(key)]
-    where = f"{path}:{line}" if line else str(path)
-    message = "unknown key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
-    return f"{where}: {'.'.join(keys)}: {message}" if keys else f"{where}: {message}"
+        raise DataError("\n".join(map(str, problems_of(error, ImportConfig, located.location)))) from None

@@ -276,16 +276,23 @@ def test_an_existing_folder_is_kept(folder):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("windows: {seconds: 0}", r"import\.yaml:4: windows\.seconds: Input should be greater than 0"),
-        ("windows: {second: 1}", r"import\.yaml:4: windows\.second: unknown key"),
+        ("windows: {seconds: 0}", r"import\.yaml:4: windows\.seconds: 0 should be greater than 0"),
+        (
+            "windows: {second: 1}",
+            r"import\.yaml:4: windows\.second: there is no such option\n +did you mean 'seconds'\?",
+        ),
         ("windows: {seconds: 0.001}", "a window of 0.001 s has no sample of x"),
-        ("windows: {seconds: 1}\nlabel: {}", r"import\.yaml:5: label: needs exactly one of column, name and table"),
+        ("windows: {seconds: 1}\nlabel: {}", r"import\.yaml:5: label: {} needs exactly one of column, name and table"),
         ("windows: {seconds: 1}\nlabel: {name: who}", r"label\.name: files has no placeholder {who}; it has subject"),
         (
             "windows: {seconds: 1}\nmissing: {policy: ignore}",
-            r"import\.yaml:5: missing\.policy: Input should be 'refuse'",
+            r"import\.yaml:5: missing\.policy: 'ignore' should be 'refuse'",
         ),
-        ("windows: [", "not YAML"),
+        ("windows: [", r"import\.yaml:5: invalid YAML"),
+        (
+            "windows: {seconds: 1}\nsubjekt: 1",
+            r"import\.yaml:5: subjekt: there is no such option\n +did you mean 'subject'",
+        ),
     ],
 )
 def test_faults_of_the_configuration_are_named_with_their_line(tmp_path, line, message):

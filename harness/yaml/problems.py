@@ -1,4 +1,4 @@
-"""Validation errors of pydantic as problems of a study: where, what is wrong and what would be right."""
+"""Validation errors of pydantic as problems of a file: where, what is wrong and what would be right."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ruamel.yaml.scalarbool import ScalarBoolean
 
 from harness.errors import Problem, StudyError
 from harness.reading import MAX_INTEGER
-from harness.study.yaml_limits import check_limits
+from harness.yaml.limits import check_limits
 
 KeyPath = tuple[str | int, ...]
 _SURROGATE = re.compile("[\ud800-\udfff]")

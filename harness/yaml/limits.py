@@ -1,4 +1,4 @@
-"""Limits on the YAML of a study. They are checked on its events, before anything is built from them.
+"""Limits on the YAML of a user. They are checked on its events, before anything is built from them.
 
 A few lines with aliases can stand for more values than a memory holds, and a few thousand brackets for more levels
 than Python's stack has.
