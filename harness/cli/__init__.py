@@ -103,8 +103,16 @@ def entry() -> None:
         debugger.open(cause)
         sys.exit(1)
     except Exception as error:
+        place = _place_in_plugin(error)
+        if not place and (package := _broken_package(error)):
+            fitting = ", and on a Jetson NVIDIA's build for it" if package == "torch" else ""
+            _show_error(
+                f"{package} cannot be imported on this machine ({type(error).__name__}: {error}): install it in the "
+                f"environment of {sys.executable}, in a version that fits the machine{fitting}"
+            )
+            sys.exit(2)
         _show_traceback(error)
-        if place := _place_in_plugin(error):
+        if place:
             text = f"\nThis error is in a plug-in, at {place}. Finished jobs are kept."
             err.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -122,6 +130,17 @@ def _place_in_plugin(error: BaseException) -> str:
         if package in plugins or package in own:
             return f"{frame.f_code.co_filename}:{line}" if package in plugins else ""
     return ""
+
+
+def _broken_package(error: BaseException) -> str:
+    """The package of others that could not be imported, such as a PyTorch without its libraries; empty if none."""
+    if isinstance(error, ImportError) and error.name:
+        names = [error.name]
+    else:  # raised while the module was imported
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        names = [str(frame.f_globals.get("__name__")) for frame in frames if frame.f_code.co_name == "<module>"]
+    own = {"harness", "__main__", *registry.COMPANIONS}
+    return next((name for name in (name.partition(".")[0] for name in names) if name not in own), "")
 
 
 def _show_error(text: str, several: bool = False) -> None:

@@ -15,7 +15,7 @@ from harness.study.edge import Measuring
 from harness.training import TrainingData
 
 OnPart = Callable[[str, object], None]
-"""Receives the name and the result of each part of a measurement as soon as it is complete."""
+"""Receives the name of a part of the result, and all that has been measured of this part."""
 
 
 class MeterSession:

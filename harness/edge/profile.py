@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from harness import registry
 from harness.data.base import Recordings
 from harness.edge.inference import measure_inference
-from harness.edge.measurement import Measurement, MeterSession, OnPart
+from harness.edge.measurement import Measurement, MeterSession
 from harness.edge.power.meters.nvml import Nvml
 from harness.edge.power_mode import power_mode_set
 from harness.edge.state import device_state, throttling
@@ -30,6 +30,9 @@ from harness.training.stage2 import Training
 
 REST_SECONDS = 1.0  # to settle between the idle phase and the work, and between repeats
 
+OnPartial = Callable[[Mapping[str, Any]], None]
+"""Receives the result of a profile job as far as it is measured."""
+
 ResultAndArtefacts = tuple[dict[str, Any], dict[str, bytes]]
 
 
@@ -42,19 +45,20 @@ class MeterFailed(Exception):
 
 
 def profile(
-    job: Job, recordings: Recordings, inputs: Inputs, on_part: OnPart = lambda part, value: None
+    job: Job, recordings: Recordings, inputs: Inputs, on_partial: OnPartial = lambda result: None
 ) -> Generator[Progress, None, ResultAndArtefacts]:
     """Do a profile job. Yields after each epoch and each row of inference, and returns result and artefacts.
 
-    on_part: receives each part of the result as soon as it is measured. Raises `MeterFailed`, with all figures that
-    could be measured, if the meter failed on the way, and `PowerModeError` if its power mode cannot be set.
+    on_partial: receives the result as far as it is measured, whenever a part has been added. Raises `MeterFailed`,
+    with all figures that could be measured, if the meter failed on the way, and `PowerModeError` if its power mode
+    cannot be set.
     """
     with power_mode_set(job.content.get("power_mode")):
-        return (yield from _profile(job, recordings, inputs, on_part))
+        return (yield from _profile(job, recordings, inputs, on_partial))
 
 
 def _profile(
-    job: Job, recordings: Recordings, inputs: Inputs, on_part: OnPart
+    job: Job, recordings: Recordings, inputs: Inputs, on_partial: OnPartial
 ) -> Generator[Progress, None, ResultAndArtefacts]:
     settings = Measuring.from_plain(job.content["measuring"])
     data = training_data_of(job, recordings)
@@ -64,17 +68,22 @@ def _profile(
         StateRecorder(gpu) as states,
     ):
         before = device_state()
-        measurement = Measurement(settings, data, meter, states, on_part)
         result: dict[str, Any] = {"trial": job.content["trial"], "meter": meter.name, "meters_tried": meter.tried}
-        result["idle"] = _measure_idle(measurement)
-        on_part("idle", result["idle"])
-        model, result["training"] = yield from _measure_training(job, recordings, inputs, measurement)
+
+        def on_part(part: str, value: object) -> None:
+            result[part] = value
+            on_partial(result)
+
+        measurement = Measurement(settings, data, meter, states, on_part)
+        on_part("idle", _measure_idle(measurement))
+        model = yield from _measure_training(job, recordings, inputs, measurement)
         samples = job.indices["test"] if job.indices["test"].size else job.indices["labelled"]
         latencies: dict[str, np.ndarray] = {}
-        result["inference"] = []
+        rows: list[dict[str, Any]] = []
+        result["inference"] = rows
         for row in measure_inference(model, samples, job.indices["labelled"], job.threads, measurement, latencies):
-            result["inference"].append(row)
-            on_part("inference", row)
+            rows.append(row)
+            on_part("inference", rows)
             yield Progress(job.epochs, job.epochs, float("nan"))
         after, during = device_state(), states.states()
     result["state"] = {"before": before, "during": summary(during), "after": after}
@@ -110,8 +119,8 @@ def _measure_idle(measurement: Measurement) -> dict[str, Any] | None:
 
 def _measure_training(
     job: Job, recordings: Recordings, inputs: Inputs, measurement: Measurement
-) -> Generator[Progress, None, tuple[Classifier, dict[str, Any]]]:
-    """Measure the training of stage 2, as often as the settings ask for. Returns the last model and the figures."""
+) -> Generator[Progress, None, Classifier]:
+    """Measure the training of stage 2, as often as the settings ask for. Returns the last model."""
     settings, meter = measurement.settings, measurement.meter
     method: Method = registry.get("methods", job.content["method"]["name"])()
     stage2 = Stage2.from_plain(job.content["settings"])
@@ -138,10 +147,10 @@ def _measure_training(
             if settings.minutes is not None and edges[-1] - edges[0] >= 60 * settings.minutes:
                 break
         repeats.append(_repeat(training.model, edges, losses, stage2.epochs, measurement))
-        measurement.on_part("training", repeats[-1])
+        figures = {"epochs_of_the_trial": stage2.epochs, "repeats": repeats, **_means(repeats, meter.absent)}
+        measurement.on_part("training", figures)
         time.sleep(REST_SECONDS if meter.name else 0)
-    figures = {"epochs_of_the_trial": stage2.epochs, "repeats": repeats, **_means(repeats, meter.absent)}
-    return training.ready_for_evaluation(), figures
+    return training.ready_for_evaluation()
 
 
 def _repeat(

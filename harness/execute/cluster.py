@@ -47,11 +47,12 @@ def check_address(address: str) -> None:
         _authenticate(address)
     except AuthenticationError as error:
         mode = os.environ.get("RAY_AUTH_MODE")
-        problem = (
-            "the token here is a different one"
-            if mode == "token"
-            else f"token authentication is off here (RAY_AUTH_MODE is {mode or 'not set'})"
-        )
+        if mode != "token":
+            problem = f"token authentication is off here (RAY_AUTH_MODE is {mode or 'not set'})"
+        elif "no authentication token was found" in str(error):
+            problem = "there is none here"
+        else:
+            problem = "the token here is a different one"
         raise InputError(
             f"the Ray cluster at {address} requires its token, but {problem}: copy ~/.ray/auth_token from the node that"
             " started it, or set RAY_AUTH_TOKEN; then export RAY_AUTH_MODE=token"

@@ -19,6 +19,7 @@ from harness.execute.base import EarlyStopping, Perform, ProgressObserver, defau
 from harness.execute.job_queue import JobQueue
 from harness.execute.local_ray import QUIET, local_ray
 from harness.execute.preflight import cpu_precisions, ledger_room, needed_modules, needs_of, require_gpu
+from harness.execute.session import told_if_killed
 from harness.jobs import Job
 from harness.ledger import Ledger
 
@@ -159,7 +160,8 @@ class RayExecutor:
         dashboard = f"; its dashboard is at http://{context.dashboard_url}" if context.dashboard_url else ""
         observer.note(f"connected to Ray at {address}{dashboard}")
         try:
-            yield
+            with told_if_killed():  # as Ray itself does if the control server of the cluster is gone
+                yield
         finally:
             ray.shutdown()
 

@@ -1,8 +1,8 @@
 """A temporary folder, and the processes that belong to it, which do not outlive the process that made it.
 
-Run as a program with a folder, this module waits until its standard input is closed, which the operating system does
-when the process at the other end has ended, even by SIGKILL. It then ends the session. It imports nothing but the
-standard library, so that it starts quickly and needs little memory.
+Run as a program, this module waits until its standard input is closed, which the operating system does when the process
+at the other end has ended, even by SIGKILL. It then says so and, if it was given a folder, ends the session of that
+folder. It imports nothing but the standard library, so that it starts quickly and needs little memory.
 """
 
 from __future__ import annotations
@@ -26,18 +26,32 @@ UNEXPECTED = (
 END_SECONDS = 5.0  # processes may still start others, or write to their logs, while they are ended
 
 
+@contextmanager
+def told_if_killed() -> Iterator[None]:
+    """Let a watching process say so if this process ends without leaving the context."""
+    watcher = _watcher()
+    try:
+        yield
+    finally:
+        watcher.communicate(END)
+
+
+def _watcher(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-IS", __file__, *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != MARK},
+        start_new_session=True,  # neither Ctrl-C nor the end of the process group reaches it
+        cwd="/",
+    )  # fmt: skip
+
+
 class Session:
     """A folder with a watching process, which ends the session if this process ends without doing so."""
 
     def __init__(self, folder: str):
         self.folder = folder
-        self._watcher = subprocess.Popen(
-            [sys.executable, "-IS", __file__, folder],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if name != MARK},
-            start_new_session=True,  # neither Ctrl-C nor the end of the process group reaches it
-            cwd="/",
-        )  # fmt: skip
+        self._watcher = _watcher(folder)
 
     @contextmanager
     def marking(self) -> Iterator[None]:
@@ -107,13 +121,13 @@ def remove(folder: str) -> None:
 
 
 def main() -> None:
-    folder = sys.argv[1]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     message = sys.stdin.buffer.read()
-    end_processes(folder, scans=3 if message else 40)  # after an unexpected end, nobody waits for this program
-    if message != KEEP:
-        remove(folder)
+    for folder in sys.argv[1:]:
+        end_processes(folder, scans=3 if message else 40)  # after an unexpected end, nobody waits for this program
+        if message != KEEP:
+            remove(folder)
     if not message:
         print(UNEXPECTED, file=sys.stderr)
 

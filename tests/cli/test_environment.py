@@ -46,5 +46,23 @@ def test_a_broken_torch_does_not_hide_the_rest(monkeypatch: pytest.MonkeyPatch) 
     assert found["python"]
 
 
+@pytest.mark.parametrize("how", ["absent", "without its libraries"])
+def test_a_package_that_cannot_be_imported_is_one_message(
+    how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "torch.py").write_text("raise OSError('libcudnn.so.9: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    if how == "absent":
+        monkeypatch.setitem(sys.modules, "torch", None)
+    else:
+        monkeypatch.delitem(sys.modules, "torch")
+    done = command("edge", "serve")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: torch cannot be imported on this machine (")
+    assert ("ModuleNotFoundError: " if how == "absent" else "OSError: libcudnn.so.9: ") in done.stderr
+    assert "on a Jetson NVIDIA's build" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_record_of_a_plan_is_unchanged() -> None:
     assert set(provenance()) == {"git", "packages", "python", "platform", "cpus"}

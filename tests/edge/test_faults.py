@@ -17,6 +17,7 @@ from harness.edge.profile import extrapolated
 from harness.jobs import Job, Progress
 from harness.ledger import Record
 from harness.results.profiles import edge_tables
+from harness.results.records import FailedRecord
 from harness.results.run import RunResults
 
 
@@ -84,12 +85,14 @@ def test_a_meter_that_dies_on_the_way_and_comes_back(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux' /proc")
 def test_a_device_that_goes_away_leaves_the_parts_it_reported(tmp_path: Path) -> None:
-    plan, ledger = planned(tmp_path, seconds=30.0)  # long enough to be killed while inference is timed
+    plan, ledger = planned(tmp_path, seconds=2.0)
+    last_epochs = []
 
     class Killing(Meddling):
         def progressed(self, job: Job, progress: Progress) -> None:
             if job.kind == "profile" and progress.epoch == progress.epochs:
-                for child in measuring(os.getpid()):
+                last_epochs.append(progress)
+                for child in measuring(os.getpid()) if len(last_epochs) == 2 else ():  # while the second row is timed
                     os.kill(child, signal.SIGKILL)
 
     run(plan, ledger, "anywhere", "here", observer=Killing(None))
@@ -100,6 +103,14 @@ def test_a_device_that_goes_away_leaves_the_parts_it_reported(tmp_path: Path) ->
     assert record["error"]["type"] == "DeviceLost"
     assert "signal 9" in record["error"]["message"]
     assert not ledger.is_done(job.key)
+    read = RunResults(ledger.root).record(job.key)
+    assert isinstance(read, FailedRecord)
+    assert read.partial.training is not None
+    assert read.partial.training.epochs == 4
+    assert len(read.partial.inference) == 1
+    training, latency = edge_tables(RunResults(ledger.root))
+    assert training.rows[0][1] == f"{read.partial.training.seconds:.2f} s"
+    assert len(latency.rows) == 1
 
 
 def test_without_a_meter_the_tables_say_so(tmp_path: Path) -> None:

@@ -49,13 +49,13 @@ def records(folder: Path) -> dict[str, Record]:
     return {f"{r['content']['name']}{r['content'].get('i', '')}": r for r in Ledger(folder).records()}
 
 
-def test_another_token_is_one_message(cluster: OwnCluster, tmp_path: Path):
-    _, errors = ended(cluster.driver(tmp_path, [("good", {})], RAY_AUTH_TOKEN="another" * 4), status=1)
+@pytest.mark.parametrize(
+    ("token", "problem"), [("another" * 4, "the token here is a different one"), ("", "there is none here")]
+)
+def test_another_token_is_one_message(token: str, problem: str, cluster: OwnCluster, tmp_path: Path):
+    _, errors = ended(cluster.driver(tmp_path, [("good", {})], RAY_AUTH_TOKEN=token), status=1)
     message = errors.strip().splitlines()[-1]
-    assert (
-        f"the Ray cluster at {cluster.address} requires its token, but the token here is a different one:"
-        " copy ~/.ray/auth_token" in message
-    )
+    assert f"the Ray cluster at {cluster.address} requires its token, but {problem}: copy ~/.ray/auth_token" in message
     assert "Traceback" not in errors
     assert not list(tmp_path.iterdir())
 

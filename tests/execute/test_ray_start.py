@@ -80,6 +80,13 @@ def test_a_killed_driver_leaves_neither_processes_nor_a_folder(tmp_path: Path) -
     os.kill(unmarked, signal.SIGKILL)  # raises if it were gone
 
 
+@pytest.mark.parametrize(("end", "said"), [("os._exit(1)", f"{session.UNEXPECTED}\n"), ("", "")])
+def test_an_unexpected_end_on_a_cluster_is_said(end: str, said: str) -> None:
+    code = f"import os\nfrom harness.execute.session import told_if_killed\nwith told_if_killed():\n    {end or 'pass'}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == said
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_slow_start_is_tried_again_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clock = iter(range(0, 1000, 25))

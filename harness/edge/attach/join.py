@@ -63,6 +63,8 @@ def check_ray() -> list[Check]:
     named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     token = named or Path.home().joinpath(".ray/auth_token").is_file()
     text = "found" if token else "not found: copy ~/.ray/auth_token from the head if the cluster requires a token"
+    if token and os.environ.get("RAY_AUTH_MODE") != "token":
+        text += ", but Ray uses it only if RAY_AUTH_MODE=token is set"
     return [*checks, Check("token", text)]
 
 

@@ -1,7 +1,7 @@
 """The measuring process: reads a bundle, does its jobs one after another, and writes a result. Does not need Ray.
 
-With ``--progress`` it reports on standard output, one JSON object a line, how far it is and each part that is measured.
-The process that started it keeps these parts if the device is lost.
+With ``--progress`` it reports on standard output, one JSON object a line, how far it is and the result as far as it is
+measured. The process that started it keeps this result if the device is lost.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ RESERVED_BYTES = 8 << 20  # kept free for the result during the measurements
 
 OnMessage = Callable[[dict[str, Any]], None]
 """Receives messages, JSON objects: ``waiting``, ``job`` with ``title``, ``epoch`` with ``epochs`` and ``loss``, or
-``part`` with ``value``."""
+``partial``, the result of the job as far as it is measured."""
 
 
 def measure(bundle: Path, result: Path, on_message: OnMessage = lambda message: None) -> int:
     """Do all jobs of a bundle, write a result file, and return how many jobs failed. on_message: receives progress and
-    parts.
+    partial results.
 
     Waits while another measurement runs on this device, since each would disturb the other. A failed
     job is recorded with all that was measured of it, and the other jobs continue. Raises `InputError`, before anything
@@ -64,9 +64,8 @@ def _do(job: Job, bundle: Bundle, on_message: OnMessage) -> tuple[dict[str, Any]
     on_message({"job": job.key, "title": job.title})
     artefacts: dict[str, bytes] = {}
     try:
-        generator = profile(
-            job, bundle.data[job.data], bundle.inputs, lambda part, value: on_message({"part": part, "value": value})
-        )
+        data = bundle.data[job.data]
+        generator = profile(job, data, bundle.inputs, lambda result: on_message({"partial": result}))
         while True:
             try:
                 progress = next(generator)

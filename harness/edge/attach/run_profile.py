@@ -1,7 +1,7 @@
 """Does a profile job: a separate process, on this machine or over SSH, measures a bundle, and its record is fetched.
 
-The measuring process shares neither memory nor Ray with the process that starts it. If it is lost, the parts that it
-has reported are kept.
+The measuring process shares neither memory nor Ray with the process that starts it. If it is lost, what it has
+reported of the result is kept.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Failed(Exception):
 
 
 class DeviceLost(Exception):
-    """The measuring process, or the connection to it, was lost. ``partial``: the parts that it had measured."""
+    """The measuring process, or the connection to it, was lost. ``partial``: the result as far as measured."""
 
     def __init__(self, message: str, partial: dict[str, Any] | None = None):
         super().__init__(message)
@@ -95,8 +95,8 @@ def _over_ssh(job: Job, bundle: Path, result: Path) -> Generator[Progress, None,
 
 
 def _follow(command: Sequence[str], environment: dict[str, str] | None) -> Generator[Progress, None, None]:
-    """Start a measuring process and yield its progress. Raises `DeviceLost` with the parts it reported if it fails."""
-    parts: dict[str, list[Any]] = {}
+    """Start a measuring process and yield its progress. Raises `DeviceLost` with what it reported if it fails."""
+    partial: dict[str, Any] = {}
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
@@ -105,8 +105,8 @@ def _follow(command: Sequence[str], environment: dict[str, str] | None) -> Gener
         try:
             for line in process.stdout:
                 message = _parsed(line)
-                if "part" in message:
-                    parts.setdefault(str(message["part"]), []).append(message["value"])
+                if isinstance(message.get("partial"), dict):
+                    partial = message["partial"]
                 elif "epoch" in message:
                     loss = message["loss"]
                     yield Progress(message["epoch"], message["epochs"], float("nan") if loss is None else loss)
@@ -117,7 +117,7 @@ def _follow(command: Sequence[str], environment: dict[str, str] | None) -> Gener
         if status:
             stderr.seek(0)
             why = ssh.why(status, "\n".join(deque(stderr.read().splitlines(), STDERR_LINES)))
-            raise DeviceLost(f"the measuring process ended early ({why})", parts)
+            raise DeviceLost(f"the measuring process ended early ({why})", partial)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
