@@ -97,6 +97,7 @@ def main(arguments: Any) -> None:
 
     with TemporaryDirectory() as temporary:
         run = (arguments.run or Path(temporary) / "run").absolute()
+        command(run)  # so that the session below is that of a finished run, without its progress
         write_session(run)
         html, pdf = open_run(run).report("html", "pdf", folder=Path(temporary) / "report")
         pictures = DOCS / "pictures"
