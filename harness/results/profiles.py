@@ -160,7 +160,8 @@ def _stage2(results: RunResults, key: str, metered: bool) -> str:
     if training.epochs < training.epochs_of_the_trial:
         text = f"{training.epochs} of {training.epochs_of_the_trial} epochs: {text}"
     if more := training.extrapolated:
-        text += f"; extrapolated: {more.reason if more.seconds is None else cost(more.seconds, more.energy_joules)}"
+        known = more.seconds is not None
+        text += f"; extrapolated: {cost(more.seconds, more.energy_joules)}" if known else f"; {more.reason}"
     return text
 
 
@@ -172,7 +173,7 @@ def _notes(results: RunResults, key: str, title: str) -> Iterator[str]:
     if not profile.training:
         return
     if reason := profile.training.energy_absent:
-        yield f"energy absent: {reason}"
+        yield f"energy: {reason}"
     if profile.power_mode:
         yield f"power mode {profile.power_mode}"
     if profile.throttling:

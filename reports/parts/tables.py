@@ -197,16 +197,19 @@ def _ranked(text: str, value: Any) -> Text:
 
 
 def warnings_table(run: RunData, dataset: str) -> Table:
-    """The signs of trainings that went wrong on a data set, by method and point of the sweep."""
+    """The signs of trainings that went wrong on a data set: a row for each method and sign, with its points."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in run.warnings(dataset):
+        groups.setdefault((one["method"], one["text"]), []).append(one)
     rows = [
         (
-            Text(run.title(one["method"])),
-            Text(point_text(run.point({**one["point"], "dataset": dataset})) or "–"),
-            Text(capitalised(one["text"])),
-            Text(f"{one['trials']} of {one['done']}"),
-            Text(one["example"]),
+            Text(run.title(method)),
+            Text("; ".join(point_text(run.point({**one["point"], "dataset": dataset})) for one in found) or "–"),
+            Text(capitalised(text)),
+            Text(f"{sum(one['trials'] for one in found)} of {sum(one['done'] for one in found)}"),
+            Text(found[0]["example"]),
         )
-        for one in run.warnings(dataset)
+        for (method, text), found in groups.items()
     ]
     columns = (Column("Method"), Column("At"), Column("Sign"), Column("Trials", True), Column("Example"))
     return Table(f"Warnings on {dataset}", "The example is the first of the trials.", columns, tuple(rows))
