@@ -160,8 +160,8 @@ def _stage2(results: RunResults, key: str, metered: bool) -> str:
     if training.epochs < training.epochs_of_the_trial:
         text = f"{training.epochs} of {training.epochs_of_the_trial} epochs: {text}"
     if more := training.extrapolated:
-        known = more.seconds is not None
-        text += f"; extrapolated: {cost(more.seconds, more.energy_joules)}" if known else f"; {more.reason}"
+        known = "" if more.seconds is None else f"extrapolated: {cost(more.seconds, more.energy_joules)}"
+        text += f"; {known or more.reason}"
     return text
 
 
