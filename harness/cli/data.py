@@ -59,8 +59,11 @@ def import_(
         Optional[Path], typer.Option("--out", metavar="DIR", help="The new folder, in the folder of the data sets.")
     ] = None,
     init: Annotated[bool, typer.Option("--init", help="Only print a first draft of the configuration.")] = False,
+    no_labels: Annotated[
+        bool, typer.Option("--no-labels", help="Leave out the label, for recordings that have none yet.")
+    ] = False,
 ) -> None:
-    """Turn files (CSV, TSV, Parquet, npy, mat) into windows for arrays:NAME."""
+    """Turn files (CSV, TSV, Parquet, npy, npz, mat) into windows for arrays:NAME."""
     if init:
         from harness.data.importing.draft import draft
 
@@ -73,7 +76,12 @@ def import_(
     from harness.data.importing.config import read_config
     from harness.data.importing.importer import import_folder
 
-    made = import_folder(folder, read_config(config), out_folder)
+    content = read_config(config)
+    if no_labels:
+        content = content.model_copy(update={"label": None})
+    made = import_folder(folder, content, out_folder)
+    for note in made.notes:
+        out.print(f"warning: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for name, count in sorted(made.counts.items()):
         out.print(f"{name.replace('_', ' ')}: {count}", highlight=False)
     classes = ", ".join(f"{name} {count}" for name, count in sorted(made.labels.items())) or "none"

@@ -199,13 +199,16 @@ def natural(text: str) -> list[tuple[int, Any]]:
 
 
 def check_spellings(names: Iterable[str], what: str, right: str) -> None:
-    """Raise `DataError` if two names differ only in case, spaces or the form of their characters."""
-    same: dict[str, str] = {}
+    """Raise `DataError` if two names differ only in case, spaces, leading zeros or the form of their characters."""
+    same: dict[str, tuple[str, str]] = {}
     for name in names:
-        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        spaced = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        plain = re.sub(r"(?<![0-9.])0+(?=[0-9])", "", spaced)
         if plain in same:
-            raise DataError(f"{what}: {same[plain]!r} and {name!r} differ only in case or spaces; {right}")
-        same[plain] = name
+            other, other_spaced = same[plain]
+            how = "case or spaces" if spaced == other_spaced else "case, spaces or leading zeros"
+            raise DataError(f"{what}: {other!r} and {name!r} differ only in {how}; {right}")
+        same[plain] = name, spaced
 
 
 def _check_names(activities: Activities, where: str) -> None:

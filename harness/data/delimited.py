@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,13 +26,22 @@ class DelimitedText:
     """A table as text. Empty lines are no rows.
 
     open: opens the text anew, because it is read again to find the line of an error. where: the file, for messages.
-    header: whether the first line has the names of the columns.
+    header: whether a line has the names of the columns. skip_lines: before that line. unit_lines: after that line.
     """
 
     open: Callable[[], BinaryIO]
     where: str
     delimiter: str = ","
     header: bool = False
+    encoding: str = "utf-8"
+    decimal: str = "."
+    skip_lines: int = 0
+    unit_lines: int = 0
+
+    @property
+    def lines_before(self) -> int:
+        """The number of lines before the first row."""
+        return self.skip_lines + int(self.header) + self.unit_lines
 
     def read(self, names: Sequence[str], types: Mapping[str, ColumnType]) -> pd.DataFrame:
         """Some columns; those of type "text" are categories.
@@ -43,10 +53,10 @@ class DelimitedText:
 
         try:
             return self._read(names, types, use_threads=True)
-        except (pa.ArrowInvalid, OSError):
+        except (pa.ArrowInvalid, OSError, UnicodeError):
             try:
                 return self._read(names, types, use_threads=False)  # slower, but its errors name the row
-            except (pa.ArrowInvalid, OSError) as error:
+            except (pa.ArrowInvalid, OSError, UnicodeError) as error:
                 raise self._bad_row(str(error), names) from None
 
     def read_named(self, types: Mapping[str, ColumnType]) -> pd.DataFrame:
@@ -69,7 +79,7 @@ class DelimitedText:
             table = arrow_csv.read_csv(
                 stream,
                 read_options=arrow_csv.ReadOptions(
-                    column_names=names, skip_rows=int(self.header), use_threads=use_threads
+                    column_names=names, skip_rows=self.lines_before, encoding=self.encoding, use_threads=use_threads
                 ),
                 parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter),
                 convert_options=arrow_csv.ConvertOptions(
@@ -77,6 +87,7 @@ class DelimitedText:
                     column_types=column_types,
                     null_values=NO_NUMBER,
                     strings_can_be_null=False,
+                    decimal_point=self.decimal,
                 ),
             )
         return table.to_pandas(split_blocks=True, self_destruct=True)
@@ -86,17 +97,21 @@ class DelimitedText:
         row, column = re.search(r"Row #(\d+): (.*)", message, re.DOTALL), re.search(r"column #(\d+)", message)
         if row is None:
             return DataError(f"{self.where}: can't be read ({message})")
-        line = f"{self.where}:{self.line_of(int(row[1]) - 1)}"
+        line = f"{self.where}:{self.line_of(int(row[1]) - 1 - self.lines_before)}"
+        if "invalid UTF8" in row[2]:
+            return DataError(f"{line}: it is not UTF-8; name its encoding, such as cp1252")
         value = re.search(r"invalid value '(.*)'", row[2], re.DOTALL)
         if value and column:
-            return DataError(f"{line}: {names[int(column[1])]} is {value[1]!r}, which is no number")
+            name = names[int(column[1])]
+            return DataError(f"{line}: {'column ' * name.isdigit()}{name} is {value[1]!r}, which is no number")
         return DataError(f"{line}: {row[2].strip()}")
 
     def line_of(self, row: int) -> int:
-        """The line, from 1, of a row, from 0 with the names of the columns."""
-        with self.open() as stream:
-            rows = (number for number, line in enumerate(stream, 1) if line.strip(b"\r\n"))
-            return next(islice(rows, row, None), row + 1)
+        """The line, from 1, of a row, from 0. A row that is not there has the line of its number."""
+        with self.open() as stream, io.TextIOWrapper(stream, self.encoding, errors="replace") as text:
+            lines = ((number, line) for number, line in enumerate(text, 1) if number > self.lines_before)
+            rows = (number for number, line in lines if line.strip("\r\n"))
+            return next(islice(rows, row, None), row + 1 + self.lines_before)
 
     def labels(self, column: pd.Series, label_of: Mapping[str, int], what: str) -> np.ndarray:
         """The labels for the codes in a column, (n,) int64. Raises `DataError`, which names the line, for other codes.
@@ -113,7 +128,7 @@ class DelimitedText:
             row = int(np.argmax(wrong))
             code = texts[numbers[row]] if numbers[row] >= 0 else ""
             raise DataError(
-                f"{self.where}:{self.line_of(row + int(self.header))}: there is no activity {code!r}; {what} has "
+                f"{self.where}:{self.line_of(row)}: there is no activity {code!r}; {what} has "
                 f"{', '.join(text for text in label_of)}"
             )
         return labels

@@ -112,7 +112,7 @@ def _read(source: Source, name: str, clock: str) -> dict[tuple[str, str], tuple[
     label = text.labels(table["gt"], LABEL_OF, "HHAR")
     time, values = table[column].to_numpy(np.float64) * seconds, table[["x", "y", "z"]].to_numpy()
     if not (there := np.isfinite(time)).all():
-        raise DataError(f"{text.where}:{text.line_of(int(np.argmin(there)) + 1)}: the {column} is missing")
+        raise DataError(f"{text.where}:{text.line_of(int(np.argmin(there)))}: the {column} is missing")
     found = {}
     for user, device in table[["User", "Device"]].drop_duplicates().astype(str).itertuples(index=False, name=None):
         of = np.flatnonzero((table["User"] == user) & (table["Device"] == device))

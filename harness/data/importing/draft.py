@@ -1,71 +1,109 @@
-"""A first draft of ``import.yaml``, from the names and the columns of the files in a folder."""
+"""A first draft of ``import.yaml``, from the names and the first lines of the files in a folder."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from harness.data.importing.config import SECONDS
-from harness.data.importing.tables import FORMATS, TEXT
+from harness.data.importing.column_roles import Channels, Roles, roles_of
+from harness.data.importing.config import TextFormat
+from harness.data.importing.draft_tables import table_of_values
+from harness.data.importing.draft_yaml import form_keys, listed, quoted
+from harness.data.importing.names import SEPARATORS, Pattern, pattern_of, sensor_position
+from harness.data.importing.sniffing import Head, head_of
+from harness.data.importing.tables import FORMATS
 from harness.errors import DataError
 from reports.cleaning import clean
 
-TIME = re.compile(r"(?i)^(t|time|timestamp|time_?stamp.*|seconds|ms|date|datetime)$")
-LABEL = re.compile(r"(?i)^(label|labels|activity|class|target|action|gesture)$")
-SUBJECT = re.compile(r"(?i)^(subject|subject_?id|user|user_?id|person|participant|id)$")
-SENSOR = re.compile(
-    r"(?i)^(acc\w*|gyr\w*|mag\w*|imu\w*|ecg|eeg|emg|ppg|eda|gsr|temp\w*|baro\w*)$"
-    r"|(?i:^(left|right|wrist|ankle|chest|head|hip|watch|phone)$)"
-)
-SEPARATORS = re.compile(r"([_\-/])")
-ROWS = 2000  # that are read of one file
+MOST_HEADS = 200  # files that are looked into
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Files with the same columns: they become one modality."""
+    """Files with the same columns."""
 
-    name: str
-    files: str
-    columns: list[str]
-    time: str | None
-    unit: str
-    rate: float
-    label: str | None
-    subject: str | None
+    pattern: Pattern
+    roles: Roles
+    form: TextFormat
+    is_sensor: bool  # whether the names of the files say which sensor it is
+
+    def named(self) -> dict[str, Channels]:
+        if not self.is_sensor:
+            return {one.name: one for one in self.roles.channels}
+        several = len(self.roles.channels) > 1
+        kind = re.sub(r"[^A-Za-z0-9._-]", "", self.pattern.sensor).lstrip("._-") or "sensor"
+        return {f"{kind}_{one.name}" if several else kind: one for one in self.roles.channels}
 
 
 def draft(folder: Path) -> str:
-    """The text of a first ``import.yaml``. Raises `DataError` if the folder has no table."""
+    """The text of a first ``import.yaml``. Raises `DataError` if the folder has no table of samples."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS and path.is_file()]
     paths = [path for path in paths if not path.name.startswith(".")]
     if not paths:
         raise DataError(f"{folder}: there is no file that can be imported; known: {', '.join(FORMATS)}")
-    suffix = Counter(path.suffix for path in paths).most_common(1)[0][0]
-    names = [path.relative_to(folder).as_posix() for path in paths if path.suffix == suffix]
-    shapes = Counter(len(SEPARATORS.split(Path(name).with_suffix("").as_posix())) for name in names)
-    length = shapes.most_common(1)[0][0]
-    tokens = {name: SEPARATORS.split(name[: -len(suffix)]) for name in names}
-    alike = {name: parts for name, parts in tokens.items() if len(parts) == length}
-    groups = _groups(folder, suffix, alike)
-    others = [path.relative_to(folder).as_posix() for path in paths]
-    return _text(folder, groups, next(iter(alike)), [name for name in others if name not in alike])
+    empty = [path for path in paths if not path.stat().st_size]
+    sizes: Counter[tuple[str, int]] = Counter()
+    for path in paths:
+        sizes[_shape(folder, path)] += path.stat().st_size
+    shape = sizes.most_common(1)[0][0]
+    alike = {
+        path.relative_to(folder).as_posix(): SEPARATORS.split(_stem(folder, path))
+        for path in paths
+        if path not in empty and _shape(folder, path) == shape
+    }
+    if not alike:
+        raise DataError(f"{folder}: all files that can be imported are empty")
+    groups, unread = _groups(folder, shape[0], alike)
+    if not groups:
+        reason = f": {next(iter(unread.values()))}" if unread else ""
+        raise DataError(f"{folder}: no file was found to be a table of samples{reason}")
+    used = {name for name in alike for group in groups if group.pattern.matches(name)} - set(unread)
+    others = [path.relative_to(folder).as_posix() for path in paths if path not in empty]
+    excluded = [path.relative_to(folder).as_posix() for path in empty] + list(unread)
+    return _text(folder, groups, [name for name in others if name not in used and name not in unread], excluded)
 
 
-def _groups(folder: Path, suffix: str, tokens: dict[str, list[str]]) -> list[_Group]:
-    first = {name: _head(folder / name) for name in _samples(tokens)}
-    position = _sensor(tokens, {name: tuple(frame.columns) for name, frame in first.items()})
+def _stem(folder: Path, path: Path) -> str:
+    name = path.relative_to(folder).as_posix()
+    return name[: len(name) - len(path.suffix)]
+
+
+def _shape(folder: Path, path: Path) -> tuple[str, int]:
+    """Files of one kind have the same suffix, and as many parts in their names."""
+    return path.suffix, len(SEPARATORS.split(_stem(folder, path)))
+
+
+def _groups(folder: Path, suffix: str, tokens: dict[str, list[str]]) -> tuple[list[_Group], dict[str, str]]:
+    """The groups of files, and the reason for each file that can't be read."""
+    heads: dict[str, Head] = {}
+    unread: dict[str, str] = {}
+    for name in _samples(tokens):
+        try:
+            heads[name] = head_of(folder / name)
+        except DataError as error:
+            unread[name] = str(error)
+    roles = {name: roles_of(head) for name, head in heads.items() if len(head.frame)}
+    unread |= {name: f"{folder / name}: it has no rows" for name in heads if name not in roles}
+    tokens = {name: parts for name, parts in tokens.items() if name not in unread}
+    if not tokens:
+        return [], unread
+    columns = {name: tuple(map(str, heads[name].frame.columns)) for name in roles}
+    position = sensor_position(tokens, columns)
+    if position is None:  # a table of labels may be among them
+        tokens = {name: parts for name, parts in tokens.items() if name not in roles or roles[name].channels}
+        position = sensor_position(tokens, columns) if tokens else None
     kinds: dict[str, str] = {}
     for name, parts in tokens.items():
-        if name in first:
-            kinds.setdefault(parts[position] if position is not None else "sensor", name)
-    return [_group(kind, first[name], _pattern(tokens, position, kind, suffix)) for kind, name in kinds.items()]
+        if name in roles and roles[name].channels:
+            kinds.setdefault(parts[position] if position is not None else "", name)
+    found = [
+        _Group(pattern_of(tokens, position, kind, suffix), roles[name], heads[name].form, position is not None)
+        for kind, name in kinds.items()
+    ]
+    return found, unread
 
 
 def _samples(tokens: dict[str, list[str]]) -> list[str]:
@@ -74,140 +112,109 @@ def _samples(tokens: dict[str, list[str]]) -> list[str]:
     for name, parts in tokens.items():
         for position, part in enumerate(parts):
             seen.setdefault((position, part), name)
-    return list(dict.fromkeys(seen.values()))[:200]
+    return list(dict.fromkeys(seen.values()))[:MOST_HEADS]
 
 
-def _sensor(tokens: dict[str, list[str]], columns: dict[str, tuple[str, ...]]) -> int | None:
-    """The part of the names that separates sensors: each of its values has a file per recording, and columns or a
-    name of its own."""
-    length = len(next(iter(tokens.values())))
-    for position in reversed(range(0, length, 2)):
-        values = {parts[position] for parts in tokens.values()}
-        others = Counter(tuple(parts[:position] + parts[position + 1 :]) for parts in tokens.values())
-        complete = all(count == len(values) for count in others.values())
-        of_value = [
-            {columns[name] for name, parts in tokens.items() if name in columns and parts[position] == value}
-            for value in values
-        ]
-        differ = len(set(map(frozenset, of_value))) == len(values) and all(len(one) == 1 for one in of_value)
-        if 1 < len(values) <= 8 and complete and (differ or all(map(SENSOR.match, values))):
-            return position
-    return None
-
-
-def _pattern(tokens: dict[str, list[str]], sensor: int | None, kind: str, suffix: str) -> str:
-    every, found, number = list(tokens.values()), "", 0
-    for position, parts in enumerate(zip(*every, strict=True)):
-        if position == sensor:
-            found += kind
-        elif len(set(parts)) == 1:
-            found += parts[0]
-        else:
-            is_person = all(re.fullmatch(r"(?i)(s|p|u|sub|subj|subject|user|person)[-]?\d+", part) for part in parts)
-            number += 1
-            found += "{subject}" if is_person and "{subject}" not in found else f"{{part{number}}}"
-    return found + suffix
-
-
-def _head(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() in TEXT:
-            frame = pd.read_csv(path, nrows=ROWS, sep=_delimiter(path))
-        elif path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path).head(ROWS)
-        elif path.suffix.lower() == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            frame = pd.DataFrame(np.asarray(array[:ROWS]).reshape(min(len(array), ROWS), -1))
-        else:
-            frame = pd.DataFrame()
-    except Exception as error:  # the readers raise almost any exception for a damaged file
-        raise DataError(f"{path}: can't be read ({type(error).__name__}: {error})") from error
-    return frame.rename(columns=lambda name: str(name).strip())
-
-
-def _delimiter(path: Path) -> str:
-    """The delimiter that is most frequent in the first line."""
-    with path.open(encoding="utf-8-sig") as file:
-        first = file.readline()
-    return max(",;\t|", key=first.count) if any(one in first for one in ",;\t|") else ","
-
-
-def _group(kind: str, frame: pd.DataFrame, files: str) -> _Group:
-    names = list(frame.columns)
-    time, label, subject = (_first(names, pattern) for pattern in (TIME, LABEL, SUBJECT))
-    special = {time, label, subject}
-    columns = [name for name in names if name not in special and pd.api.types.is_numeric_dtype(frame[name])]
-    unit, rate = _rate(frame[time]) if time else ("s", 0.0)
-    name = re.sub(r"[^A-Za-z0-9._-]", "", kind) or "sensor"
-    return _Group(name, files, columns, time, unit, rate, label, subject)
-
-
-def _first(names: Sequence[str], pattern: re.Pattern[str]) -> str | None:
-    return next((name for name in names if pattern.match(name)), None)
-
-
-def _rate(time: pd.Series) -> tuple[str, float]:
-    """The unit of the time and the rate, guessed so that the rate is between 0.5 and 5000 per second."""
-    if not pd.api.types.is_numeric_dtype(time):
-        stamps = pd.to_datetime(time, errors="coerce", utc=True, format="ISO8601").dropna()
-        step = float(stamps.diff().dt.total_seconds().median()) if len(stamps) > 1 else 0.0
-        return "date", 1 / step if step > 0 else 0.0
-    step = float(np.median(np.diff(time.dropna().to_numpy(np.float64)))) if len(time) > 1 else 0.0
-    for unit, seconds in SECONDS.items():
-        if step > 0 and 0.5 <= 1 / (step * seconds) <= 5000:
-            return unit, 1 / (step * seconds)
-    return "s", 0.0
-
-
-def _text(folder: Path, groups: list[_Group], example: str, others: list[str]) -> str:
+def _text(folder: Path, groups: list[_Group], others: list[str], excluded: list[str]) -> str:
     first = groups[0]
+    from_start = _clocks_differ([one for group in groups for one in group.roles.channels])
+    label_lines, renamed = _label(folder, groups, others, from_start)
+    files = {id(group): _renamed(group.pattern.files, renamed) for group in groups}
     lines = [
-        "# A first draft, from the names and columns of the files. Check every line, above all those marked CHECK.",
-        f"# Then: harness data import {folder} --config import.yaml --out DATA/NAME, and use arrays:NAME in a study.",
-        f"files: {_quoted(first.files)}  # the files of one recording have the same values of the {{placeholders}}",
-        "modalities:",
+        "# A first draft, from the names and first lines of the files. Check every line, above all those marked CHECK.",
+        f"# Then: harness data import {shlex.quote(str(folder))} --config import.yaml --out DATA/NAME, and use "
+        "arrays:NAME in a study.",
+        f"files: {quoted(files[id(first)])}  # the files of one recording have the same values of the {{placeholders}}",
     ]
+    if excluded:
+        lines.append(f"exclude: {listed(excluded)}  # CHECK: no rows, or can't be read")
+    lines += form_keys(first.form)
+    lines.append("modalities:")
     for group in groups:
-        lines += [f"  {group.name}:", *([f"    files: {_quoted(group.files)}"] if len(groups) > 1 else [])]
-        lines.append(f"    columns: [{', '.join(map(_quoted, group.columns))}]  # CHECK: only the sensor's channels")
-        if group.time:
-            lines.append(f"    time: {_quoted(group.time)}")
-            lines.append(f"    time_unit: {group.unit}  # CHECK: s, ms, us, ns or date")
-        rate = f"{_rounded(group.rate):g}  # CHECK: samples per second" if group.rate else "100  # CHECK: a guess"
-        lines += [f"    rate: {rate}", "    # resample: 50  # samples per second after the import", "    unit: ''"]
-    label = next((group for group in groups if group.label), None)
-    subject = next((group for group in groups if group.subject), None)
-    if label:
-        lines.append(f"label: {{column: {_quoted(str(label.label))}, of: {label.name}}}  # empty: no label")
-    else:
-        lines.append("# label: {column: NAME}, {name: PLACEHOLDER} or {table: labels.csv, value: label}  # CHECK")
-    if "{subject}" in first.files:
-        lines.append("subject: {name: subject}")
-    elif subject:
-        lines.append(f"subject: {{column: {_quoted(str(subject.subject))}, of: {subject.name}}}")
-    else:
-        place = re.search(r"\{(\w+)\}", first.files)
-        lines.append(f"subject: {{name: {place[1] if place else 'subject'}}}  # CHECK: who was recorded")
-    delimiter = _delimiter(folder / example) if Path(example).suffix.lower() in TEXT else ","
-    if delimiter != ("\t" if example.endswith(".tsv") else ","):
-        lines.append(f"delimiter: {delimiter!r}")
+        for name, channels in group.named().items():
+            lines += _modality(name, channels, files[id(group)] if len(groups) > 1 else "", from_start)
+            if group.form != first.form:
+                lines += [f"    format: {{{', '.join(form_keys(group.form))}}}"]
+    lines += label_lines
+    lines += _subject(groups, renamed)
+    if first.roles.subject and not first.is_sensor and "{" not in first.pattern.files:
+        lines.append(f"split_by: [{quoted(first.roles.subject)}]  # CHECK: columns that separate recordings")
     lines += [
         "windows: {seconds: 2, overlap: 0.5, purity: 0.5, impure: drop}",
         "missing: {policy: refuse}  # or drop the windows, or {policy: interpolate, up_to: 5}",
-        "# null_labels: ['0']  # labels of the null class, which null_class drops, keeps or makes unlabelled",
+        "# unordered: sort  # rows whose time goes back or repeats; by default the import stops at them",
+        "# null_labels: [0]  # labels of the null class, which null_class drops, keeps or makes unlabelled",
         "# null_class: drop",
     ]
     lines += [f"# not used: {name}" for name in others[:10]]
     return "\n".join(clean(line).replace("\n", " ") for line in lines) + "\n"  # names of files and columns
 
 
-def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", text) and text.lower() not in WORDS else repr(text)
+def _modality(name: str, channels: Channels, files: str, from_start: bool) -> list[str]:
+    lines = [f"  {name}:", *([f"    files: {quoted(files)}"] if files else [])]
+    lines.append(f"    columns: {listed(channels.columns)}  # CHECK: only the sensor's channels")
+    if channels.time:
+        lines.append(f"    time: {quoted(channels.time[0]) if len(channels.time) == 1 else listed(channels.time)}")
+        lines.append(f"    time_unit: {channels.clock.time_unit}  # CHECK: s, ms, us, ns, hms or date")
+        if form := channels.clock.date_format:
+            swap = "; is the day first?" if "%d/%m" in form or "%m/%d" in form or "%d-%m" in form else ""
+            lines.append(f"    date_format: {quoted(form)}  # CHECK{swap}")
+        if from_start:
+            lines.append("    from_start: true  # CHECK: the clocks differ, so that each is counted from its start")
+    rate = f"{_rounded(channels.rate):g}  # CHECK: samples per second" if channels.rate else "100  # CHECK: a guess"
+    unit = quoted(channels.unit) if channels.unit else "''"
+    return [
+        *lines,
+        f"    rate: {rate}",
+        "    # resample: 50  # samples per second after the import",
+        f"    unit: {unit}",
+    ]
 
 
-WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+def _clocks_differ(channels: list[Channels]) -> bool:
+    """Whether one clock starts more than a day after another."""
+    timed = [one for one in channels if one.time and one.clock.time_unit not in ("date", "hms")]
+    scale = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+    firsts = [one.first_time * scale[one.clock.time_unit] for one in timed]
+    return len(timed) == len(channels) and max(firsts, default=0) - min(firsts, default=0) > 86400
+
+
+def _label(folder: Path, groups: list[_Group], others: list[str], from_start: bool) -> tuple[list[str], dict[str, str]]:
+    """The lines of the label, and new names of placeholders that a table has columns for."""
+    for group in groups:
+        of = f", of: {next(iter(group.named()))}"
+        if group.roles.label:
+            return [f"label: {{column: {quoted(group.roles.label)}{of}}}  # empty: no label"], {}
+        if group.roles.one_hot:
+            return [f"label: {{columns: {listed(group.roles.one_hot)}{of}}}  # one-hot; all 0: no label"], {}
+    found = table_of_values(folder, groups[0].pattern, others, from_start)
+    if found:
+        others[:] = [name for name in others if not Pattern(found.file).matches(name)]
+        return [f"label: {{{found.text}}}  # CHECK"], found.renamed
+    if place := next((name for name in groups[0].pattern.values if name == "activity"), None):
+        return [f"label: {{name: {place}}}  # CHECK"], {}
+    return [
+        "# label: {column: NAME}, {name: PLACEHOLDER} or {table: labels.csv, value: label}, with start and end  # CHECK"
+    ], {}
+
+
+def _subject(groups: list[_Group], renamed: dict[str, str]) -> list[str]:
+    values = groups[0].pattern.values
+    if "subject" in values:
+        return [f"subject: {{name: {renamed.get('subject', 'subject')}}}"]
+    group = next((group for group in groups if group.roles.subject), None)
+    if group and group.roles.subject:
+        return [f"subject: {{column: {quoted(group.roles.subject)}, of: {next(iter(group.named()))}}}"]
+    places = [name for name in values if name != "activity"] or ["subject"]
+    return [f"subject: {{name: {renamed.get(places[0], places[0])}}}  # CHECK: who was recorded"]
+
+
+def _renamed(files: str, renamed: dict[str, str]) -> str:
+    for old, new in renamed.items():
+        files = files.replace(f"{{{old}}}", f"{{{new}}}")
+    return files
 
 
 def _rounded(rate: float) -> float:
     """The nearest whole rate if it is within one per cent, since time stamps jitter."""
-    return round(rate) if abs(round(rate) / rate - 1) < 0.01 else round(rate, 3)
+    return round(rate) if round(rate) and abs(round(rate) / rate - 1) < 0.01 else float(f"{rate:.4g}")

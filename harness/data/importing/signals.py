@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pandas as pd
 
 from harness.data.alignment import at_even_times
 from harness.data.delimited import DelimitedText
-from harness.data.importing.config import SECONDS, Missing, ModalityFiles
+from harness.data.importing.config import Missing, ModalityFiles
+from harness.data.importing.times import joined, seconds
 from harness.errors import DataError
 
 GAP = 1.5  # sampling intervals; a longer step between two samples is a gap
@@ -23,22 +25,23 @@ class Signal:
     """The samples of one modality in one recording.
 
     time: (n,), seconds, increasing. values: (n, channels), NaN where missing. rows: (n,), the rows of the samples in
-    the file. lines_before: the number of rows before the first sample in a text file; None for other files.
+    the file. text: the file, if it is text.
     """
 
     where: Path
     time: np.ndarray
     values: np.ndarray
     rows: np.ndarray
-    lines_before: int | None = None
+    text: DelimitedText | None = None
 
     def at(self, sample: int) -> str:
         """The place of a sample, for messages."""
-        row = int(self.rows[sample])
-        if self.lines_before is None:
-            return f"{self.where}, row {row}"
-        text = DelimitedText(lambda: self.where.open("rb"), str(self.where))
-        return f"{self.where}:{text.line_of(row + self.lines_before)}"
+        return place(self.where, int(self.rows[sample]), self.text)
+
+
+def place(path: Path, row: int, text: DelimitedText | None) -> str:
+    """The place of a row, from 0, for messages: the line in a text file."""
+    return f"{path}, row {row}" if text is None else f"{path}:{text.line_of(row)}"
 
 
 @dataclass
@@ -62,19 +65,22 @@ class Regular:
         return bool(self.missing[max(first, 0) : last].any())
 
 
-def seconds_of(frame: pd.DataFrame, modality: ModalityFiles, where: str) -> np.ndarray:
-    """The time of each row in seconds. Without a column of the time, rows follow each other at the stated rate."""
-    if modality.time is None:
-        return np.arange(len(frame)) / modality.rate + modality.offset
-    column = frame[str(modality.time)]
-    if modality.time_unit != "date":
-        return column.to_numpy(np.float64) * SECONDS[modality.time_unit] + modality.offset
-    dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-    if (wrong := (dates.isna() & column.notna()).to_numpy()).any():
-        row = int(np.argmax(wrong))
-        raise DataError(f"{where}, row {row}: {modality.time} is {column.iloc[row]!r}, which is no ISO 8601 date")
-    since = dates - pd.Timestamp(0, tz="UTC")
-    return since.dt.total_seconds().to_numpy(np.float64) + modality.offset
+def times_of(frame: pd.DataFrame, modality: ModalityFiles, at: Callable[[int], str]) -> np.ndarray:
+    """The time of each row in seconds, without the modality's offset.
+
+    Without a column of the time, rows follow each other at the stated rate. at: the place of a row, for messages.
+    """
+    if not modality.time_columns:
+        return np.arange(len(frame)) / modality.rate
+    columns = [frame[name] for name in modality.time_columns]
+    return seconds(columns[0] if len(columns) == 1 else joined(columns), modality, at)
+
+
+def in_order(time: np.ndarray) -> np.ndarray:
+    """The rows, sorted by time, without those whose time is missing or repeats that of an earlier row."""
+    order = np.argsort(time, kind="stable")
+    order = order[np.isfinite(time[order])]
+    return order[np.r_[True, np.diff(time[order]) > 0]] if len(order) else order
 
 
 def check_time(signal: Signal, modality: ModalityFiles) -> None:
@@ -85,7 +91,11 @@ def check_time(signal: Signal, modality: ModalityFiles) -> None:
     if (wrong := steps <= 0).any():
         sample = int(np.argmax(wrong)) + 1
         what = "repeats" if steps[sample - 1] == 0 else "goes back from"
-        raise DataError(f"{signal.at(sample)}: the time {what} {signal.time[sample - 1]:.6f} s")
+        raise DataError(
+            f"{signal.at(sample)}: the time {what} {signal.time[sample - 1]:.6f} s ({np.count_nonzero(wrong)} such "
+            "rows in all); unordered: sort sorts the rows and keeps the first of each time; or leave out time if the "
+            "rows follow each other at rate"
+        )
     if len(steps):
         rate = 1 / float(np.median(steps))
         if abs(rate / modality.rate - 1) > RATE_TOLERANCE:

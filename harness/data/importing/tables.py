@@ -1,45 +1,39 @@
-"""Reading one table (CSV, TSV, Parquet, npy, mat), with bad rows named by file and line."""
+"""Finding the files of recordings, and reading one table (CSV, TSV, Parquet, npy, npz, mat)."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness.data.delimited import ColumnType, DelimitedText
-from harness.data.importing.config import PLACEHOLDER, ImportConfig
+from harness.data.delimited import ColumnType
+from harness.data.importing.config import PLACEHOLDER, TextFormat
+from harness.data.importing.containers import CONTAINERS, columns_in
+from harness.data.importing.text_files import TEXT, columns_of_text, delimited, is_text
 from harness.errors import DataError, did_you_mean
 
-TEXT = (".csv", ".tsv", ".txt")
-FORMATS = (*TEXT, ".parquet", ".npy", ".mat")
+FORMATS = (*TEXT, ".parquet", ".npy", *CONTAINERS)
+Key = tuple[tuple[str, str], ...]
 
 
-def find_files(folder: Path, pattern: str) -> dict[tuple[tuple[str, str], ...], Path]:
+def find_files(folder: Path, pattern: str, exclude: Sequence[str] = ()) -> dict[Key, Path]:
     """The files below a folder whose relative path matches: placeholders with their values → path, sorted.
 
-    ``*`` stands for any text without ``/``. Raises `DataError` if no file or two with the same values match.
+    ``*`` stands for any text without ``/``. exclude: patterns of paths or names of files that don't count. Raises
+    `DataError` if no file or two with the same values match.
     """
-    parts = re.split(r"(\{[A-Za-z_][A-Za-z0-9_]*\}|\*)", pattern)
-    expression, seen = "", set()
-    for part in parts:
-        match = PLACEHOLDER.fullmatch(part)
-        if match and match[1] in seen:
-            expression += f"(?P={match[1]})"
-        elif match:
-            seen.add(match[1])
-            expression += f"(?P<{match[1]}>[^/]+?)"
-        else:
-            expression += "[^/]*" if part == "*" else re.escape(part)
-    found: dict[tuple[tuple[str, str], ...], Path] = {}
+    expression, out = _expression(pattern), [re.compile(_expression(one)) for one in exclude]
+    found: dict[Key, Path] = {}
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     for name in names:
-        match = re.fullmatch(expression, name)
-        if match is None or name.split("/")[-1].startswith("."):
+        composed = unicodedata.normalize("NFC", name)  # some file systems decompose accents
+        match, last = re.fullmatch(expression, composed), composed.split("/")[-1]
+        excluded = any(one.fullmatch(composed) or one.fullmatch(last) for one in out)
+        if match is None or last.startswith(".") or excluded:
             continue
         key = tuple(sorted(match.groupdict().items())) or (("file", name),) * ("*" in pattern)
         if key in found:
@@ -54,89 +48,88 @@ def find_files(folder: Path, pattern: str) -> dict[tuple[tuple[str, str], ...], 
     return found
 
 
-def read_table(path: Path, columns: Mapping[str, ColumnType], config: ImportConfig) -> pd.DataFrame:
+def _expression(pattern: str) -> str:
+    """The regular expression of a pattern with placeholders and ``*``."""
+    expression, seen = "", set()
+    for part in re.split(r"(\{[A-Za-z_][A-Za-z0-9_]*\}|\*)", unicodedata.normalize("NFC", pattern)):
+        match = PLACEHOLDER.fullmatch(part)
+        if match and match[1] in seen:
+            expression += f"(?P={match[1]})"
+        elif match:
+            seen.add(match[1])
+            expression += f"(?P<{match[1]}>[^/]+?)"
+        else:
+            expression += "[^/]*" if part == "*" else re.escape(part)
+    return expression
+
+
+def read_table(
+    path: Path, columns: Mapping[str, ColumnType], form: TextFormat, variable: str | None = None
+) -> pd.DataFrame:
     """The columns of a file, each as numbers or as text.
 
-    Raises `DataError`, which names the file, and the line of a value that is no number.
+    variable: the array or struct in a .mat or .npz file. Raises `DataError`, which names the file, and the line of a
+    value that is no number.
     """
-    if path.suffix.lower() in TEXT:
-        return _read_text(path, columns, config)
-    frame = _read_binary(path, config)
-    _check_columns(path, list(frame.columns), columns)
-    frame = frame[list(columns)]
-    for name, kind in columns.items():
-        if kind != "text":
-            try:
-                frame = frame.assign(**{name: pd.to_numeric(frame[name]).astype(kind)})
-            except (ValueError, TypeError) as error:
-                raise DataError(f"{path}: column {name} should hold numbers ({error})") from error
-    return frame
+    if is_text(path):
+        names, delimiter = columns_of_text(path, form)
+        check_columns(path, names, columns)
+        return delimited(path, form, delimiter).read(names, columns)
+    there = read_columns(path, variable)
+    hint = "; variable names one array" if path.suffix.lower() in CONTAINERS and variable is None else ""
+    check_columns(path, list(there), columns, hint)
+    lengths = {name: len(there[name]) for name in columns}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise DataError(f"{path}: its columns have different lengths: {told}")
+    return pd.DataFrame({name: _of_type(there[name], kind, f"{path}: column {name}") for name, kind in columns.items()})
 
 
-def _read_binary(path: Path, config: ImportConfig) -> pd.DataFrame:
+def _of_type(column: pd.Series | np.ndarray, kind: ColumnType, what: str) -> pd.Series:
+    series = pd.Series(column).reset_index(drop=True)
+    if kind == "text":
+        return series
+    try:
+        return pd.Series(pd.to_numeric(series).to_numpy(dtype=kind, na_value=np.nan))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{what} should hold numbers ({error})") from error
+
+
+def read_columns(path: Path, variable: str | None) -> dict[str, pd.Series | np.ndarray]:
+    """The columns of a file that is no text, by name or number."""
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path).rename(columns=str)
-        if path.suffix.lower() == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        elif path.suffix.lower() == ".mat":
-            array = _read_mat(path, config.variable)
-        else:
+            frame = pd.read_parquet(path)
+            named = [name for name in frame.index.names if name is not None]
+            frame = (frame.reset_index() if named else frame).rename(columns=str)
+            return {name: frame[name] for name in frame.columns}
+        if path.suffix.lower() in CONTAINERS:
+            return dict(columns_in(path, variable))
+        if path.suffix.lower() != ".npy":
             raise DataError(f"{path}: files of this kind can't be imported; known: {', '.join(FORMATS)}")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DataError:
         raise
     except Exception as error:  # the readers raise almost any exception for a damaged file
         raise DataError(f"{path}: can't be read ({type(error).__name__}: {error})") from error
     if array.dtype.names:
-        return pd.DataFrame({name: array[name] for name in array.dtype.names})
+        return {name: array[name] for name in array.dtype.names}
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:
         raise DataError(f"{path}: the array has shape {array.shape}; it should be (samples, columns)")
-    return pd.DataFrame(np.asarray(array), columns=[str(number) for number in range(array.shape[1])])
+    return {str(number): np.asarray(array[:, number]) for number in range(array.shape[1])}
 
 
-def _read_mat(path: Path, variable: str | None) -> np.ndarray:
-    from scipy.io import loadmat
-
-    content: dict[str, Any] = {name: one for name, one in loadmat(str(path)).items() if not name.startswith("__")}
-    if variable is None and len(content) > 1:
-        raise DataError(f"{path}: it holds {', '.join(content)}; name one of them with variable: NAME")
-    name = variable or next(iter(content), "")
-    if name not in content:
-        raise DataError(f"{path}: there is no array {name!r}: {did_you_mean(name, content)}")
-    return np.asarray(content[name])
-
-
-def _read_text(path: Path, columns: Mapping[str, ColumnType], config: ImportConfig) -> pd.DataFrame:
-    names = columns_of(path, config)
-    _check_columns(path, names, columns)
-    return DelimitedText(lambda: path.open("rb"), str(path), _delimiter(path, config), config.header).read(
-        names, columns
-    )
-
-
-def _delimiter(path: Path, config: ImportConfig) -> str:
-    return config.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
-
-
-def columns_of(path: Path, config: ImportConfig) -> list[str]:
+def columns_of(path: Path, form: TextFormat, variable: str | None = None) -> list[str]:
     """The names of the columns of a file."""
-    if path.suffix.lower() not in TEXT:
-        return [str(name) for name in _read_binary(path, config).columns]
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = next((row for row in csv.reader(file, delimiter=_delimiter(path, config)) if row), None)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: can't be read ({error})") from error
-    if first is None:
-        raise DataError(f"{path}: it is empty")
-    return [name.strip() for name in first] if config.header else [str(number) for number in range(len(first))]
+    return columns_of_text(path, form)[0] if is_text(path) else list(read_columns(path, variable))
 
 
-def _check_columns(path: Path, there: list[str], wanted: Iterable[str]) -> None:
+def check_columns(path: Path, there: list[str], wanted: Iterable[str], hint: str = "") -> None:
+    """Raise `DataError` if a column that is wanted is missing or there twice."""
     for name in wanted:
         if name not in there:
-            raise DataError(f"{path}: there is no column {name!r}: {did_you_mean(name, there)}")
+            raise DataError(f"{path}: there is no column {name!r}: {did_you_mean(name, there)}{hint}")
         if there.count(name) > 1:
             raise DataError(f"{path}: two columns are called {name!r}")

@@ -105,7 +105,9 @@ def test_other_formats_hold_the_same(folder, form):
     if form in ("npy", "mat", "headless"):
         changes |= by_number
     if form == "mat":
-        with pytest.raises(DataError, match="it holds data, about; name one of them with variable: NAME"):
+        with pytest.raises(
+            DataError, match=r"no column '\d': known: about, data\.0, data\.1, data\.2; variable names one array"
+        ):
             import_folder(other, config(**changes), folder.parent / "x")
         changes["variable"] = "data"
     made = imported(other, config(**changes), "made")
@@ -282,7 +284,10 @@ def test_an_existing_folder_is_kept(folder):
             r"import\.yaml:4: windows\.second: there is no such option\n +did you mean 'seconds'\?",
         ),
         ("windows: {seconds: 0.001}", "a window of 0.001 s has no sample of x"),
-        ("windows: {seconds: 1}\nlabel: {}", r"import\.yaml:5: label: {} needs exactly one of column, name and table"),
+        (
+            "windows: {seconds: 1}\nlabel: {}",
+            r"import\.yaml:5: label: {} needs exactly one of column, columns, name and table",
+        ),
         ("windows: {seconds: 1}\nlabel: {name: who}", r"label\.name: files has no placeholder {who}; it has subject"),
         (
             "windows: {seconds: 1}\nmissing: {policy: ignore}",

@@ -1,0 +1,133 @@
+"""What the columns of a table are for: time, label, subject or the channels of a modality, by names and values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from harness.data.importing.config import Clock
+from harness.data.importing.sniffing import Head, guessed_clock
+
+TIME = re.compile(
+    r"(?i)^(t|ts|ms|date|day|epoch.*|datum|uhrzeit|zeit.*|t_(s|ms|us|ns)|time_?stamps?.*|date_?time.*|.*time(stamp)?"
+    r"|time_.*|seconds?|seconds?_elapsed|elapsed.*)$"
+)
+LABEL = re.compile(
+    r"(?i)^(labels?|activity|activities|class|target|action|gesture|annotation|event|text|behaviou?r|condition"
+    r"|t(ä|ae)tigkeit|aktivit(ä|ae)t|klasse)$"
+)
+SUBJECT = re.compile(
+    r"(?i)^(subject|subject_?id|user|user_?id|person|participant|participant_?id|proband|teilnehmer|id|who)$"
+)
+START = re.compile(r"(?i)^(start|begin|onset|from|t0|start_?times?.*|begin_?times?.*|time|timestamp)$")
+END = re.compile(r"(?i)^(end|stop|offset|to|t1|end_?times?.*|stop_?times?.*)$")
+DURATION = re.compile(r"(?i)^(duration|length).*$")
+FILE = re.compile(r"(?i)^(files?|file_?names?|paths?|recordings?|records?)$")
+IN_BRACKETS = re.compile(r"[\[(]([^\])]*)[\])]")
+AXIS = re.compile(r"(?i)(^|[\W_])_?([xyzw]|roll|pitch|yaw|\d{1,3})$|(?<=[a-z])([XYZ])$")
+SENSOR_LETTER = {"a": "acc", "g": "gyro", "m": "mag"}
+FEWEST_ROWS = 20  # of a table of samples
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Columns that become a modality, and the column of their time."""
+
+    name: str
+    columns: list[str]
+    unit: str
+    time: list[str]
+    clock: Clock
+    rate: float
+    first_time: float
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are for."""
+
+    channels: list[Channels]
+    label: str | None
+    one_hot: list[str]
+    subject: str | None
+
+
+def plain(name: str) -> str:
+    """The name of a column without a unit in brackets, with _ for spaces."""
+    return re.sub(r"\s+", "_", IN_BRACKETS.sub("", str(name)).strip())
+
+
+def first_match(names: Iterable[str], pattern: re.Pattern[str]) -> str | None:
+    return next((name for name in names if pattern.match(plain(name)) or pattern.match(leaf(name))), None)
+
+
+def leaf(name: str) -> str:
+    """The last part of the name of an array inside structs, such as t of data.acc.t."""
+    return plain(name.rsplit(".", 1)[-1])
+
+
+def roles_of(head: Head) -> Roles:
+    """What the columns of a table are for. There are no channels if it is no table of samples."""
+    frame = head.frame
+    names = list(map(str, frame.columns))
+    times = [name for name in names if TIME.match(leaf(name))]
+    label, subject = first_match(names, LABEL), first_match(names, SUBJECT)
+    rest = [name for name in names if name not in (*times, label, subject) and _is_channel(frame[name])]
+    one_hot = [] if label else _one_hot(frame, rest)
+    groups = _modalities([name for name in rest if name not in one_hot]) if len(frame) >= FEWEST_ROWS else {}
+    channels = []
+    for name, columns in groups.items():
+        parent = columns[0].rsplit(".", 2)[0] if "." in columns[0] else ""
+        near = [one for one in times if parent and one.startswith(f"{parent}.")]
+        time, clock, rate, first = _clock(frame, near or times)
+        unit = next((m[1] for m in map(IN_BRACKETS.search, columns) if m), "") or head.units.get(columns[0], "")
+        channels.append(Channels(name, columns, unit, time, clock, rate or head.rate, first))
+    return Roles(channels, label, one_hot, subject)
+
+
+def _is_channel(column: pd.Series) -> bool:
+    """Whether a column can be a channel: numbers that don't count the rows."""
+    if not pd.api.types.is_numeric_dtype(column) or column.count() < min(len(column), FEWEST_ROWS):
+        return False
+    numbers = column.to_numpy(np.float64, na_value=np.nan)
+    return not (len(numbers) > 2 and bool((np.diff(numbers) == 1).all()))
+
+
+def _one_hot(frame: pd.DataFrame, names: list[str]) -> list[str]:
+    """The columns that hold only 0 and 1, if there are several and no row has two of 1."""
+    found = [name for name in names if set(frame[name].dropna().unique()) <= {0, 1}]
+    return found if len(found) > 1 and frame[found].sum(axis=1).max() == 1 else []
+
+
+def _modalities(names: list[str]) -> dict[str, list[str]]:
+    """Columns by sensor, whose name is what stands before the axis; all in one if no sensor has several."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        text = plain(name)
+        letter = re.fullmatch(r"(?i)([agm])_?[xyz]", text)
+        found = SENSOR_LETTER[letter[1].lower()] if letter else AXIS.sub("", text)
+        parts = [part for part in found.split(".") if part.lower() not in ("values", "data", "signal", "samples")]
+        groups.setdefault(re.sub(r"[^A-Za-z0-9_-]", "", "_".join(parts)).strip("_-"), []).append(name)
+    if len(groups) == 1 or (len(groups) <= 8 and all(groups) and max(map(len, groups.values()), default=0) > 1):
+        return {name or "sensor": columns for name, columns in groups.items()}
+    return {"sensor": names} if names else {}
+
+
+def _clock(frame: pd.DataFrame, names: list[str]) -> tuple[list[str], Clock, float, float]:
+    """The columns of the time, how they are written, the rate, and the first time in seconds if it is a number."""
+    texts = [name for name in names if not pd.api.types.is_numeric_dtype(frame[name])]
+    for one, two in pairwise(texts):
+        clock, rate = guessed_clock(frame[one].astype(str) + " " + frame[two].astype(str), "")
+        if rate:
+            return [one, two], clock, rate, 0.0
+    for name in names:
+        clock, rate = guessed_clock(frame[name], name)
+        if rate:
+            first = 0.0 if clock.time_unit in ("date", "hms") else float(frame[name].iloc[0])
+            return [name], clock, rate, first
+    return [], Clock(), 0.0, 0.0
