@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.data.codes import check_spellings, natural
 from harness.data.importing.config import ImportConfig, ModalityFiles
-from harness.data.importing.recordings import Folder, Recording, recordings
+from harness.data.importing.recordings import FileRecording, Folder, recordings
 from harness.data.importing.signals import Regular, regular
 from harness.errors import DataError
 
@@ -140,7 +140,7 @@ def _about(modality: ModalityFiles, config: ImportConfig) -> dict[str, Any]:
 # -- windows -----------------------------------------------------------------------------------------------------------
 
 
-def _regular(recording: Recording, name: str, config: ImportConfig, imported: Imported) -> Regular:
+def _regular(recording: FileRecording, name: str, config: ImportConfig, imported: Imported) -> Regular:
     signals, rates = recording.signals, {n: one.rate for n, one in config.modalities.items()}
     start = max(float(signal.time[0]) for signal in signals.values())
     end = min(float(signal.time[-1]) + 1 / rates[n] for n, signal in signals.items())
@@ -156,7 +156,7 @@ def _regular(recording: Recording, name: str, config: ImportConfig, imported: Im
 
 
 def _cut(
-    recording: Recording, series: Mapping[str, Regular], config: ImportConfig, files: Mapping[str, GrowingArray],
+    recording: FileRecording, series: Mapping[str, Regular], config: ImportConfig, files: Mapping[str, GrowingArray],
     rows: _Rows, imported: Imported,
 ) -> None:  # fmt: skip
     """Write the windows of one recording, and count those that are dropped."""

@@ -35,7 +35,7 @@ SHOWN = 10  # faults that a message lists
 
 
 @dataclass(frozen=True)
-class Recording:
+class FileRecording:
     """One recording: what identifies it, its signals by modality, and the label over time.
 
     left_out: the number of rows whose time is missing or repeats, if rows are sorted.
@@ -134,7 +134,7 @@ def _columns(source: ValueSource | None, name: str, config: ImportConfig) -> tup
     return source.columns or (() if source.column is None else (source.column,))
 
 
-def recordings(folder: Folder) -> Iterator[Recording]:
+def recordings(folder: Folder) -> Iterator[FileRecording]:
     """The recordings of a folder, in natural order of their names."""
     for key, files in folder.files.items():
         frames: dict[str, pd.DataFrame] = {}
@@ -191,7 +191,7 @@ def _tuple(key: Any) -> tuple[str, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
-def _recording(of: dict[str, str], parts: Mapping[str, _Part], folder: Folder) -> Recording:
+def _recording(of: dict[str, str], parts: Mapping[str, _Part], folder: Folder) -> FileRecording:
     config, signals, kept, left_out = folder.config, {}, {}, 0
     subject = _subject(of, parts, folder)
     for name, whole in parts.items():
@@ -208,7 +208,7 @@ def _recording(of: dict[str, str], parts: Mapping[str, _Part], folder: Folder) -
         signals[name] = Signal(part.path, time, values, part.rows, part.text)
         check_time(signals[name], modality)
         kept[name] = part
-    return Recording(of, signals, subject, _track(of, kept, signals, folder), left_out)
+    return FileRecording(of, signals, subject, _track(of, kept, signals, folder), left_out)
 
 
 def _subject(of: Mapping[str, str], parts: Mapping[str, _Part], folder: Folder) -> str:
