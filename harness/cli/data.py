@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
 from harness import registry
-from harness.cli.console import DataRoot, out
+from harness.cli.console import DataRoot, err, out
 from harness.errors import InputError
 
 data_app = typer.Typer(name="data", help="Check, describe, prepare and import data sets.", no_args_is_help=True)
@@ -79,7 +82,8 @@ def import_(
     content = read_config(config)
     if no_labels:
         content = content.model_copy(update={"label": None})
-    made = import_folder(folder, content, out_folder)
+    with _interruptible(f"interrupted: {out_folder} was not made"):
+        made = import_folder(folder, content, out_folder)
     for note in made.notes:
         out.print(f"warning: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for name, count in sorted(made.counts.items()):
@@ -87,6 +91,24 @@ def import_(
     classes = ", ".join(f"{name} {count}" for name, count in sorted(made.labels.items())) or "none"
     out.print(f"classes: {classes}", highlight=False, markup=False, soft_wrap=True)
     out.print(f"{len(made.subjects)} subjects; use arrays:{out_folder.name}", highlight=False, markup=False)
+
+
+@contextmanager
+def _interruptible(message: str) -> Iterator[None]:
+    """Let SIGTERM and SIGHUP do what Ctrl-C does, so that nothing unfinished is left behind, and print a message."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print(message, markup=False, highlight=False, soft_wrap=True)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _load(name: str, root: Path | None) -> tuple[Any, Any]:

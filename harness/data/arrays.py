@@ -91,7 +91,8 @@ class Arrays(Dataset):
             return file, about
         if folder.is_dir():
             return (folder,)
-        known = sorted(path.stem for path in root.glob("*.npz"))
+        folders = (path.parent for path in root.glob("*/*.json") if NAME.fullmatch(path.parent.name))
+        known = {path.stem for path in root.glob("*.npz")} | {path.name for path in folders}
         hint = did_you_mean(self.argument, known)
         raise DataError(
             f"arrays:{self.argument}: {root} contains neither {file.name} nor a folder {self.argument} ({hint})"

@@ -79,7 +79,7 @@ class Folder:
         }
 
     def _check(self) -> None:
-        """Look at the first lines of all text files, so that all faults are found before anything is read."""
+        """Read the first lines of all text files, so that all faults are found before anything is read."""
         faults, config = [], self.config
         for key, files in self.files.items():
             if lacking := [name for name in config.modalities if name not in files]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.io import savemat
+from typer.testing import CliRunner
 
+from harness.cli import app
+from harness.data.importing import importer
 from harness.data.importing.config import ImportConfig, read_config
 from harness.data.importing.draft import draft
 from harness.data.importing.importer import Imported, import_folder
@@ -269,6 +274,16 @@ def test_sensors_without_a_common_time_are_refused(folder):
         imported(folder, modalities=modalities, label=None)
     together = {name: one | {"from_start": True} for name, one in modalities.items()}
     assert imported(folder, modalities=together, label=None)[0].counts["windows"] == 7
+
+
+def test_an_interrupted_import_leaves_nothing(folder, monkeypatch):
+    monkeypatch.setattr(importer.GrowingArray, "append", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    (folder.parent / "import.yaml").write_text(draft(folder))
+    command = ["data", "import", str(folder), "--config", str(folder.parent / "import.yaml")]
+    done = CliRunner().invoke(app, [*command, "--out", str(folder.parent / "data/mine")])
+    assert done.exit_code == 130
+    assert re.search("interrupted: .*mine was not made", done.output.replace("\n", ""))
+    assert list((folder.parent / "data").iterdir()) == []
 
 
 def test_two_spellings_of_a_subject_are_refused(folder):
