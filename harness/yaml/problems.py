@@ -63,6 +63,8 @@ def _problem(item: Any, model: type[BaseModel], where: str, shown: Sequence[str]
         hint = f"for example {nearest}" if re.search(pattern, nearest) else ""
         return Problem(where, path, f"{_short(item['input'])} does not match {pattern}", hint)
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not path:  # the whole file
+        return Problem(where, "", message)
     return Problem(where, path, f"{_short(item['input'])} {message[:1].lower()}{message[1:]}")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness.data.importing.config import Clock
+from harness.data.importing.names import SENSOR
 from harness.data.importing.sniffing import Head, guessed_clock
 
 TIME = re.compile(
@@ -41,6 +42,7 @@ class Channels:
     name: str
     columns: list[str]
     unit: str
+    where: dict[str, str]
     time: list[str]
     clock: Clock
     rate: float
@@ -80,14 +82,31 @@ def roles_of(head: Head) -> Roles:
     rest = [name for name in names if name not in (*times, label, subject) and _is_channel(frame[name])]
     one_hot = [] if label else _one_hot(frame, rest)
     groups = _modalities([name for name in rest if name not in one_hot]) if len(frame) >= FEWEST_ROWS else {}
+    in_rows = _sensors_in_rows(frame, [name for name in names if name not in (*times, *rest, label, subject)])
     channels = []
     for name, columns in groups.items():
         parent = columns[0].rsplit(".", 2)[0] if "." in columns[0] else ""
-        near = [one for one in times if parent and one.startswith(f"{parent}.")]
-        time, clock, rate, first = _clock(frame, near or times)
+        near = [one for one in times if parent and one.startswith(f"{parent}.")] or times
         unit = next((m[1] for m in map(IN_BRACKETS.search, columns) if m), "") or head.units.get(columns[0], "")
-        channels.append(Channels(name, columns, unit, time, clock, rate or head.rate, first))
+        if not in_rows:
+            time, clock, rate, first = _clock(frame, near)
+            channels.append(Channels(name, columns, unit, {}, time, clock, rate or head.rate, first))
+        for column, value in in_rows:
+            rows = frame[frame[column] == value]
+            used = [one for one in columns if rows[one].notna().any()]
+            time, clock, rate, first = _clock(rows, near)
+            sensor = re.sub(r"[^A-Za-z0-9_-]", "", value) + (f"_{name}" if len(groups) > 1 else "")
+            channels.append(Channels(sensor, used, unit, {column: value}, time, clock, rate, first))
     return Roles(channels, label, one_hot, subject)
+
+
+def _sensors_in_rows(frame: pd.DataFrame, names: list[str]) -> list[tuple[str, str]]:
+    """The column that says which sensor a row is from, with each of its values; nothing if there is none."""
+    for name in names:
+        values = frame[name].dropna().unique().tolist()
+        if 1 < len(values) <= 8 and all(isinstance(value, str) and SENSOR.match(value) for value in values):
+            return [(name, value) for value in values]
+    return []
 
 
 def _is_channel(column: pd.Series) -> bool:

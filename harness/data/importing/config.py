@@ -74,6 +74,9 @@ class ModalityFiles(Clock):
     """The files and columns of one modality."""
 
     columns: tuple[Column, ...] = Field(min_length=1, description="the columns, by name, or by number from 0")
+    where: dict[str, Column] = Field(
+        default={}, description="column → value: the rows of this modality, if the rows of several are in one table"
+    )
     rate: float = Field(gt=0, description="samples per second of the files")
     files: str | None = Field(default=None, description="the files, if the modality has files of its own")
     time: Column | tuple[Column, ...] | None = Field(

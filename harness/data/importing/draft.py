@@ -153,6 +153,9 @@ def _text(folder: Path, groups: list[_Group], others: list[str], excluded: list[
 def _modality(name: str, channels: Channels, files: str, from_start: bool) -> list[str]:
     lines = [f"  {name}:", *([f"    files: {quoted(files)}"] if files else [])]
     lines.append(f"    columns: {listed(channels.columns)}  # CHECK: only the sensor's channels")
+    if channels.where:
+        selected = ", ".join(f"{quoted(column)}: {quoted(value)}" for column, value in channels.where.items())
+        lines.append(f"    where: {{{selected}}}")
     if channels.time:
         lines.append(f"    time: {quoted(channels.time[0]) if len(channels.time) == 1 else listed(channels.time)}")
         lines.append(f"    time_unit: {channels.clock.time_unit}  # CHECK: s, ms, us, ns, hms or date")

@@ -94,8 +94,7 @@ class ValueTable:
             types[str(source.duration)] = "text" if source.time_unit == "hms" else "float64"
         frame = read_table(path, types, source.format)
         frame["row"] = np.arange(len(frame))
-        for column, value in source.where.items():
-            frame = frame[texts_of(frame[column]) == str(value)]
+        frame = frame[rows_where(frame, source.where)]
         if source.where and not len(frame):
             raise DataError(f"{path}: where: no row has {told(source.where)}")
         return frame.reset_index(drop=True)
@@ -191,6 +190,14 @@ class ValueTable:
             if left := int(np.count_nonzero(~used)):
                 found.append(f"{path}: {left} of {len(used)} rows belong to no recording")
         return found
+
+
+def rows_where(frame: pd.DataFrame, where: Mapping[str, object]) -> np.ndarray:
+    """Which rows have these values in these columns, (n,), bool."""
+    selected = np.ones(len(frame), dtype=bool)
+    for column, value in where.items():
+        selected &= texts_of(frame[column]) == str(value)
+    return selected
 
 
 def told(of: Mapping[str, object]) -> str:

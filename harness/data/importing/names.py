@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from os.path import commonprefix
 
 SENSOR = re.compile(
-    r"(?i)^(acc\w*|gyr\w*|mag\w*|imu\w*|ecg|eeg|emg|ppg|bvp|hr|ibi|eda|gsr|temp\w*|baro\w*)$"
+    r"(?i)^(linear_?acc\w*|acc\w*|gyr\w*|mag\w*|imu\w*|ecg|eeg|emg|ppg|bvp|hr|ibi|eda|gsr|temp\w*|baro\w*)$"
     r"|(?i:^(left|right|wrist|ankle|chest|head|hip|watch|phone)$)"
 )
 PERSON = r"(s|p|u|vp|pb|id|sub|subj|subject|user|person|part|participant|proband|teilnehmer|patient)"

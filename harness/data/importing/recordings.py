@@ -22,6 +22,7 @@ from harness.data.importing.labels import (
     from_one_hot,
     from_samples,
     names_of,
+    rows_where,
     texts_of,
     told,
 )
@@ -118,7 +119,8 @@ def _tables_of(files: Mapping[str, Path], config: ImportConfig) -> list[_Table]:
         modality, form = config.modalities[name], config.format_of(name)
         key = (path, name if path.suffix.lower() in CONTAINERS else "")
         table = tables.setdefault(key, _Table(path, form, config.variable_of(name), {}, []))
-        codes = (config.split_by, _columns(config.subject, name, config), _columns(config.label, name, config))
+        sources = (config.subject, config.label)
+        codes = (config.split_by, modality.where, *(_columns(source, name, config) for source in sources))
         types = table.types
         types |= {str(column): "text" for column in chain(*codes)}
         types |= {str(column): "float32" for column in modality.columns}
@@ -169,9 +171,12 @@ def _parts(
     def part(name: str, rows: np.ndarray | None = None) -> _Part:
         path, frame = files[name], frames[name]
         text = delimited(path, config.format_of(name)) if is_text(path) else None
-        return _Part(
-            path, frame if rows is None else frame.iloc[rows], np.arange(len(frame)) if rows is None else rows, text
-        )
+        rows = np.arange(len(frame)) if rows is None else rows
+        if where := config.modalities[name].where:
+            rows = rows[rows_where(frame.iloc[rows], where)]
+            if not len(rows):
+                raise DataError(f"{path}: there are no rows of {name} ({told(where)})")
+        return _Part(path, frame.iloc[rows] if len(rows) < len(frame) else frame, rows, text)
 
     if not config.split_by:
         yield {}, {name: part(name) for name in config.modalities}

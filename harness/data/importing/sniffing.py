@@ -68,6 +68,8 @@ def _head_of_text(path: Path) -> Head:
     rows = [fields_of(line, delimiter) for line in lines]
     later = [row for row in rows[len(rows) // 2 :] if row]
     n = Counter(map(len, later)).most_common(1)[0][0]
+    if all(not row[-1] for row in later) and any(len(row) == n - 1 for row in rows):  # rows end with a delimiter
+        rows, n = [row[:-1] if len(row) == n else row for row in rows], n - 1
     skip = next(number for number, row in enumerate(rows) if len(row) == n)
     header = not all(NUMBER.fullmatch(field) for field in rows[skip]) and not any(map(CLOCK_TIME.fullmatch, rows[skip]))
     names = rows[skip] if header else [str(number) for number in range(n)]

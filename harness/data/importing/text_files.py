@@ -68,8 +68,11 @@ def columns_of_text(path: Path, form: TextFormat) -> tuple[list[str], str]:
     fields = fields_of(line, delimiter)
     if not form.header:
         return [str(number) for number in range(len(fields))], delimiter
-    if not any(line.strip() for line in islice(lines, form.unit_lines, None)):
+    row = next((line for line in islice(lines, form.unit_lines, None) if line.strip()), None)
+    if row is None:
         raise DataError(f"{path}: it has no rows")
+    if len(values := fields_of(row, delimiter)) == len(fields) + 1 and not values[-1]:
+        fields.append("")  # each row ends with a delimiter
     return fields, delimiter
 
 

@@ -134,6 +134,15 @@ def wristband(folder: Path) -> None:
     pd.DataFrame(rows, columns=["id", "label", "start", "end"]).to_csv(folder / "labels.csv", index=False)
 
 
+def sensors_in_rows(folder: Path) -> None:
+    """The rows of all sensors in the order of their times, each of which ends with a delimiter."""
+    for person in PEOPLE:
+        of = {"a": {"sensor": "Accelerometer", "activity": LABEL}, "g": {"sensor": "Gyroscope", "activity": LABEL}}
+        both = pd.concat([frame(person, ms=TIME * 1000, **of["a"]), frame(person, ms=TIME * 1000, **of["g"])])
+        text = both.sort_values("ms").to_csv(index=False).replace("\n", ",\n")
+        (folder / f"{person}.csv").write_text(text.replace(",\n", "\n", 1))
+
+
 LAYOUTS: list[tuple[Callable[[Path], None], dict[str, str]]] = [
     (german_spreadsheet, {}),
     (utf16_with_units, {}),
@@ -145,6 +154,7 @@ LAYOUTS: list[tuple[Callable[[Path], None], dict[str, str]]] = [
     (one_hot, {}),
     (lines_before_the_names, {}),
     (wristband, {}),
+    (sensors_in_rows, {}),
 ]
 
 
