@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from harness.data.importing.config import Clock
 from harness.data.importing.names import SENSOR
-from harness.data.importing.sniffing import Head, guessed_clock
+from harness.data.importing.sniffing import GuessedClock, Head, guessed_clock
 
 TIME = re.compile(
     r"(?i)^(t|ts|ms|date|day|epoch.*|datum|uhrzeit|zeit.*|t_(s|ms|us|ns)|time_?stamps?.*|date_?time.*|.*time(stamp)?"
@@ -20,7 +19,7 @@ TIME = re.compile(
 )
 LABEL = re.compile(
     r"(?i)^(labels?|activity|activities|class|target|action|gesture|annotation|event|text|behaviou?r|condition"
-    r"|t(ä|ae)tigkeit|aktivit(ä|ae)t|klasse)$"
+    r"|t(ä|ae)tigkeit|aktivit(ä|ae)t|klasse)_?(id|code|name|no|nr|num|number|label)?$"
 )
 SUBJECT = re.compile(
     r"(?i)^(subject|subject_?id|user|user_?id|person|participant|participant_?id|proband|teilnehmer|id|who)$"
@@ -36,17 +35,24 @@ FEWEST_ROWS = 20  # of a table of samples
 
 
 @dataclass(frozen=True)
+class Timing:
+    """The columns of the time, and what they show. repeats: the column whose times repeat, so that only rate counts."""
+
+    columns: list[str] = field(default_factory=list)
+    guessed: GuessedClock = field(default_factory=GuessedClock)
+    repeats: str = ""
+
+
+@dataclass(frozen=True)
 class Channels:
-    """Columns that become a modality, and the column of their time."""
+    """Columns that become a modality, in the rows that ``where`` selects, and their time."""
 
     name: str
     columns: list[str]
     unit: str
-    where: dict[str, str]
-    time: list[str]
-    clock: Clock
     rate: float
-    first_time: float
+    timing: Timing
+    where: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Roles:
     label: str | None
     one_hot: list[str]
     subject: str | None
+
+    label_of: int = 0  # the number of the channels with as many samples as the label
 
 
 def plain(name: str) -> str:
@@ -75,29 +83,45 @@ def leaf(name: str) -> str:
 
 def roles_of(head: Head) -> Roles:
     """What the columns of a table are for. There are no channels if it is no table of samples."""
-    frame = head.frame
-    names = list(map(str, frame.columns))
-    times = [name for name in names if TIME.match(leaf(name))]
+    frame, names = head.frame, list(map(str, head.frame.columns))
     label, subject = first_match(names, LABEL), first_match(names, SUBJECT)
+    times = [name for name in names if TIME.match(leaf(name)) and name not in (label, subject)]
+    times = times or [name for name in names if name not in (label, subject) and _is_time(frame[name])]
     rest = [name for name in names if name not in (*times, label, subject) and _is_channel(frame[name])]
     one_hot = [] if label else _one_hot(frame, rest)
     groups = _modalities([name for name in rest if name not in one_hot]) if len(frame) >= FEWEST_ROWS else {}
     in_rows = _sensors_in_rows(frame, [name for name in names if name not in (*times, *rest, label, subject)])
     channels = []
     for name, columns in groups.items():
-        parent = columns[0].rsplit(".", 2)[0] if "." in columns[0] else ""
-        near = [one for one in times if parent and one.startswith(f"{parent}.")] or times
+        near = _near(times, columns[0], head)
         unit = next((m[1] for m in map(IN_BRACKETS.search, columns) if m), "") or head.units.get(columns[0], "")
         if not in_rows:
-            time, clock, rate, first = _clock(frame, near)
-            channels.append(Channels(name, columns, unit, {}, time, clock, rate or head.rate, first))
+            timing = _timing(frame, near)
+            channels.append(Channels(name, columns, unit, timing.guessed.rate or head.rate, timing))
         for column, value in in_rows:
             rows = frame[frame[column] == value]
-            used = [one for one in columns if rows[one].notna().any()]
-            time, clock, rate, first = _clock(rows, near)
+            used, timing = [one for one in columns if rows[one].notna().any()], _timing(rows, near)
             sensor = re.sub(r"[^A-Za-z0-9_-]", "", value) + (f"_{name}" if len(groups) > 1 else "")
-            channels.append(Channels(sensor, used, unit, {column: value}, time, clock, rate, first))
-    return Roles(channels, label, one_hot, subject)
+            channels.append(Channels(sensor, used, unit, timing.guessed.rate, timing, {column: value}))
+    lengths = [head.lengths.get(one.columns[0]) for one in channels]
+    of_label = head.lengths.get(str(label))
+    return Roles(channels, label, one_hot, subject, lengths.index(of_label) if of_label in lengths else 0)
+
+
+def _near(times: list[str], column: str, head: Head) -> list[str]:
+    """The columns of times that can belong to a column: as long, and if possible in the same struct."""
+    as_long = [one for one in times if head.lengths.get(one) == head.lengths.get(column)]
+    parent = column.rsplit(".", 2)[0] if "." in column else ""
+    return [one for one in as_long if parent and one.startswith(f"{parent}.")] or as_long
+
+
+def _is_time(column: pd.Series) -> bool:
+    """Whether the values are dates, or numbers that increase in even steps, but don't count the rows."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return guessed_clock(column, "").rate > 0
+    steps = np.diff(column.to_numpy(np.float64, na_value=np.nan))
+    even = len(steps) > FEWEST_ROWS and (steps > 0).all() and np.ptp(steps) < 0.5 * np.median(steps)
+    return bool(even and not (steps == 1).all())
 
 
 def _sensors_in_rows(frame: pd.DataFrame, names: list[str]) -> list[tuple[str, str]]:
@@ -137,16 +161,14 @@ def _modalities(names: list[str]) -> dict[str, list[str]]:
     return {"sensor": names} if names else {}
 
 
-def _clock(frame: pd.DataFrame, names: list[str]) -> tuple[list[str], Clock, float, float]:
-    """The columns of the time, how they are written, the rate, and the first time in seconds if it is a number."""
+def _timing(frame: pd.DataFrame, names: list[str]) -> Timing:
     texts = [name for name in names if not pd.api.types.is_numeric_dtype(frame[name])]
     for one, two in pairwise(texts):
-        clock, rate = guessed_clock(frame[one].astype(str) + " " + frame[two].astype(str), "")
-        if rate:
-            return [one, two], clock, rate, 0.0
-    for name in names:
-        clock, rate = guessed_clock(frame[name], name)
-        if rate:
-            first = 0.0 if clock.time_unit in ("date", "hms") else float(frame[name].iloc[0])
-            return [name], clock, rate, first
-    return [], Clock(), 0.0, 0.0
+        guessed = guessed_clock(frame[one].astype(str) + " " + frame[two].astype(str), "")
+        if guessed.rate:
+            return Timing([one, two], guessed)
+    found = [(name, guessed) for name in names if (guessed := guessed_clock(frame[name], name)).rate]
+    fine = next(((name, guessed) for name, guessed in found if not guessed.repeats), None)
+    if fine:
+        return Timing([fine[0]], fine[1])
+    return Timing([], found[0][1], found[0][0]) if found else Timing()

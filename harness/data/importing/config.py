@@ -19,7 +19,7 @@ from harness.yaml.text import load
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 Column = str | int
-TimeUnit = Literal["s", "ms", "us", "ns", "hms", "date"]
+TimeUnit = Literal["s", "ms", "us", "ns", "hms", "date", "samples"]
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
@@ -42,6 +42,14 @@ class TextFormat(Options):
     header: bool = Field(default=True, description="whether a line has the names of the columns")
     unit_lines: int = Field(default=0, ge=0, description="lines between the names and the values, such as one of units")
 
+    names: tuple[str, ...] = Field(default=(), description="names for all columns of files that have none")
+
+    @model_validator(mode="after")
+    def _names_are_missing(self) -> Self:
+        if self.names and self.header:
+            raise ValueError("names is for files without them; add header: false")
+        return self
+
     @field_validator("encoding")
     @classmethod
     def _known(cls, encoding: str | None) -> str | None:
@@ -56,7 +64,9 @@ class Clock(Options):
     """How times are written."""
 
     time_unit: TimeUnit = Field(
-        default="s", description="unit of the time; hms for 14:05:06.5, date for dates with a time of day"
+        default="s",
+        description="unit of the time; hms for 14:05:06.5, date for dates with a time of day, samples for numbers of "
+        "samples at the rate of the modality",
     )
     date_format: str | None = Field(
         default=None, description="form of the dates, such as '%d.%m.%Y %H:%M:%S.%f'; default: ISO 8601"

@@ -156,36 +156,32 @@ def _modality(name: str, channels: Channels, files: str, from_start: bool) -> li
     if channels.where:
         selected = ", ".join(f"{quoted(column)}: {quoted(value)}" for column, value in channels.where.items())
         lines.append(f"    where: {{{selected}}}")
-    if channels.time:
-        lines.append(f"    time: {quoted(channels.time[0]) if len(channels.time) == 1 else listed(channels.time)}")
-        lines.append(f"    time_unit: {channels.clock.time_unit}  # CHECK: s, ms, us, ns, hms or date")
-        if form := channels.clock.date_format:
+    timing = channels.timing
+    if timing.columns:
+        lines.append(f"    time: {quoted(timing.columns[0]) if len(timing.columns) == 1 else listed(timing.columns)}")
+        lines.append(f"    time_unit: {timing.guessed.clock.time_unit}  # CHECK: s, ms, us, ns, hms, samples or date")
+        if form := timing.guessed.clock.date_format:
             swap = "; is the day first?" if "%d/%m" in form or "%m/%d" in form or "%d-%m" in form else ""
             lines.append(f"    date_format: {quoted(form)}  # CHECK{swap}")
         if from_start:
             lines.append("    from_start: true  # CHECK: the clocks differ, so that each is counted from its start")
+    if timing.repeats:
+        lines.append(f"    # time: {quoted(timing.repeats)} is the same in many rows, so that only rate counts")
     rate = f"{_rounded(channels.rate):g}  # CHECK: samples per second" if channels.rate else "100  # CHECK: a guess"
-    unit = quoted(channels.unit) if channels.unit else "''"
-    return [
-        *lines,
-        f"    rate: {rate}",
-        "    # resample: 50  # samples per second after the import",
-        f"    unit: {unit}",
-    ]
+    resample = "    # resample: 50  # samples per second after the import"
+    return [*lines, f"    rate: {rate}", resample, f"    unit: {quoted(channels.unit)}"]
 
 
 def _clocks_differ(channels: list[Channels]) -> bool:
     """Whether one clock starts more than a day after another."""
-    timed = [one for one in channels if one.time and one.clock.time_unit not in ("date", "hms")]
-    scale = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-    firsts = [one.first_time * scale[one.clock.time_unit] for one in timed]
-    return len(timed) == len(channels) and max(firsts, default=0) - min(firsts, default=0) > 86400
+    firsts = [one.timing.guessed.first for one in channels if one.timing.columns]
+    return len(firsts) == len(channels) and max(firsts) - min(firsts) > 86400
 
 
 def _label(folder: Path, groups: list[_Group], others: list[str], from_start: bool) -> tuple[list[str], dict[str, str]]:
     """The lines of the label, and new names of placeholders that a table has columns for."""
     for group in groups:
-        of = f", of: {next(iter(group.named()))}"
+        of = f", of: {list(group.named())[group.roles.label_of]}"
         if group.roles.label:
             return [f"label: {{column: {quoted(group.roles.label)}{of}}}  # empty: no label"], {}
         if group.roles.one_hot:

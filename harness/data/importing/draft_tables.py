@@ -120,7 +120,7 @@ def _clock_times(head: Head) -> list[str]:
 
 def _clock(column: pd.Series, name: str) -> list[str]:
     if not pd.api.types.is_numeric_dtype(column):
-        clock, _ = guessed_clock(column, name)
+        clock = guessed_clock(column, name).clock
         form = [f"date_format: {quoted(clock.date_format)}"] if clock.date_format else []
         return [f"time_unit: {clock.time_unit}", *form]
     largest = float(column.max())

@@ -130,8 +130,10 @@ class ValueTable:
     def _texts(self, rows: pd.DataFrame) -> np.ndarray:
         return texts_of(rows[str(self.source.value)], names_of(self.source))
 
-    def track(self, of: Mapping[str, str], files: Iterable[Path], start: float, end: float) -> Track:
+    def track(self, of: Mapping[str, str], files: Iterable[Path], start: float, end: float, rate: float) -> Track:
         """The labels of a recording, which lasts from ``start`` to ``end`` (seconds), over time.
+
+        rate: samples per second, for times in samples.
 
         Raises `DataError` for intervals that are empty or overlap, and if none lies within the recording.
         """
@@ -140,7 +142,7 @@ class ValueTable:
         path, rows = self.rows(of, files)
         if path is None or not len(rows):
             return constant("")
-        begins, ends = self._intervals(path, rows, start if self.source.from_start else 0.0)
+        begins, ends = self._intervals(path, rows, start if self.source.from_start else 0.0, rate)
         order = np.argsort(begins, kind="stable")
         ends = np.r_[begins[order][1:], np.inf] if ends is None else ends[order]
         begins = begins[order]
@@ -159,20 +161,20 @@ class ValueTable:
             )
         return Track(begins, ends, self._texts(rows)[order])
 
-    def _intervals(self, path: Path, rows: pd.DataFrame, start: float) -> tuple[np.ndarray, np.ndarray | None]:
+    def _intervals(
+        self, path: Path, rows: pd.DataFrame, start: float, rate: float
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         source, numbers = self.source, rows["row"].to_numpy()
-        times = {
-            name: seconds(rows[str(name)].reset_index(drop=True), source, lambda row: self._at(path, int(numbers[row])))
-            for name in (source.start, source.end)
-            if name is not None
-        }
-        begins = times[source.start] + start  # type: ignore[index]
+
+        def times(name: object, clock: Clock) -> np.ndarray:
+            column = rows[str(name)].reset_index(drop=True)
+            return seconds(column, clock, rate, lambda row: self._at(path, int(numbers[row])))
+
+        begins = times(source.start, source) + start
         if source.duration is not None:
             lasts = Clock(time_unit="s" if source.time_unit == "date" else source.time_unit)
-            column = rows[str(source.duration)].reset_index(drop=True)
-            lengths = seconds(column, lasts, lambda row: self._at(path, int(numbers[row])))
-            return begins, begins + lengths
-        return begins, times[source.end] + start if source.end is not None else None
+            return begins, begins + times(source.duration, lasts)
+        return begins, times(source.end, source) + start if source.end is not None else None
 
     def _at(self, path: Path, row: int) -> str:
         return place(path, row, delimited(path, self.source.format) if is_text(path) else None)

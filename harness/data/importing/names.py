@@ -16,7 +16,7 @@ PERSON = r"(s|p|u|vp|pb|id|sub|subj|subject|user|person|part|participant|proband
 PERSON_WORD = re.compile(rf"(?i){PERSON}[-_ =]?")
 PERSON_NAME = re.compile(rf"(?i){PERSON}[- ]?\d+")
 ACTIVITY = re.compile(
-    r"(?i)(walk|run|jog|sit|stand|lying|laying|lie|rest|stairs|cycl|bik|jump|sleep|eat|drink|fall|climb|idle|drive|wave)"
+    r"(?i)(walk|run(?!_?\d)|jog|sit|stand|lying|laying|lie|rest|stairs|cycl|bik|jump|sleep|eat|drink|fall|climb|idle|drive|wave)"
 )
 SEPARATORS = re.compile(r"([_\-/=])")
 
@@ -62,7 +62,7 @@ def pattern_of(tokens: dict[str, list[str]], sensor: int | None, kind: str, suff
             files += parts[0]
         else:
             number += 1
-            prefix, suffix_of_all = _common_ends(parts)
+            prefix, suffix_of_all = ("", "") if all(map(PERSON_NAME.fullmatch, parts)) else _common_ends(parts)
             inner = [part[len(prefix) : len(part) - len(suffix_of_all)] for part in parts]
             before = re.split(r"[_\-/= ]", (files + prefix).rstrip("_-/= "))[-1]
             name = _placeholder(set(inner), before, values) or f"part{number}"
@@ -75,7 +75,8 @@ def _common_ends(parts: Sequence[str]) -> tuple[str, str]:
     """What all parts begin and end with, up to a character that is no letter or digit."""
     backwards = [part[::-1] for part in parts]
     start, end = commonprefix(parts), commonprefix(backwards)[::-1]  # noqa: RUF071 (of characters, as is wanted)
-    start = re.sub(r"[^\W_]+$", "", start)
+    words = all(re.match(r"\d", part[len(start) :]) for part in parts) and re.search(r"[A-Za-z]{2,}\d*$", start)
+    start = start.rstrip("0123456789") if words else re.sub(r"[^\W_]+$", "", start)
     end = re.sub(r"^[^\W_]+", "", end)
     shortest = min(map(len, parts))
     return (start, end) if len(start) + len(end) < shortest else ("", "")

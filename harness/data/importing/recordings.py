@@ -251,9 +251,8 @@ def _track(of: Mapping[str, str], parts: Mapping[str, _Part], signals: Mapping[s
         return constant(names_of(source).get(of[source.name], of[source.name]))
     name = source.of or next(iter(config.modalities))
     time = signals[name].time
+    rate = config.modalities[name].rate
     if "label" in folder.tables:
         paths = [one.path for one in parts.values()]
-        return folder.tables["label"].track(
-            of, paths, float(time[0]), float(time[-1]) + 1 / config.modalities[name].rate
-        )
-    return from_samples(time, _texts(parts[name], source), config.modalities[name].rate)
+        return folder.tables["label"].track(of, paths, float(time[0]), float(time[-1]) + 1 / rate, rate)
+    return from_samples(time, _texts(parts[name], source), rate)

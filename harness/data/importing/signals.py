@@ -73,7 +73,7 @@ def times_of(frame: pd.DataFrame, modality: ModalityFiles, at: Callable[[int], s
     if not modality.time_columns:
         return np.arange(len(frame)) / modality.rate
     columns = [frame[name] for name in modality.time_columns]
-    return seconds(columns[0] if len(columns) == 1 else joined(columns), modality, at)
+    return seconds(columns[0] if len(columns) == 1 else joined(columns), modality, modality.rate, at)
 
 
 def in_order(time: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -35,12 +35,30 @@ TIMES = ("%H:%M:%S.%f", "%H:%M:%S,%f", "%H:%M:%S", "%I:%M:%S %p", "%I:%M:%S.%f %
 
 @dataclass(frozen=True)
 class Head:
-    """The first rows of a file. units: of the columns, by name. rate: samples per second, if the file states it."""
+    """The first rows of a file.
+
+    units: of the columns, by name. rate: samples per second, if the file states it. lengths: of the columns, by name,
+    where they may differ.
+    """
 
     frame: pd.DataFrame
     form: TextFormat
-    units: dict[str, str]
+    units: dict[str, str] = field(default_factory=dict)
     rate: float = 0.0
+    lengths: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GuessedClock:
+    """How a column of times is written, and its rate in samples per second, 0 if it is no column of times.
+
+    first: the first time, in seconds. repeats: whether most rows have the time of the row before.
+    """
+
+    clock: Clock = field(default_factory=Clock)
+    rate: float = 0.0
+    first: float = 0.0
+    repeats: bool = False
 
 
 def head_of(path: Path) -> Head:
@@ -53,10 +71,9 @@ def head_of(path: Path) -> Head:
         raise
     except Exception as error:  # the readers raise almost any exception for a damaged file
         raise DataError(f"{path}: can't be read ({type(error).__name__}: {error})") from error
-    lengths = Counter(map(len, columns.values()))
-    length = max(lengths, default=0)
-    frame = pd.DataFrame({name: pd.Series(one[:ROWS]) for name, one in columns.items() if len(one) == length})
-    return Head(frame, TextFormat(), {})
+    lengths = {name: len(column) for name, column in columns.items()}
+    frame = pd.DataFrame({name: pd.Series(column[:ROWS]).reset_index(drop=True) for name, column in columns.items()})
+    return Head(frame, TextFormat(), lengths=lengths)
 
 
 def _head_of_text(path: Path) -> Head:
@@ -134,40 +151,50 @@ def _delimiter(lines: list[str]) -> str:
     return " " if all(len(row) > 1 and all(NUMBER.fullmatch(one) for one in row) for row in spaced) else ","
 
 
-def guessed_clock(column: pd.Series, name: str) -> tuple[Clock, float]:
-    """How a column of times is written, and its rate in samples per second; 0 if it is no column of times."""
+def guessed_clock(column: pd.Series, name: str) -> GuessedClock:
+    """How a column of times is written, and its rate."""
     if pd.api.types.is_numeric_dtype(column):
-        return _of_numbers(column, name)
+        return _of_numbers(column.dropna().to_numpy(np.float64), name)
     if pd.api.types.is_datetime64_any_dtype(column):
-        return Clock(time_unit="date"), _rate(pd.to_datetime(column, utc=True) - pd.Timestamp(0, tz="UTC"))
-    text = column.dropna().astype(str).str.strip().iloc[:200]
-    if len(text) < 2:
-        return Clock(), 0.0
-    if text.str.fullmatch(CLOCK_TIME.pattern).all():
-        return Clock(time_unit="hms"), _rate(pd.to_timedelta(text))
-    forms = [" ".join(both) + zone for both in product(DAYS, TIMES) for zone in ("", "%z", " %z")]
-    for form in [None, *forms]:
-        dates = pd.to_datetime(text, errors="coerce", utc=True, format=form or "ISO8601")
-        if dates.notna().all() and (rate := _rate(dates - pd.Timestamp(0, tz="UTC"))):
-            return Clock(time_unit="date", date_format=form), rate
-    return Clock(), 0.0
+        return _guessed(Clock(time_unit="date"), _since_1970(pd.to_datetime(column.dropna(), utc=True)))
+    text = column.dropna().astype(str).str.strip()
+    if len(text) > 1 and text.str.fullmatch(CLOCK_TIME.pattern).all():
+        return _guessed(Clock(time_unit="hms"), pd.to_timedelta(text).dt.total_seconds().to_numpy())
+    few = text.iloc[:20]
+    if len(few) < 2 or few.str.fullmatch(NUMBER.pattern).any():
+        return GuessedClock()
+    for form in [None, *(" ".join(both) + zone for both in product(DAYS, TIMES) for zone in ("", "%z", " %z"))]:
+        if pd.to_datetime(few, errors="coerce", utc=True, format=form or "ISO8601").notna().all():
+            dates = pd.to_datetime(text, errors="coerce", utc=True, format=form or "ISO8601")
+            if dates.notna().all():
+                return _guessed(Clock(time_unit="date", date_format=form), _since_1970(dates))
+    return GuessedClock()
 
 
-def _of_numbers(column: pd.Series, name: str) -> tuple[Clock, float]:
-    numbers = column.dropna().to_numpy(np.float64)
-    steps = np.diff(numbers)
-    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+def _since_1970(dates: pd.Series) -> np.ndarray:
+    return (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(np.float64)
+
+
+def _of_numbers(numbers: np.ndarray, name: str) -> GuessedClock:
+    """Numbers as times in the unit that the name states, or that gives a date near ours, or a usual rate."""
     stated = re.search(r"(?i)[\[( _](s|sec|ms|us|µs|ns)[\])]?$", name)
     unit = {"sec": "s", "µs": "us"}.get(stated[1].lower(), stated[1].lower()) if stated else ""
-    since_1970 = float(np.median(numbers)) if len(numbers) else 0.0
-    units = [unit] if unit else [one for one, seconds in SECONDS.items() if 3e8 < since_1970 * seconds < 4e9]
-    for one in units or list(SECONDS):
-        if step > 0 and 0.5 <= 1 / (step * SECONDS[one]) <= 5000:
-            return Clock.from_plain({"time_unit": one}), 1 / (step * SECONDS[one])
-    return Clock(), 0.0
+    middle = float(np.median(numbers)) if len(numbers) else 0.0
+    near_ours = [one for one, seconds in SECONDS.items() if 3e8 < middle * seconds < 4e9]
+    for one in [unit] if unit else near_ours or list(SECONDS):
+        found = _guessed(Clock.from_plain({"time_unit": one}), numbers * SECONDS[one])
+        if 0.5 <= found.rate <= 5000:
+            return found
+    return GuessedClock()
 
 
-def _rate(times: pd.Series) -> float:
-    steps = np.diff(times.dt.total_seconds().to_numpy(np.float64))
-    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    return 1 / step if step > 0 else 0.0
+def _guessed(clock: Clock, seconds: np.ndarray) -> GuessedClock:
+    changes = np.flatnonzero(np.diff(seconds) > 0)
+    if not len(changes):
+        return GuessedClock()
+    if repeats := len(changes) < 0.5 * (len(seconds) - 1):
+        span = seconds[changes[-1] + 1] - seconds[changes[0] + 1]
+        rate = (changes[-1] - changes[0]) / span if span > 0 else 0.0
+    else:
+        rate = 1 / float(np.median(np.diff(seconds)[changes]))
+    return GuessedClock(clock, float(rate), float(seconds[0]), repeats)

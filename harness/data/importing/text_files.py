@@ -67,7 +67,9 @@ def columns_of_text(path: Path, form: TextFormat) -> tuple[list[str], str]:
     delimiter = form.delimiter or ("\t" if path.suffix.lower() == ".tsv" else delimiter_of(line))
     fields = fields_of(line, delimiter)
     if not form.header:
-        return [str(number) for number in range(len(fields))], delimiter
+        if form.names and len(form.names) != len(fields):
+            raise DataError(f"{path}: its first row has {len(fields)} values, but names has {len(form.names)}")
+        return list(form.names) or [str(number) for number in range(len(fields))], delimiter
     row = next((line for line in islice(lines, form.unit_lines, None) if line.strip()), None)
     if row is None:
         raise DataError(f"{path}: it has no rows")

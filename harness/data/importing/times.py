@@ -16,18 +16,22 @@ EXAMPLES = {"hms": "14:05:06.5", "date": "2024-03-01T14:05:06.5Z"}
 
 def type_of(clock: Clock) -> ColumnType:
     """The type that a column of times is read as."""
-    return "float64" if clock.time_unit in SECONDS else "text"
+    return "float64" if clock.time_unit in (*SECONDS, "samples") else "text"
 
 
-def seconds(column: pd.Series, clock: Clock, at: Callable[[int], str]) -> np.ndarray:
+def seconds(column: pd.Series, clock: Clock, rate: float, at: Callable[[int], str]) -> np.ndarray:
     """The time of each row in seconds, (n,), NaN where it is missing; dates are counted from 1970.
 
-    at: the place of a row, for messages. Raises `DataError`, which names the row, for a text that is no time.
+    rate: samples per second, for times in samples. at: the place of a row, for messages. Raises `DataError`, which
+    names the row, for a text that is no time.
     """
+    if clock.time_unit == "samples":
+        return column.to_numpy(np.float64) / rate
     if clock.time_unit in SECONDS:
         return column.to_numpy(np.float64) * SECONDS[clock.time_unit]
     if isinstance(column.dtype, pd.CategoricalDtype):  # as text files are read
-        of_categories = seconds(column.cat.categories.to_series(), clock, lambda row: at(_first_row(column, row)))
+        categories = column.cat.categories.to_series()
+        of_categories = seconds(categories, clock, rate, lambda row: at(_first_row(column, row)))
         return np.append(of_categories, np.nan)[column.cat.codes.to_numpy()]
     if clock.time_unit == "hms":
         missing = column.isna() | (column.astype(str).str.strip() == "")

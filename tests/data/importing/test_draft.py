@@ -32,7 +32,7 @@ def test_numbered_people_and_a_semicolon(tmp_path):
     text = draft(tmp_path / "watch")
     (tmp_path / "import.yaml").write_text(text)
     config = read_config(tmp_path / "import.yaml")
-    assert config.files == "day1/{subject}_{part2}.csv"
+    assert config.files == "day1/{subject}_session{session}.csv"
     assert config.delimiter == ";"
     (sensor,) = config.modalities.values()
     assert (sensor.columns, sensor.time, sensor.time_unit, sensor.rate) == (("x", "y", "z"), "timestamp", "ms", 50)

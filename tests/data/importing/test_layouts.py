@@ -143,6 +143,34 @@ def sensors_in_rows(folder: Path) -> None:
         (folder / f"{person}.csv").write_text(text.replace(",\n", "\n", 1))
 
 
+def arrays_of_two_rates(folder: Path) -> None:
+    for person in PEOPLE:
+        gyro = np.zeros((2 * N, 3))
+        np.savez(folder / f"{person}.npz", acc=ACC[person], gyro=gyro, time=TIME, label=LABEL.astype(str))
+
+
+def whole_seconds(folder: Path) -> None:
+    """Dates in a column of any name, which are the same for all samples of a second."""
+    stamps = (pd.Timestamp("2024-05-03 10:00") + pd.to_timedelta(np.floor(TIME), unit="s")).strftime(
+        "%m/%d/%Y %H:%M:%S"
+    )
+    for person in PEOPLE:
+        frame(person, When=stamps, activity_name=LABEL).to_csv(folder / f"trial_{person}.csv", index=False)
+
+
+def numbers_of_samples(folder: Path) -> None:
+    """Numbers with spaces between them, and labels by the numbers of samples."""
+    rows = [(number, name, start, end) for number in (1, 2) for name, start, end in SPANS]
+    lines = [f"{number} {name} {start * RATE:.0f} {end * RATE:.0f}\n" for number, name, start, end in rows]
+    (folder / "labels.dat.txt").write_text("".join(lines))
+    for number, person in enumerate(PEOPLE, 1):
+        np.savetxt(folder / f"exp0{number}_acc.txt", ACC[person])
+
+
+OF_SAMPLES = (
+    "label: {table: labels.dat.txt, start: a, end: b, time_unit: samples, "
+    "format: {delimiter: ' ', header: false, names: [exp, label, a, b]}}\n# label:"
+)
 LAYOUTS: list[tuple[Callable[[Path], None], dict[str, str]]] = [
     (german_spreadsheet, {}),
     (utf16_with_units, {}),
@@ -155,6 +183,9 @@ LAYOUTS: list[tuple[Callable[[Path], None], dict[str, str]]] = [
     (lines_before_the_names, {}),
     (wristband, {}),
     (sensors_in_rows, {}),
+    (arrays_of_two_rates, {}),
+    (whole_seconds, {}),
+    (numbers_of_samples, {"rate: 100": "rate: 50", "# label:": OF_SAMPLES}),
 ]
 
 
