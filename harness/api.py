@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 import io
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.errors import InputError
 from harness.results.run import RunResults
 from reports.cleaning import clean
 
@@ -77,13 +75,14 @@ def run(
     call = _call_text(**locals())
     from harness.driver import Driver, Execution
     from harness.show.console import make_console
+    from harness.study.overrides import override_text
 
     execution = Execution(inline, address, wait_for_nodes, False, start_timeout, ship_code, list(log))
     driver = Driver.from_file(
         Path(study).expanduser(),
         Path(out).expanduser() if out else None,
         Path(folder).expanduser() if (folder := data or os.environ.get("HARNESS_DATA")) else None,
-        [f"{name}={_as_yaml(name, value)}" for name, value in (overrides or {}).items()],
+        [override_text(name, value) for name, value in (overrides or {}).items()],
         call,
         make_console(quiet=quiet),
         max_trials,
@@ -378,24 +377,6 @@ class RunComparison:
 
 def _optional_path(folder: PathLike | None) -> Path | None:
     return None if folder is None else Path(folder).expanduser()
-
-
-def _as_yaml(name: str, value: Any) -> str:
-    """A value as ``--set`` takes it. JSON is YAML."""
-
-    def plain(other: Any) -> Any:
-        if hasattr(other, "tolist"):  # NumPy's numbers and arrays
-            return other.tolist()
-        if isinstance(other, os.PathLike):
-            return os.fspath(other)
-        if isinstance(other, Iterable) and not isinstance(other, set | bytes):
-            return list(other)
-        raise TypeError(f"{type(other).__name__} is not a number, text, list or mapping")
-
-    try:
-        return json.dumps(value, default=plain, allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"overrides[{name!r}]: {value!r} cannot be a value of a study: {error}") from None
 
 
 def _call_text(study: PathLike, **given: Any) -> str:

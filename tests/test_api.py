@@ -92,32 +92,6 @@ def test_overrides_are_checked_and_recorded_as_set_is(folder: Path, run: harness
     assert study["command"] == "harness.run('tiny.yaml', overrides={'seeds': 2}, inline=True)"
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (2, "2"),
-        ([10, 20], "[10, 20]"),
-        ((10, 20), "[10, 20]"),
-        (range(3), "[0, 1, 2]"),
-        (np.int64(3), "3"),
-        (np.array([0.1, 0.5]), "[0.1, 0.5]"),
-        (1e-05, "1e-05"),
-        ("0.5", '"0.5"'),
-        ("no", '"no"'),
-        (True, "true"),
-        (None, "null"),
-        (Path("a/b"), '"a/b"'),
-        ({"label_rate": [0.1]}, '{"label_rate": [0.1]}'),
-    ],
-)
-def test_values_reach_the_study_as_they_are(value: Any, text: str) -> None:
-    from harness.yaml.text import load
-
-    written = import_module("harness.api")._as_yaml("name", value)
-    assert written == text
-    assert load(written, "here").value == json.loads(text)
-
-
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, object(), b"bytes"])
 def test_a_value_that_no_study_can_have_is_bad_input(value: Any) -> None:
     with pytest.raises(InputError, match=r"overrides\['stage2.lr'\]: .* cannot be a value of a study"):

@@ -14,16 +14,16 @@ from typing import Any
 from pydantic import ValidationError
 
 import harness
-from harness import registry
 from harness.errors import InputError, Problem, StudyError
 from harness.reading import read_text
 from harness.study.check import by_line, check
 from harness.study.model import DatasetEntry, SharedKeys, StudyFile
+from harness.study.overrides import apply_override
 from harness.study.settings import Settings, TrialOptions, Value, flatten
 from harness.study.size import MAX_TRIALS, check_size
 from harness.study.space import Dimension, dimension
 from harness.study.valid_part import valid_part
-from harness.yaml.limits import MAX_BYTES, MAX_DEPTH
+from harness.yaml.limits import MAX_BYTES
 from harness.yaml.problems import problems_of
 from harness.yaml.text import Located, load
 
@@ -152,7 +152,7 @@ def parse_study(text: str, path: Path, overrides: Sequence[str] = (), max_trials
         raise StudyError(
             [Problem(f"{path}:1", "", "a study must be a mapping of keys to values", "begin with `study: NAME`")]
         )
-    problems = [problem for override in overrides for problem in _override(located, override)]
+    problems = [problem for override in overrides for problem in apply_override(located, override)]
     file: StudyFile
     try:
         file = StudyFile.from_plain(located.value)
@@ -167,44 +167,3 @@ def parse_study(text: str, path: Path, overrides: Sequence[str] = (), max_trials
 
 def _named(file: StudyFile, located: Located) -> list[tuple[str, str]]:
     return [(located.location(("datasets", index)), entry.name) for index, entry in enumerate(file.datasets)]
-
-
-def _override(located: Located, text: str) -> list[Problem]:
-    """Set one ``key=value`` in the study. Messages give the command-line option as its location."""
-    where = f"--set {text}"
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        return [
-            Problem(
-                where,
-                "",
-                "this is not of the form key=value",
-                "for example --set stage1.epochs=3 or --set cosmo.lambda=0.5",
-            )
-        ]
-    path = tuple(key.strip().split("."))
-    if len(path) > MAX_DEPTH:
-        return [Problem(where[:100], "", f"the key has more than {MAX_DEPTH} parts")]
-    if path[0] in registry.paths("methods") or path[0] in registry.paths("datasets"):
-        path = ("options", *path)
-    elif path[0] == "sweep" and len(path) > 1:
-        path = ("sweep", ".".join(path[1:]))  # a swept option's dotted name is one key
-    elif path[:2] == ("search", "space") and len(path) > 2:
-        path = ("search", "space", ".".join(path[2:]))
-    try:
-        parsed = load(value, where).value
-    except StudyError as error:
-        return [Problem(where, key, error.problems[0].message)]
-    node = located.value
-    for depth, name in enumerate(path[:-1]):
-        if node.get(name) is None:
-            node[name] = {}
-            located.locations[path[: depth + 1]] = where
-        node = node[name]
-        if not isinstance(node, dict):
-            return [Problem(where, key, f"{name!r} is not a mapping, so it has no {path[-1]!r}")]
-    node[path[-1]] = parsed
-    for known in [known for known in located.locations if known[: len(path)] == path]:
-        del located.locations[known]
-    located.locations[path] = where
-    return []

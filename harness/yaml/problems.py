@@ -58,6 +58,9 @@ def _problem(item: Any, model: type[BaseModel], where: str, shown: Sequence[str]
         return Problem(where, path, "this is required", f"add `{last}: …`")
     if item["type"] in ("dict_type", "model_type"):
         return Problem(where, path, f"{_short(item['input'])} is not a mapping of keys to values")
+    if item["type"] == "list_type":
+        hint = f"write [{item['input']}]" if isinstance(item["input"], str | int | float) else ""
+        return Problem(where, path, f"{_short(item['input'])} is not a list", hint)
     if item["type"] == "string_pattern_mismatch":
         pattern, nearest = item["ctx"]["pattern"], re.sub(r"[^A-Za-z0-9]+", "_", item["input"]).strip("_")
         hint = f"for example {nearest}" if re.search(pattern, nearest) else ""
