@@ -141,5 +141,7 @@ def lines(metered: Metered) -> list[str]:
         )
     if work.above_idle_joules is not None:
         found.append(f"above idle: {work.above_idle_joules:.2f} J; at rest {work.idle_watts:.2f} W")
+    elif metered.idle and metered.idle.total.reason:
+        found.append(f"above idle: not measured: at rest, {metered.idle.total.reason}")
     found.append(f"samples: {work.n_samples}, {work.hertz:.1f} a second of {work.asked_hertz:g}")
     return [*found, *(f"note: {text}" for text in (*work.flags, *work.errors))]

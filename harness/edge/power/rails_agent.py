@@ -1,9 +1,10 @@
 """Reads the power rails of a Jetson, and runs a command meanwhile: a single file that a device can run by itself.
 
-It needs Python 3.6 and its standard library alone, for boards whose JetPack has nothing newer. `harness edge meter`
-sends it over SSH, so that nothing is installed on the device; the meter ``ina3221`` shares its functions. On standard
-output it writes lines of JSON: the rails, their samples, and the marks of what happened in between, all in seconds of
-the device's monotonic clock. The command's own output goes to standard error.
+It needs Python 3.6 and its standard library alone, for boards whose JetPack has nothing newer, and its text is ASCII,
+which is all that Python 3.6 takes from a command line in the locale C. `harness edge meter` sends it over SSH, so that
+nothing is installed on the device; the meter ``ina3221`` shares its functions. On standard output it writes lines of
+JSON: the rails, their samples, and the marks of what happened in between, all in seconds of the device's
+monotonic clock. The command's own output goes to standard error.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def unreadable(rail: Rail) -> Optional[str]:
 
 
 def _ina238(folder: str, address: str) -> Iterator[Rail]:
-    """The input of an INA238: power1_input in µW, or else in1_input in mV times curr1_input in mA."""
+    """The input of an INA238: power1_input in microwatts, or else in1_input in mV times curr1_input in mA."""
     power = os.path.join(folder, "power1_input")
     if os.path.exists(power):
         yield Rail("VIN", address, _scaled(1e-6, power), "")
@@ -192,7 +193,7 @@ def _run_command(command: List[str], reader: _Reader) -> None:
 
 
 def main() -> None:
-    """Run the agent: ``python3 rails_agent.py [options] [COMMAND …]``."""
+    """Run the agent: ``python3 rails_agent.py [options] [COMMAND ...]``."""
     parser = argparse.ArgumentParser(description="Read the power rails of a Jetson while a command runs.")
     parser.add_argument("--root", default="/sys")
     parser.add_argument("--hertz", type=float, default=20.0)
