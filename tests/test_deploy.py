@@ -163,6 +163,18 @@ def test_the_dockerfile_takes_a_base_image_and_copies_what_the_package_is_built_
             subprocess.run(["bash", "-n"], input=text, text=True, check=True)
 
 
+@pytest.mark.skipif(shutil.which("useradd") is None or os.geteuid() != 0, reason="only root adds users")
+@pytest.mark.parametrize("there", ["", "ubuntu:x:1000:1000::/home/ubuntu:/bin/bash\n"])
+def test_the_image_has_its_user_even_if_the_base_has_one_of_that_number(there: str, tmp_path: Path) -> None:
+    (etc := tmp_path / "etc").mkdir()
+    for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid"):
+        (etc / name).write_text(there if name == "passwd" else "")
+    (command,) = [text for name, text in instructions() if name == "RUN" and text.startswith("useradd")]
+    arguments = [*command.split(), "--no-user-group"]
+    subprocess.run([arguments[0], "--prefix", str(tmp_path), *arguments[1:]], check=True)
+    assert (tmp_path / "home/ray").stat().st_uid == 1000
+
+
 def test_the_image_installs_the_torch_of_its_base_or_of_the_index(tmp_path: Path) -> None:
     """The commands of the Dockerfile, with a stand-in for python that has torch or not."""
     commands = [text for name, text in instructions() if name == "RUN" and "torch" in text]

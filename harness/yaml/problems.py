@@ -63,7 +63,7 @@ def _problem(item: Any, model: type[BaseModel], where: str, shown: Sequence[str]
         return Problem(where, path, f"{_short(item['input'])} is not a list", hint)
     if item["type"] == "string_pattern_mismatch":
         pattern, nearest = item["ctx"]["pattern"], re.sub(r"[^A-Za-z0-9]+", "_", item["input"]).strip("_")
-        hint = f"for example {nearest}" if re.search(pattern, nearest) else ""
+        hint = f"for example {nearest}" if re.search(pattern, nearest) else _description(model, item["loc"])
         return Problem(where, path, f"{_short(item['input'])} does not match {pattern}", hint)
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if not path:  # the whole file
@@ -71,11 +71,21 @@ def _problem(item: Any, model: type[BaseModel], where: str, shown: Sequence[str]
     return Problem(where, path, f"{_short(item['input'])} {message[:1].lower()}{message[1:]}")
 
 
-def _names_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
+def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
     for part in path:
         if isinstance(part, str):
             model = inner_model(model, part) or model
-    return option_names(model)
+    return model
+
+
+def _names_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
+    return option_names(_model_at(model, path))
+
+
+def _description(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    """What an option is, as its field says; empty if there is no such field."""
+    fields = _model_at(model, path[:-1]).model_fields.items()
+    return next((field.description or "" for key, field in fields if (field.alias or key) == path[-1]), "")
 
 
 def _short(value: Any) -> str:

@@ -23,6 +23,7 @@ from harness.study.edge import Device
         ("[{name: a, ssh: u@h, offline: true}]", "none", "give only one of them"),
         ("[{name: a, ssh: -oProxyCommand=evil}]", "none", "does not match"),
         ("[{name: ../a}]", "none", "does not match"),
+        ("[{name: a, ssh: u@h, command: ~/run}]", "none", "a path of harness, or PYTHON -m harness"),
         ("[{name: a, sssh: u@h}]", "none", "there is no such option"),
         ("[]", "none", "at least 1"),
     ],
