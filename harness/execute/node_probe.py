@@ -28,14 +28,20 @@ class NodeProbes:
 
     modules: those that every node must be able to import; None if the cluster is local to this process, so that its
     workers have what this process has. precisions: those below fp32 that the jobs compute in on a CPU.
-    answer_seconds: how long a node is waited for; one that answers later is used from then on.
+    answer_seconds: how long a node is waited for; one that answers later is used from then on. on_gpus: whether there
+    are jobs that compute on GPUs, so that PyTorch has to find those of each node that has any.
     """
 
     def __init__(
-        self, modules: Sequence[str] | None, data_bytes: int, precisions: Sequence[str], answer_seconds: float
+        self,
+        modules: Sequence[str] | None,
+        data_bytes: int,
+        precisions: Sequence[str],
+        answer_seconds: float,
+        on_gpus: bool = False,
     ):
         self._modules, self._data_bytes, self._precisions = modules, data_bytes, precisions
-        self._answer_seconds = answer_seconds
+        self._answer_seconds, self._on_gpus = answer_seconds, on_gpus
         self._probe = _probe()
         self._asked: dict[str, tuple[ray.ObjectRef[Any], float]] = {}  # node id → its answer, when it was asked
         self._faults: dict[str, tuple[str, ...]] = {}  # node id → what its answer says
@@ -109,8 +115,11 @@ class NodeProbes:
             return ray.put(self._probe([], node.folder))
         here = NodeAffinitySchedulingStrategy(node_id, soft=False)
         task: Any = ray.remote(num_cpus=0, max_retries=0)(self._probe)
-        answer: ray.ObjectRef[Any] = task.options(scheduling_strategy=here).remote(list(self._modules), node.folder)
-        return answer
+        on_gpus = self._on_gpus and bool(node.resources.get("GPU"))
+        asked: ray.ObjectRef[Any] = task.options(scheduling_strategy=here).remote(
+            list(self._modules), node.folder, on_gpus
+        )
+        return asked
 
     def _faults_of(self, answer: ray.ObjectRef[Any], node: LivingNode) -> list[str]:
         try:
@@ -149,13 +158,15 @@ def _reason(error: Exception) -> str:
     return f"{type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[0]}"
 
 
-def _probe() -> Callable[[list[str], str], dict[str, Any]]:
+def _probe() -> Callable[..., dict[str, Any]]:
     """The function that probes a node. Being nested, it is pickled by value: the harness may be missing there."""
 
-    def probe(modules: list[str], folder: str) -> dict[str, Any]:
+    def probe(modules: list[str], folder: str, on_gpus: bool = False) -> dict[str, Any]:
         import importlib
+        import os
         import platform
         import shutil
+        import subprocess
         import sys
 
         import ray
@@ -180,6 +191,12 @@ def _probe() -> Callable[[list[str], str], dict[str, Any]]:
                 importlib.import_module(module)
             except Exception as error:
                 lacking[module] = f"{type(error).__name__}: {error}"
+        if on_gpus:  # in another process, since Ray hides the GPUs from this one
+            visible = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+            command = [sys.executable, "-c", "import torch; torch.cuda.init()"]
+            done = subprocess.run(command, env=visible, stderr=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                answer["gpu"] = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         return answer
 
     return probe
@@ -202,6 +219,8 @@ def faults(answer: Mapping[str, Any], store_bytes: float, data_bytes: int, preci
     else:
         found += [f"{module} cannot be imported there ({error})" for module, error in answer["lacking"].items()]
         found += emulated(precisions, answer["native"], answer["processor"])
+    if "gpu" in answer:
+        found.append(f"PyTorch cannot use its GPUs ({answer['gpu']}): install a build of PyTorch there that can")
     full = spill_room(store_bytes, data_bytes, answer["disk"], answer["free"])
     return found + ([full] if full else [])
 

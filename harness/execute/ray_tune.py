@@ -114,7 +114,8 @@ class RayExecutor:
         data_bytes = sum(array.nbytes for recordings in data.values() for array in recordings.arrays.values())
         modules = None if alone else needed_modules(jobs, self._perform)
         problems = ledger_room(ledger.root, jobs)
-        probes = NodeProbes(modules, data_bytes, cpu_precisions(jobs), self._start_seconds)
+        on_gpus = any(job.gpus for job in jobs)
+        probes = NodeProbes(modules, data_bytes, cpu_precisions(jobs), self._start_seconds, on_gpus)
         problems += preflight(needs_of(jobs), probes, self._wait_seconds, observer)
         if problems:
             raise InputError("\n    ".join(["the run cannot start:", *problems]))

@@ -128,3 +128,18 @@ def test_a_node_with_other_versions_or_without_the_package(monkeypatch: pytest.M
     assert fault.startswith("precision bf16 is not native to its processor (an i386)")
     (fault,) = node_probe.faults({**here, "disk": 2**30, "free": 2**25}, 2**30, 2**31)
     assert fault.startswith("the data take 2048 MiB")
+
+
+@pytest.mark.parametrize("init", ["pass", "raise RuntimeError('the NVIDIA driver is too old')"])
+def test_a_node_whose_torch_does_not_find_its_gpus(init: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("ray")
+    from harness.execute import node_probe
+
+    (tmp_path / "torch.py").write_text(
+        f"import os\nclass cuda:\n    def init():\n        assert 'CUDA_VISIBLE_DEVICES' not in os.environ\n        {init}"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    found = node_probe.faults(node_probe._probe()([], "/", True), 2**30, 2**20)
+    why = "PyTorch cannot use its GPUs (RuntimeError: the NVIDIA driver is too old): install a build"
+    assert [fault.startswith(why) for fault in found] == ([] if init == "pass" else [True])
