@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from harness import registry
 from harness.cli import app
-from harness.show.listing import Option, options_of, plugin, settings
+from harness.show.listing import Option, import_keys, options_of, plugin, settings
 from harness.study.model import GENERAL_KEYS, DatasetEntry, StudyFile
 
 API = {
@@ -42,6 +42,7 @@ def pages() -> dict[str, str]:
         "options": _options(),
         "methods": _methods(),
         "datasets": _datasets(),
+        "imports": _imports(),
         "commands": _commands(),
         "api": _api(),
     }
@@ -94,6 +95,14 @@ def _datasets() -> Iterator[str]:
         yield _prose(about["description"])
         if about["options"]:
             yield _table(about["options"])
+
+
+def _imports() -> Iterator[str]:
+    yield "# Keys of an import"
+    yield "[Your own recordings](../own_data.md) explains their use; `harness data import --keys` prints the same."
+    for title, options in import_keys().items():
+        yield f"## {title}"
+        yield _table(options)
 
 
 def _commands() -> Iterator[str]:

@@ -54,24 +54,34 @@ def prepare(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot
     "harness data import csv --config import.yaml --out ~/data/my_recordings",
 )
 def import_(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder with the files.")],
+    folder: Annotated[Optional[Path], typer.Argument(metavar="FOLDER", help="The folder with the files.")] = None,
     config: Annotated[
-        Optional[Path], typer.Option(metavar="FILE", help="What the files hold and how they are cut, see docs.")
+        Optional[Path], typer.Option(metavar="FILE", help="What the files hold and how they are cut; see --keys.")
     ] = None,
     out_folder: Annotated[
         Optional[Path], typer.Option("--out", metavar="DIR", help="The new folder, in the folder of the data sets.")
     ] = None,
     init: Annotated[bool, typer.Option("--init", help="Only print a first draft of the configuration.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Only print the keys of the configuration.")] = False,
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Leave out the label, for recordings that have none yet.")
     ] = False,
 ) -> None:
     """Turn files (CSV, TSV, Parquet, npy, npz, mat) into windows for arrays:NAME."""
+    if keys:
+        from harness.show.listing import import_keys
+        from harness.show.options import show_options
+
+        for title, options in import_keys().items():
+            show_options(title, options, out)
+        return
+    if folder is None:
+        raise InputError("give the FOLDER with the files")
     if init:
         from harness.data.importing.draft import draft
+        from harness.data.importing.importer import check_folder
 
-        if not folder.is_dir():
-            raise InputError(f"{folder}: there is no such folder")
+        check_folder(folder)
         print(draft(folder), end="")
         return
     if config is None or out_folder is None:

@@ -142,6 +142,20 @@ def study_text(name: str) -> str:
     return paths[name].read_text(encoding="utf-8")
 
 
+def import_keys() -> dict[str, list[Option]]:
+    """The keys of the configuration of an import: a title → the keys below it."""
+    from harness.data.importing.config import ImportConfig, ModalityFiles, TextFormat, ValueSource
+
+    keys = [option for option in options_of(ImportConfig) if not option.name.startswith(("subject.", "label."))]
+    form = set(TextFormat.model_fields)
+    return {
+        "Recordings and windows": [option for option in keys if option.name not in form],
+        "Each of modalities": [option for option in options_of(ModalityFiles) if "format." not in option.name],
+        "subject and label": [option for option in options_of(ValueSource) if "format." not in option.name],
+        "Text files, for all of them or inside format": [option for option in keys if option.name in form],
+    }
+
+
 def options_of(model: type[BaseModel]) -> Iterator[Option]:
     """The options of a model; those inside a group follow it."""
     schema = model.model_json_schema(by_alias=True)

@@ -124,6 +124,7 @@ def _text(folder: Path, groups: list[_Group], others: list[str], excluded: list[
         "# A first draft, from the names and first lines of the files. Check every line, above all those marked CHECK.",
         f"# Then: harness data import {shlex.quote(str(folder))} --config import.yaml --out DATA/NAME, and use "
         "arrays:NAME in a study.",
+        "# harness data import --keys prints all keys that there are.",
         f"files: {quoted(files[id(first)])}  # the files of one recording have the same values of the {{placeholders}}",
     ]
     if excluded:

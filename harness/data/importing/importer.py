@@ -37,20 +37,31 @@ def import_folder(folder: Path, config: ImportConfig, out: Path) -> Imported:
     It holds MODALITY.npy (n, time, channels) float32, label.npy, subject.npy, sample.npy, recording.npy and start.npy
     (seconds), and index.json. Raises `DataError`, which names the file and, where there is one, the line.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder")
+    check_folder(folder)
     if out.exists():
         raise DataError(f"{out}: it exists already; remove it or give another folder with --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    temporary: Path | None = None
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         new = temporary / out.name
         new.mkdir()
         imported = _write(folder, config, new)
         new.rename(out)
         return imported
+    except OSError as error:
+        raise DataError(f"{error.filename or out}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `DataError` unless this is a folder."""
+    if folder.is_file():
+        raise DataError(f"{folder}: it is a file; give the folder that it is in, and name it in the configuration")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
 
 
 def _write(folder: Path, config: ImportConfig, new: Path) -> Imported:

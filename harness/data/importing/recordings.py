@@ -141,7 +141,13 @@ def recordings(folder: Folder) -> Iterator[FileRecording]:
     for key, files in folder.files.items():
         frames: dict[str, pd.DataFrame] = {}
         for table in _tables_of(files, folder.config):
-            frame = read_table(table.path, table.types, table.form, table.variable)
+            try:
+                frame = read_table(table.path, table.types, table.form, table.variable)
+            except MemoryError:
+                raise DataError(
+                    f"{table.path}: it does not fit into memory, since files are read one at a time; divide it into "
+                    "files of one recording each"
+                ) from None
             if not len(frame):
                 raise DataError(f"{table.path}: it has no rows")
             frames |= dict.fromkeys(table.modalities, frame)

@@ -66,7 +66,7 @@ def head_of(path: Path) -> Head:
     try:
         if is_text(path):
             return _head_of_text(path)
-        columns = read_columns(path, None)
+        columns = _first_batch(path) if path.suffix.lower() == ".parquet" else read_columns(path, None)
     except DataError:
         raise
     except Exception as error:  # the readers raise almost any exception for a damaged file
@@ -74,6 +74,16 @@ def head_of(path: Path) -> Head:
     lengths = {name: len(column) for name, column in columns.items()}
     frame = pd.DataFrame({name: pd.Series(column[:ROWS]).reset_index(drop=True) for name, column in columns.items()})
     return Head(frame, TextFormat(), lengths=lengths)
+
+
+def _first_batch(path: Path) -> dict[str, pd.Series | np.ndarray]:
+    """The columns of the first rows of a Parquet file, without reading the others."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        frame = next(file.iter_batches(ROWS)).to_pandas()
+    frame = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+    return {str(name): frame[name] for name in frame.columns}
 
 
 def _head_of_text(path: Path) -> Head:

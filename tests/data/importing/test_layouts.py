@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.data.importing import importer
-from harness.data.importing.config import ImportConfig, read_config
+from harness.data.importing.config import ImportConfig, ModalityFiles, ValueSource, read_config
 from harness.data.importing.draft import draft
 from harness.data.importing.importer import Imported, import_folder
 from harness.errors import DataError
@@ -325,6 +325,30 @@ def test_an_interrupted_import_leaves_nothing(folder, monkeypatch):
     assert done.exit_code == 130
     assert re.search("interrupted: .*mine was not made", done.output.replace("\n", ""))
     assert list((folder.parent / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "message"),
+    [
+        ("harness.data.importing.recordings.read_table", MemoryError(), r"s1\.csv: it does not fit into memory"),
+        ("harness.data.importing.importer.GrowingArray.append", OSError(28, "No space left"), "out: No space left"),
+    ],
+)
+def test_a_full_memory_or_disk_is_one_message(folder, monkeypatch, where, error, message):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(where, fail)
+    with pytest.raises(DataError, match=message):
+        imported(folder)
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_all_keys_can_be_printed():
+    shown = CliRunner().invoke(app, ["data", "import", "--keys"]).stdout
+    fields = {*ImportConfig.model_fields, *ModalityFiles.model_fields, *ValueSource.model_fields}
+    for name in fields - {"windows", "missing", "subject"}:
+        assert re.search(rf"^{name}\b", shown, re.MULTILINE), name
 
 
 def test_two_spellings_of_a_subject_are_refused(folder):
