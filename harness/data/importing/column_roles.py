@@ -36,11 +36,11 @@ FEWEST_ROWS = 20  # of a table of samples
 
 @dataclass(frozen=True)
 class Timing:
-    """The columns of the time, and what they show. repeats: the column whose times repeat, so that only rate counts."""
+    """The columns of the time, and what they show. unused: what seems to be the time, and why it is not used."""
 
     columns: list[str] = field(default_factory=list)
     guessed: GuessedClock = field(default_factory=GuessedClock)
-    repeats: str = ""
+    unused: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def roles_of(head: Head) -> Roles:
     times = [name for name in names if TIME.match(leaf(name)) and name not in (label, subject)]
     times = times or [name for name in names if name not in (label, subject) and _is_time(frame[name])]
     rest = [name for name in names if name not in (*times, label, subject) and _is_channel(frame[name])]
-    one_hot = [] if label else _one_hot(frame, rest)
+    flags = [name for name in names if pd.api.types.is_bool_dtype(frame[name])]
+    one_hot = [] if label else _one_hot(frame, [*rest, *flags])
     groups = _modalities([name for name in rest if name not in one_hot]) if len(frame) >= FEWEST_ROWS else {}
     in_rows = _sensors_in_rows(frame, [name for name in names if name not in (*times, *rest, label, subject)])
     channels = []
@@ -135,7 +136,8 @@ def _sensors_in_rows(frame: pd.DataFrame, names: list[str]) -> list[tuple[str, s
 
 def _is_channel(column: pd.Series) -> bool:
     """Whether a column can be a channel: numbers that don't count the rows."""
-    if not pd.api.types.is_numeric_dtype(column) or column.count() < min(len(column), FEWEST_ROWS):
+    is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if not is_number or column.count() < min(len(column), FEWEST_ROWS):
         return False
     numbers = column.to_numpy(np.float64, na_value=np.nan)
     return not (len(numbers) > 2 and bool((np.diff(numbers) == 1).all()))
@@ -171,4 +173,6 @@ def _timing(frame: pd.DataFrame, names: list[str]) -> Timing:
     fine = next(((name, guessed) for name, guessed in found if not guessed.repeats), None)
     if fine:
         return Timing([fine[0]], fine[1])
-    return Timing([], found[0][1], found[0][0]) if found else Timing()
+    if found:
+        return Timing([], found[0][1], (found[0][0], "is the same in many rows, so that only rate counts"))
+    return Timing(unused=(names[0], "was not understood as a time; see time_unit and date_format") if names else None)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.importing.column_roles import Channels, Roles, roles_of
+from harness.data.importing.column_roles import FEWEST_ROWS, Channels, Roles, roles_of
 from harness.data.importing.config import TextFormat
 from harness.data.importing.draft_tables import table_of_values
 from harness.data.importing.draft_yaml import form_keys, listed, quoted
@@ -58,8 +58,8 @@ def draft(folder: Path) -> str:
         raise DataError(f"{folder}: all files that can be imported are empty")
     groups, unread = _groups(folder, shape[0], alike)
     if not groups:
-        reason = f": {next(iter(unread.values()))}" if unread else ""
-        raise DataError(f"{folder}: no file was found to be a table of samples{reason}")
+        reason = next(iter(unread.values()), f"it needs at least {FEWEST_ROWS} rows and a column of numbers")
+        raise DataError(f"{folder}: no file was found to be a table of samples: {reason}")
     used = {name for name in alike for group in groups if group.pattern.matches(name)} - set(unread)
     others = [path.relative_to(folder).as_posix() for path in paths if path not in empty]
     excluded = [path.relative_to(folder).as_posix() for path in empty] + list(unread)
@@ -99,6 +99,10 @@ def _groups(folder: Path, suffix: str, tokens: dict[str, list[str]]) -> tuple[li
     for name, parts in tokens.items():
         if name in roles and roles[name].channels:
             kinds.setdefault(parts[position] if position is not None else "", name)
+    if position is None and len(tokens) == 1 and not any(one.subject for one in roles.values()):
+        only = next(iter(tokens.values()))
+        pattern = Pattern("".join(only[:-1]) + "{subject}" + suffix, values={"subject": [only[-1]]})
+        return [_Group(pattern, roles[name], heads[name].form, False) for name in kinds.values()], unread
     found = [
         _Group(pattern_of(tokens, position, kind, suffix), roles[name], heads[name].form, position is not None)
         for kind, name in kinds.items()
@@ -166,8 +170,8 @@ def _modality(name: str, channels: Channels, files: str, from_start: bool) -> li
             lines.append(f"    date_format: {quoted(form)}  # CHECK{swap}")
         if from_start:
             lines.append("    from_start: true  # CHECK: the clocks differ, so that each is counted from its start")
-    if timing.repeats:
-        lines.append(f"    # time: {quoted(timing.repeats)} is the same in many rows, so that only rate counts")
+    if timing.unused:
+        lines.append(f"    # time: {quoted(timing.unused[0])}  # CHECK: it {timing.unused[1]}")
     rate = f"{_rounded(channels.rate):g}  # CHECK: samples per second" if channels.rate else "100  # CHECK: a guess"
     resample = "    # resample: 50  # samples per second after the import"
     return [*lines, f"    rate: {rate}", resample, f"    unit: {quoted(channels.unit)}"]

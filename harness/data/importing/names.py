@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from os.path import commonprefix
 
 SENSOR = re.compile(
@@ -15,6 +16,7 @@ SENSOR = re.compile(
 PERSON = r"(s|p|u|vp|pb|id|sub|subj|subject|user|person|part|participant|proband|teilnehmer|patient)"
 PERSON_WORD = re.compile(rf"(?i){PERSON}[-_ =]?")
 PERSON_NAME = re.compile(rf"(?i){PERSON}[- ]?\d+")
+NO_SENSOR = re.compile(rf"(?i){PERSON}[- ]?\d+|\d+")
 ACTIVITY = re.compile(
     r"(?i)(walk|run(?!_?\d)|jog|sit|stand|lying|laying|lie|rest|stairs|cycl|bik|jump|sleep|eat|drink|fall|climb|idle|drive|wave)"
 )
@@ -35,21 +37,29 @@ class Pattern:
 
 
 def sensor_position(tokens: dict[str, list[str]], columns: dict[str, tuple[str, ...]]) -> int | None:
-    """The part of the names that separates sensors: each of its values has a file per recording, and columns or a
-    name of its own."""
+    """The part of the names that separates sensors: each of its values has a file per recording, and most of them are
+    names of sensors, or have columns of their own. columns: of the files that were read."""
     length = len(next(iter(tokens.values())))
     for position in reversed(range(0, length, 2)):
         values = {parts[position] for parts in tokens.values()}
         others = Counter(tuple(parts[:position] + parts[position + 1 :]) for parts in tokens.values())
         complete = all(count == len(values) for count in others.values())
-        of_value = [
-            {columns[name] for name, parts in tokens.items() if name in columns and parts[position] == value}
-            for value in values
-        ]
-        differ = len(set(map(frozenset, of_value))) == len(values) and all(len(one) == 1 for one in of_value)
-        if 1 < len(values) <= 8 and complete and (differ or all(map(SENSOR.match, values))):
+        if not 1 < len(values) <= 12 or not complete or any(map(NO_SENSOR.fullmatch, values)):
+            continue
+        named = sum(bool(SENSOR.match(value)) for value in values) * 2 > len(values)
+        if named or _columns_differ(tokens, columns, position):
             return position
     return None
+
+
+def _columns_differ(tokens: dict[str, list[str]], columns: dict[str, tuple[str, ...]], position: int) -> bool:
+    """Whether the files with different values of a part share less than half of their columns."""
+    of_value: dict[str, set[str]] = {}
+    for name, names in columns.items():
+        if name in tokens:
+            of_value.setdefault(tokens[name][position], set()).update(names)
+    pairs = combinations(of_value.values(), 2)
+    return all(2 * len(one & two) < max(len(one), len(two), 1) for one, two in pairs)
 
 
 def pattern_of(tokens: dict[str, list[str]], sensor: int | None, kind: str, suffix: str) -> Pattern:

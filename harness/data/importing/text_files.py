@@ -23,12 +23,21 @@ def is_text(path: Path) -> bool:
 
 
 def encoding_of(path: Path, stated: str | None = None) -> str:
-    """The encoding that is stated, or that of the byte order mark, or UTF-8."""
+    """The encoding that is stated, or that of the byte order mark, or UTF-8.
+
+    Raises `DataError` if the file can't be opened, or is no text in the last case.
+    """
     if stated:
         return stated
-    with path.open("rb") as file:
-        begin = file.read(3)
-    return next((name for mark, name in BYTE_ORDER_MARKS.items() if begin.startswith(mark)), "utf-8")
+    try:
+        with path.open("rb") as file:
+            begin = file.read(4096)
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror or error})") from error
+    found = next((name for mark, name in BYTE_ORDER_MARKS.items() if begin.startswith(mark)), None)
+    if found is None and b"\0" in begin:
+        raise DataError(f"{path}: it is no text; if it is UTF-16 without a byte order mark, name its encoding")
+    return found or "utf-8"
 
 
 def first_lines(path: Path, encoding: str, number: int) -> list[str]:

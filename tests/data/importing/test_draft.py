@@ -68,3 +68,38 @@ def test_nothing_to_import(tmp_path):
     (tmp_path / "x.parquet").write_text("broken")
     with pytest.raises(DataError, match=r"x\.parquet: can't be read"):
         draft(tmp_path)
+
+
+def test_files_with_other_columns_are_no_sensors(tmp_path):
+    write(tmp_path, "s1.csv", **AXES, activity="rest")
+    write(tmp_path, "s2.csv", activity="rest", note="a", moving=True, **AXES)
+    assert "files: '{subject}.csv'" in draft(tmp_path)
+    assert "columns: [x, 'y', z]" in draft(tmp_path)
+
+
+def test_one_file_is_one_subject(tmp_path):
+    write(tmp_path, "day 1/whole.csv", **AXES)
+    (tmp_path / "import.yaml").write_text(draft(tmp_path))
+    assert read_config(tmp_path / "import.yaml").files == "day 1/{subject}.csv"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x1f\x8b\x08\x00" * 99, r"a\.csv: it is no text; if it is UTF-16"),
+        (b"version https://example.org/spec\nsize 12\n", "it needs at least 20 rows and a column of numbers"),
+        (b"\n\n", r"a\.csv: it is empty"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path, content, reason):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(DataError, match=f"no file was found to be a table of samples: .*{reason}"):
+        draft(tmp_path)
+
+
+def test_a_time_that_is_not_understood_is_told(tmp_path):
+    write(tmp_path, "s1.csv", **AXES, time="noon")
+    write(tmp_path, "s2.csv", **AXES, time="noon")
+    for path in tmp_path.iterdir():
+        pd.read_csv(path).drop(columns="timestamp").to_csv(path, index=False)
+    assert "# time: time  # CHECK: it was not understood as a time" in draft(tmp_path)
