@@ -15,6 +15,8 @@ from harness.data.importing.names import Pattern
 from harness.data.importing.sniffing import CLOCK_TIME, Head, guessed_clock, head_of
 from harness.errors import DataError
 
+MOST_TEXTS = 100  # ways to put placeholders into the name of a file
+
 
 @dataclass(frozen=True)
 class TableOfValues:
@@ -32,7 +34,9 @@ def table_of_values(folder: Path, pattern: Pattern, names: list[str], from_start
             head = head_of(folder / name)
         except DataError:
             continue
-        found = _of_recordings(name, head, pattern, from_start) or _of_one_recording(name, head, pattern, from_start)
+        found = _of_recordings(name, head, pattern, from_start) or _of_one_recording(
+            name, head, pattern, from_start, names
+        )
         if found:
             return found
     return None
@@ -65,7 +69,9 @@ def _of_recordings(name: str, head: Head, pattern: Pattern, from_start: bool) ->
     )
 
 
-def _of_one_recording(name: str, head: Head, pattern: Pattern, from_start: bool) -> TableOfValues | None:
+def _of_one_recording(
+    name: str, head: Head, pattern: Pattern, from_start: bool, names: list[str]
+) -> TableOfValues | None:
     """A table for each recording, whose name has the same values of the placeholders."""
     columns = list(map(str, head.frame.columns))
     label, start = first_match(columns, LABEL), first_match(columns, START)
@@ -75,23 +81,32 @@ def _of_one_recording(name: str, head: Head, pattern: Pattern, from_start: bool)
         label, start = (texts[-1] if texts else None), (clocks or columns)[0]
     if label is None or start is None or label == start:
         return None
-    text = _with_placeholders(name, pattern)
+    text = _with_placeholders(name, pattern, names)
     if text is None:
         return None
     parts = [f"table: {quoted(text)}", f"value: {quoted(label)}", *_times(head, columns, from_start)]
     return TableOfValues(text, ", ".join(parts), {})
 
 
-def _with_placeholders(name: str, pattern: Pattern) -> str | None:
-    """The name of a file with the placeholders of the recording whose values are all in it; None if there is none."""
+def _with_placeholders(name: str, pattern: Pattern, names: list[str]) -> str | None:
+    """The name of a file with the placeholders of a recording whose values are all in it; None if there is none.
+
+    names: of other files; the pattern that most of them match is taken.
+    """
+    found: list[str] = []
     for key in zip(*pattern.values.values(), strict=True):
-        text: str | None = name
+        texts = [name]
         for place, value in zip(pattern.values, key, strict=True):
-            word = rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])"
-            text = re.sub(word, f"{{{place}}}", text, count=1) if text and re.search(word, text) else None
-        if text and pattern.values:
-            return text
-    return None
+            before = r"(?<![0-9])" if value[0].isdigit() else r"(?<![A-Za-z])"
+            after = r"(?![0-9])" if value[-1].isdigit() else r"(?![A-Za-z])"
+            word = re.compile(f"{before}{re.escape(value)}{after}(?![^{{]*}})")  # but not inside a placeholder
+            texts = [
+                f"{text[: match.start()]}{{{place}}}{text[match.end() :]}"
+                for text in texts[:MOST_TEXTS]
+                for match in word.finditer(text)
+            ]
+        found += texts if pattern.values else []
+    return max(found[:MOST_TEXTS], key=lambda text: sum(map(Pattern(text).matches, names)), default=None)
 
 
 def _times(head: Head, columns: list[str], from_start: bool) -> list[str]:

@@ -59,7 +59,7 @@ class ValueTable:
     """Separate tables with the labels or the subjects of recordings: one for all, or one for each recording.
 
     The rows of a recording are selected by the placeholders of its files' names, or by the name of one of its files.
-    used: for each table that was read, which of its rows belong to a recording.
+    used: for each table that was read, which of its rows belong to a recording. without: recordings without a table.
     """
 
     def __init__(self, folder: Path, source: ValueSource, config: ImportConfig):
@@ -70,6 +70,7 @@ class ValueTable:
         self.paths = find_files(folder, table) if self.of_recordings else {(): folder / table}
         self.frames: dict[Path, pd.DataFrame] = {}
         self.used: dict[Path, np.ndarray] = {}
+        self.without: list[str] = []
         if not self.of_recordings:
             if not self.paths[()].is_file():
                 raise DataError(f"{self.paths[()]}: there is no such table")
@@ -103,6 +104,7 @@ class ValueTable:
         """The table of a recording and its rows in it; no table if there is none for this recording."""
         own = {key: path for key, path in self.paths.items() if all(of[name] == value for name, value in key)}
         if not own:
+            self.without.append(told(of))
             return None, pd.DataFrame()
         path = next(iter(own.values()))
         if path not in self.frames:
@@ -180,8 +182,15 @@ class ValueTable:
         return place(path, row, delimited(path, self.source.format) if is_text(path) else None)
 
     def unused(self) -> list[str]:
-        """A line for each table with rows that belong to no recording. Raises `DataError` if all of them do."""
+        """A line for each table with rows that belong to no recording, and for recordings that have no table.
+
+        Raises `DataError` if no row belongs to a recording.
+        """
         found = []
+        if self.of_recordings and not self.used:
+            raise DataError(f"{self.folder}: no table {self.source.table} has the placeholders of a recording")
+        if self.without:
+            found.append(f"{len(self.without)} recordings have no table {self.source.table}, such as {self.without[0]}")
         for path, used in self.used.items():
             if not used.any() and not self.of_recordings and len(used):
                 column = ", ".join(self._keys(path)) if self.source.file is None else self.source.file

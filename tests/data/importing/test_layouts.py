@@ -57,7 +57,7 @@ def utf16_with_units(folder: Path) -> None:
 def two_clocks(folder: Path) -> None:
     """A folder for each recording: nanoseconds since 1970 in one file, seconds in the other; instants of labels."""
     for number, person in enumerate(PEOPLE):
-        inside = folder / f"{person} Küche-2024-05-0{number + 1}"
+        inside = folder / f"v1-user{number + 1} Küche-2024-05-0{number + 1}"
         inside.mkdir()
         since = 1_714_000_000_000_000_000 + number * 10**15
         frame(person, time=since + (TIME * 1e9).astype(np.int64)).to_csv(inside / "Accelerometer.csv", index=False)
@@ -305,6 +305,16 @@ def test_rows_of_no_recording_are_noted_and_tiers_selected(folder):
     ]
 
 
+def test_recordings_without_a_table_are_noted(folder):
+    source = {"table": "{subject}.tsv", "start": "start", "end": "end"}
+    (folder / "x.tsv").write_text("start\tend\tlabel\n0\t1\ta\n")
+    with pytest.raises(DataError, match=r"no table {subject}\.tsv has the placeholders of a recording"):
+        imported(folder, label=source)
+    (folder / "x.tsv").rename(folder / "s2.tsv")
+    notes = imported(folder, label=source)[0].notes
+    assert notes == ["1 recordings have no table {subject}.tsv, such as subject s1"]
+
+
 def test_sensors_without_a_common_time_are_refused(folder):
     modalities = {}
     for name, later in {"a": 0, "b": 5000}.items():
@@ -342,6 +352,18 @@ def test_a_full_memory_or_disk_is_one_message(folder, monkeypatch, where, error,
     with pytest.raises(DataError, match=message):
         imported(folder)
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_new_recordings_need_no_label(folder):
+    (folder.parent / "import.yaml").write_text(draft(folder))
+    for path in folder.iterdir():
+        pd.read_csv(path).drop(columns="label").to_csv(path, index=False)
+    command = ["data", "import", str(folder), "--config", str(folder.parent / "import.yaml")]
+    refused = CliRunner().invoke(app, [*command, "--out", str(folder.parent / "out")])
+    assert isinstance(refused.exception, DataError)
+    done = CliRunner().invoke(app, [*command, "--out", str(folder.parent / "out"), "--no-labels"])
+    assert done.exit_code == 0
+    assert "unlabelled: 14" in done.output
 
 
 def test_all_keys_can_be_printed():
