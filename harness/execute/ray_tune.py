@@ -157,7 +157,7 @@ class RayExecutor:
         try:
             context = ray.init(address=address, runtime_env=environment, **QUIET)
         except Exception as error:  # ConnectionError, a wrong token, a different version of Ray or Python
-            raise InputError(f"no Ray cluster can be used at {address}: {error}") from error
+            raise InputError(f"no Ray cluster can be used at {address}: {_why_not_joined(error)}") from error
         dashboard = f"; its dashboard is at http://{context.dashboard_url}" if context.dashboard_url else ""
         observer.note(f"connected to Ray at {address}{dashboard}")
         try:
@@ -165,6 +165,16 @@ class RayExecutor:
                 yield
         finally:
             ray.shutdown()
+
+
+def _why_not_joined(error: Exception) -> str:
+    """Why this process cannot connect to a cluster."""
+    if "No node info found" in str(error.__cause__):
+        return (
+            "this machine is not one of its nodes; start the run on one of them, make this machine a node with "
+            "`ray start --address=HOST:PORT`, or use `ray job submit`"
+        )
+    return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
 
 
 @contextmanager

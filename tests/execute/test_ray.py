@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from stubs import DATA, RecordingObserver, behave, learn, make_job, make_recordings
@@ -171,21 +172,27 @@ def test_a_job_that_fits_no_node_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("address", "message"),
+    ("address", "cause", "message"),
     [
-        ("127.0.0.1:1", "no Ray cluster can be reached at 127.0.0.1:1: .*refused"),
-        ("ray://127.0.0.1:10001", "is not the address of a Ray cluster"),
-        ("head", "is not the address of a Ray cluster"),
-        ("auto", "no Ray cluster can be used at auto"),
+        ("127.0.0.1:1", None, "no Ray cluster can be reached at 127.0.0.1:1: .*refused"),
+        ("ray://127.0.0.1:10001", None, "is not the address of a Ray cluster"),
+        ("head", None, "is not the address of a Ray cluster"),
+        ("auto", None, "no Ray cluster can be used at auto: none found"),
+        ("auto", RuntimeError("too old"), r"no Ray cluster can be used at auto: none found \(too old\)"),
+        ("auto", RuntimeError("No node info found matching attributes: '10.0.0.9'"), "is not one of its nodes; start"),
     ],
 )
-def test_an_address_without_a_cluster(tmp_path: Path, address: str, message: str, monkeypatch: pytest.MonkeyPatch):
+def test_an_address_without_a_cluster(
+    tmp_path: Path, address: str, cause: Exception | None, message: str, monkeypatch: pytest.MonkeyPatch
+):
+    refused = ConnectionError("none found")
+    refused.__cause__ = cause
     ray = pytest.importorskip("ray")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     if address == "auto":  # whatever cluster the machine has
-        monkeypatch.setattr(ray, "init", lambda **_: (_ for _ in ()).throw(ConnectionError("none found")))
+        monkeypatch.setattr(ray, "init", Mock(side_effect=refused))
     with pytest.raises(InputError, match=message):
         run([make_job("good")], Ledger(tmp_path), address=address)
 
