@@ -53,6 +53,7 @@ class Channels:
     rate: float
     timing: Timing
     where: dict[str, str] = field(default_factory=dict)
+    start_line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def roles_of(head: Head) -> Roles:
         unit = next((m[1] for m in map(IN_BRACKETS.search, columns) if m), "") or head.units.get(columns[0], "")
         if not in_rows:
             timing = _timing(frame, near)
-            channels.append(Channels(name, columns, unit, timing.guessed.rate or head.rate, timing))
+            start_line = 1 if head.rate and not timing.columns else None
+            rate = timing.guessed.rate or head.rate
+            channels.append(Channels(name, columns, unit, rate, timing, start_line=start_line))
         for column, value in in_rows:
             rows = frame[frame[column] == value]
             used, timing = [one for one in columns if rows[one].notna().any()], _timing(rows, near)

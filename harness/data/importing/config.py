@@ -92,11 +92,21 @@ class ModalityFiles(Clock):
     time: Column | tuple[Column, ...] | None = Field(
         default=None, description="the column of the time, or those of date and time; without one, only rate counts"
     )
+    start_line: int | None = Field(
+        default=None, ge=1, description="without a column of the time: the line, from 1, that begins with the time of "
+        "the first sample",
+    )  # fmt: skip
     offset: float = Field(default=0, description="seconds to add to the time, for a clock that is late")
     resample: float | None = Field(default=None, gt=0, description="samples per second after the import; default: rate")
     unit: str = Field(default="", description="unit of the values; kept in the description of the data")
     variable: str | None = Field(default=None, description="the array or struct inside .mat and .npz files")
     format: TextFormat | None = Field(default=None, description="how its text files are written, if not as the others")
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if self.start_line is not None and self.time is not None:
+            raise ValueError("start_line is for files without a column of the time; leave out one of them")
+        return self
 
     @property
     def rate_after(self) -> float:

@@ -170,6 +170,8 @@ def _modality(name: str, channels: Channels, files: str, from_start: bool) -> li
             lines.append(f"    date_format: {quoted(form)}  # CHECK{swap}")
         if from_start:
             lines.append("    from_start: true  # CHECK: the clocks differ, so that each is counted from its start")
+    if channels.start_line:
+        lines.append(f"    start_line: {channels.start_line}  # CHECK: it begins with the time of the first sample")
     if timing.unused:
         lines.append(f"    # time: {quoted(timing.unused[0])}  # CHECK: it {timing.unused[1]}")
     rate = f"{_rounded(channels.rate):g}  # CHECK: samples per second" if channels.rate else "100  # CHECK: a guess"

@@ -207,7 +207,7 @@ def _recording(of: dict[str, str], parts: Mapping[str, _Part], folder: Folder) -
     subject = _subject(of, parts, folder)
     for name, whole in parts.items():
         modality, part = config.modalities[name], whole
-        time = times_of(part.frame, modality, part.at)
+        time = times_of(part.frame, modality, part.path, config.format_of(name), part.at)
         if config.unordered == "sort" and modality.time_columns:
             order = in_order(time)
             if len(order) < 2:

@@ -12,8 +12,9 @@ import pandas as pd
 
 from harness.data.alignment import at_even_times
 from harness.data.delimited import DelimitedText
-from harness.data.importing.config import Missing, ModalityFiles
-from harness.data.importing.times import joined, seconds
+from harness.data.importing.config import Missing, ModalityFiles, TextFormat
+from harness.data.importing.text_files import delimiter_of, encoding_of, fields_of, first_lines, is_text
+from harness.data.importing.times import joined, seconds, type_of
 from harness.errors import DataError
 
 GAP = 1.5  # sampling intervals; a longer step between two samples is a gap
@@ -65,15 +66,34 @@ class Regular:
         return bool(self.missing[max(first, 0) : last].any())
 
 
-def times_of(frame: pd.DataFrame, modality: ModalityFiles, at: Callable[[int], str]) -> np.ndarray:
+def times_of(
+    frame: pd.DataFrame, modality: ModalityFiles, path: Path, form: TextFormat, at: Callable[[int], str]
+) -> np.ndarray:
     """The time of each row in seconds, without the modality's offset.
 
     Without a column of the time, rows follow each other at the stated rate. at: the place of a row, for messages.
     """
     if not modality.time_columns:
-        return np.arange(len(frame)) / modality.rate
+        start = _start(path, form, modality) if modality.start_line is not None else 0.0
+        return start + np.arange(len(frame)) / modality.rate
     columns = [frame[name] for name in modality.time_columns]
     return seconds(columns[0] if len(columns) == 1 else joined(columns), modality, modality.rate, at)
+
+
+def _start(path: Path, form: TextFormat, modality: ModalityFiles) -> float:
+    """The time at the beginning of a line of the file."""
+    number = modality.start_line or 0
+    where = f"{path}:{number}"
+    if not is_text(path):
+        raise DataError(f"{path}: start_line is for text files")
+    line = "".join(first_lines(path, encoding_of(path, form.encoding), number)[number - 1 :])
+    text = pd.Series(fields_of(line, form.delimiter or delimiter_of(line))[:1], dtype="object")
+    if type_of(modality) != "text":
+        text = pd.to_numeric(text.str.replace(form.decimal, "."), errors="coerce")
+    start = float(seconds(text, modality, modality.rate, lambda row: where)[0]) if len(text) else np.nan
+    if not np.isfinite(start):
+        raise DataError(f"{where}: start_line: it does not begin with a time")
+    return start
 
 
 def in_order(time: np.ndarray) -> np.ndarray:

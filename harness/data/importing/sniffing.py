@@ -37,8 +37,8 @@ TIMES = ("%H:%M:%S.%f", "%H:%M:%S,%f", "%H:%M:%S", "%I:%M:%S %p", "%I:%M:%S.%f %
 class Head:
     """The first rows of a file.
 
-    units: of the columns, by name. rate: samples per second, if the file states it. lengths: of the columns, by name,
-    where they may differ.
+    units: of the columns, by name. rate: samples per second, if the file states it, below the time of its first sample.
+    lengths: of the columns, by name, where they may differ.
     """
 
     frame: pd.DataFrame

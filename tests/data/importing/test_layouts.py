@@ -129,7 +129,8 @@ def wristband(folder: Path) -> None:
         np.savetxt(
             folder / person / "ACC.csv", ACC[person], "%.4f", ",", header="1.7e9,1.7e9,1.7e9\n50,50,50", comments=""
         )
-        np.savetxt(folder / person / "EDA.csv", np.ones(32), "%.4f", header="1.7e9\n4.0", comments="")
+        eda = np.r_[np.zeros(8), np.ones(32)]  # from two seconds earlier
+        np.savetxt(folder / person / "EDA.csv", eda, "%.4f", header="1699999998\n4.0", comments="")
     rows = [(person, name, start, end) for person in PEOPLE for name, start, end in SPANS]
     pd.DataFrame(rows, columns=["id", "label", "start", "end"]).to_csv(folder / "labels.csv", index=False)
 
@@ -234,6 +235,17 @@ def imported(folder: Path, **changes: object) -> tuple[Imported, list[str]]:
     out = folder.parent / "out"
     found = import_folder(folder, config(**changes), out)
     return found, np.load(out / "label.npy").tolist()
+
+
+def test_sensors_are_aligned_by_the_time_in_their_first_line(tmp_path):
+    (tmp_path / "in").mkdir()
+    wristband(tmp_path / "in")
+    (tmp_path / "import.yaml").write_text(draft(tmp_path / "in"))
+    import_folder(tmp_path / "in", read_config(tmp_path / "import.yaml"), tmp_path / "out")
+    assert np.load(tmp_path / "out/EDA.npy").min() == 1
+    (tmp_path / "in/s2/EDA.csv").write_text("soon\n4.0\n" + "1\n" * 32)
+    with pytest.raises(DataError, match=r"EDA\.csv:1: start_line: it does not begin with a time"):
+        import_folder(tmp_path / "in", read_config(tmp_path / "import.yaml"), tmp_path / "never")
 
 
 def test_rows_out_of_order_are_sorted_and_repeated_times_left_out(folder):
