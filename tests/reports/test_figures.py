@@ -91,6 +91,14 @@ def test_a_ranking_has_the_best_first_and_the_reference_on_a_background(run: Run
     assert figure.chart.estimates[0].low < means[0] < figure.chart.estimates[0].high
 
 
+def test_the_axes_reach_to_chance_where_all_methods_are_below_it(run: RunData) -> None:
+    low = replace(run, study={**run.study, "chance": {"utd-mhad": 0.97}})
+    (groups,) = rankings(low, "utd-mhad")
+    chart = ranking(low, "utd-mhad", groups).chart
+    assert isinstance(chart, ForestPlot)
+    assert chart.limits == (0, 100)
+
+
 def test_a_ranking_leaves_out_constant_predictors_and_shows_a_single_method_at_each_point() -> None:
     sign = {
         "dataset": "utd-mhad",
