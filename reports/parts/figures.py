@@ -125,7 +125,7 @@ def _has_values(run: RunData, dataset: str, metric: Metric) -> bool:
 
 
 def _top(run: RunData, dataset: str) -> float:
-    """The upper limit of the axis in per cent: the lowest multiple of 10 above all intervals and chance, at most 100."""
+    """The upper limit of the axis in per cent: a multiple of 10 above all intervals and chance, at most 100."""
     cells = [metric_cell(group, metric) for group in run.groups(dataset).values() for metric in METRICS]
     tops = [cell.mean + (cell.half_width or 0) for cell in cells if cell.mean is not None]
     return min(100.0, 10 * (int(10 * max([*tops, run.chance(dataset) or 0])) + 1))
