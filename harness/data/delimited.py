@@ -103,7 +103,8 @@ class DelimitedText:
         value = re.search(r"invalid value '(.*)'", row[2], re.DOTALL)
         if value and column:
             name = names[int(column[1])]
-            return DataError(f"{line}: {'column ' * name.isdigit()}{name} is {value[1]!r}, which is no number")
+            hint = " (a decimal comma?)" if self.decimal == "." and re.fullmatch(r"[-+]?\d*,\d+", value[1]) else ""
+            return DataError(f"{line}: {'column ' * name.isdigit()}{name} is {value[1]!r}, which is no number{hint}")
         return DataError(f"{line}: {row[2].strip()}")
 
     def line_of(self, row: int) -> int:

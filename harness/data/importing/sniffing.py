@@ -22,6 +22,7 @@ from harness.data.importing.text_files import (
     first_lines,
     is_text,
 )
+from harness.data.importing.times import dates_of
 from harness.errors import DataError
 
 ROWS = 2000  # that are read of a file
@@ -30,7 +31,7 @@ NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?|nan", re.IGNOREC
 CLOCK_TIME = re.compile(r"\d{1,3}:\d\d:\d\d([.]\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
-TIMES = ("%H:%M:%S.%f", "%H:%M:%S,%f", "%H:%M:%S", "%I:%M:%S %p", "%I:%M:%S.%f %p")
+TIMES = ("%H:%M:%S", "%I:%M:%S %p", "%H:%M:%S.%f", "%H:%M:%S,%f", "%I:%M:%S.%f %p")
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ def guessed_clock(column: pd.Series, name: str) -> GuessedClock:
     if len(few) < 2 or few.str.fullmatch(NUMBER.pattern).any():
         return GuessedClock()
     for form in [None, *(" ".join(both) + zone for both in product(DAYS, TIMES) for zone in ("", "%z", " %z"))]:
-        if pd.to_datetime(few, errors="coerce", utc=True, format=form or "ISO8601").notna().all():
-            dates = pd.to_datetime(text, errors="coerce", utc=True, format=form or "ISO8601")
+        if dates_of(few, form).notna().all():
+            dates = dates_of(text, form)
             if dates.notna().all():
                 return _guessed(Clock(time_unit="date", date_format=form), _since_1970(dates))
     return GuessedClock()

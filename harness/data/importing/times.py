@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -39,8 +40,7 @@ def seconds(column: pd.Series, clock: Clock, rate: float, at: Callable[[int], st
     else:
         text = column.str.strip() if pd.api.types.is_string_dtype(column) else column
         missing = text.isna() | (text == "") if text is not column else column.isna()
-        dates = pd.to_datetime(text, errors="coerce", utc=True, format=clock.date_format or "ISO8601")
-        times = dates - pd.Timestamp(0, tz="UTC")
+        times = dates_of(text, clock.date_format) - pd.Timestamp(0, tz="UTC")
     if (wrong := (times.isna() & ~missing).to_numpy()).any():
         row = int(np.argmax(wrong))
         form = clock.date_format or EXAMPLES[clock.time_unit]
@@ -48,6 +48,14 @@ def seconds(column: pd.Series, clock: Clock, rate: float, at: Callable[[int], st
         hint = "" if clock.date_format or clock.time_unit == "hms" else "; give its form with date_format"
         raise DataError(f"{at(row)}: the time {str(column.iloc[row])!r} {what}{hint}")
     return times.dt.total_seconds().to_numpy(np.float64)
+
+
+def dates_of(texts: pd.Series, form: str | None) -> pd.Series:
+    """The dates, NaT where a text is none. form: None for ISO 8601; whole seconds may be without their fraction."""
+    dates = pd.to_datetime(texts, errors="coerce", utc=True, format=form or "ISO8601")
+    if form and dates.isna().any() and (shorter := re.sub("[.,]%f", "", form)) != form:
+        dates = dates.fillna(pd.to_datetime(texts, errors="coerce", utc=True, format=shorter))
+    return dates
 
 
 def _first_row(column: pd.Series, category: int) -> int:

@@ -227,6 +227,7 @@ def test_gaps_and_missing_values_are_counted(folder):
     ("text", "message"),
     [
         ("t,a,label\n0,1,x\n0.1,oops,x\n", r"s1\.csv:3: a is 'oops', which is no number"),
+        ('t,a,label\n0,"1,5",x\n', r"s1\.csv:2: a is '1,5', which is no number \(a decimal comma\?\)"),
         ("t,a,label\n0,1,x\n0.1,2,x,9,9\n0.2,3\n", r"s1\.csv:3: Expected 3 columns, got 5"),
         ("t,a,label\n0,1,x\n\n0.1,,x\n", r"s1\.csv:4: a value is missing"),
         ("t,a,label\n0,1,x\n0.1\n", r"s1\.csv:3: Expected 3 columns, got 1"),

@@ -41,7 +41,7 @@ def frame(person: str, **columns: object) -> pd.DataFrame:
 def german_spreadsheet(folder: Path) -> None:
     """One long table with decimal commas, the day first and a code page of Windows."""
     stamps = pd.Timestamp("2024-05-03 23:59:57", tz="Europe/Berlin") + pd.to_timedelta(TIME, unit="s")
-    text = [stamp.strftime("%d.%m.%Y %H:%M:%S.%f%z") for stamp in stamps]
+    text = [stamp.strftime("%d.%m.%Y %H:%M:%S.%f%z").replace(".000000", "") for stamp in stamps]
     whole = pd.concat([frame(person, Zeitstempel=text, Tätigkeit=LABEL, Proband=person) for person in PEOPLE])
     whole.to_csv(folder / "Messung Büro (1).csv", sep=";", decimal=",", encoding="cp1252", index=False)
 
