@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +37,16 @@ SHOWN = 10  # faults that a message lists
 
 @dataclass(frozen=True)
 class FileRecording:
-    """One recording: what identifies it, its signals by modality, and the label over time.
+    """One recording: its signals by modality, and the label over time.
 
-    left_out: the number of rows whose time is missing or repeats, if rows are sorted.
+    name: unique in the folder. left_out: the number of rows whose time is missing or repeats, if rows are sorted.
     """
 
-    of: Mapping[str, str]
+    name: str
     signals: Mapping[str, Signal]
     subject: str
     track: Track
     left_out: int = 0
-
-    @property
-    def name(self) -> str:
-        return "_".join(self.of.values()) or "all"
 
 
 @dataclass
@@ -138,6 +134,7 @@ def _columns(source: ValueSource | None, name: str, config: ImportConfig) -> tup
 
 def recordings(folder: Folder) -> Iterator[FileRecording]:
     """The recordings of a folder, in natural order of their names."""
+    names = set[str]()
     for key, files in folder.files.items():
         frames: dict[str, pd.DataFrame] = {}
         for table in _tables_of(files, folder.config):
@@ -152,7 +149,15 @@ def recordings(folder: Folder) -> Iterator[FileRecording]:
                 raise DataError(f"{table.path}: it has no rows")
             frames |= dict.fromkeys(table.modalities, frame)
         for of, parts in _parts(frames, files, folder.config):
-            yield _recording({**dict(key), **of}, parts, folder)
+            whole = {**dict(key), **of}
+            name = _unused("_".join(whole.values()) or "all", names)
+            names.add(name)
+            yield _recording(name, whole, parts, folder)
+
+
+def _unused(name: str, used: Container[str]) -> str:
+    """The name, with a number if it is used already, since a_b and c give the same as a and b_c."""
+    return next(one for number in count(1) if (one := name if number == 1 else f"{name}_{number}") not in used)
 
 
 @dataclass(frozen=True)
@@ -202,12 +207,12 @@ def _tuple(key: Any) -> tuple[str, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
-def _recording(of: dict[str, str], parts: Mapping[str, _Part], folder: Folder) -> FileRecording:
+def _recording(name: str, of: dict[str, str], parts: Mapping[str, _Part], folder: Folder) -> FileRecording:
     config, signals, kept, left_out = folder.config, {}, {}, 0
     subject = _subject(of, parts, folder)
-    for name, whole in parts.items():
-        modality, part = config.modalities[name], whole
-        time = times_of(part.frame, modality, part.path, config.format_of(name), part.at)
+    for sensor, whole in parts.items():
+        modality, part = config.modalities[sensor], whole
+        time = times_of(part.frame, modality, part.path, config.format_of(sensor), part.at)
         if config.unordered == "sort" and modality.time_columns:
             order = in_order(time)
             if len(order) < 2:
@@ -216,10 +221,10 @@ def _recording(of: dict[str, str], parts: Mapping[str, _Part], folder: Folder) -
             part, time = replace(part, frame=part.frame.iloc[order], rows=part.rows[order]), time[order]
         time = time + modality.offset - (time[0] if modality.from_start else 0)
         values = part.frame[[str(column) for column in modality.columns]].to_numpy()
-        signals[name] = Signal(part.path, time, values, part.rows, part.text)
-        check_time(signals[name], modality)
-        kept[name] = part
-    return FileRecording(of, signals, subject, _track(of, kept, signals, folder), left_out)
+        signals[sensor] = Signal(part.path, time, values, part.rows, part.text)
+        check_time(signals[sensor], modality)
+        kept[sensor] = part
+    return FileRecording(name, signals, subject, _track(of, kept, signals, folder), left_out)
 
 
 def _subject(of: Mapping[str, str], parts: Mapping[str, _Part], folder: Folder) -> str:

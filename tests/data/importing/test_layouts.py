@@ -385,6 +385,14 @@ def test_all_keys_can_be_printed():
         assert re.search(rf"^{name}\b", shown, re.MULTILINE), name
 
 
+def test_recordings_have_names_of_their_own(folder):
+    for path, name in zip(sorted(folder.iterdir()), ("a_1-2.csv", "a-1_2.csv"), strict=True):
+        path.rename(folder / name)
+    imported(folder, files="{a}-{b}.csv", subject={"name": "a"})
+    assert set(np.load(folder.parent / "out/recording.npy").tolist()) == {"a_1_2", "a_1_2_2"}
+    assert len(set(np.load(folder.parent / "out/sample.npy").tolist())) == 14
+
+
 def test_two_spellings_of_a_subject_are_refused(folder):
     (folder / "s2.csv").rename(folder / "S01.csv")
     with pytest.raises(DataError, match="subject: 'S01' and 's1' differ only in case, spaces or leading zeros; rename"):
