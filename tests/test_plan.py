@@ -60,6 +60,24 @@ def test_six_lambdas_and_three_seeds_are_three_stage_1_jobs(tmp_path: Path) -> N
         assert all(job.needs == (key,) for job in waiting)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "of_stage1", "of_stage2"),
+    [
+        (["gpus_per_trial=0.25"], 0, 0),
+        (["device=cuda"], 1, 1),
+        (["device=cuda", "gpus_per_trial=0.25"], 0.25, 0.25),
+        (["device=cuda", "gpus_per_trial=0.25", "stage1.gpus_per_worker=0.5"], 0.5, 0.25),
+        (["device=cuda", "gpus_per_trial=0.25", "stage1.workers=2"], 1, 0.25),
+        (["device=cuda", "stage1.workers=2", "stage1.gpus_per_worker=2"], 2, 1),
+    ],
+)
+def test_jobs_reserve_the_gpus_that_the_study_says(
+    tmp_path: Path, overrides: list[str], of_stage1: float, of_stage2: float
+) -> None:
+    found = {(job.kind, job.gpus) for job in plan(tmp_path, *overrides).jobs.values()}
+    assert found == {("pretrain", of_stage1), ("train", of_stage2)}
+
+
 def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
     seen: set[str] = set()
     for key, job in plan(tmp_path).jobs.items():
@@ -73,6 +91,8 @@ def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
         ("title=other", False, False),
         ("select=oracle", False, False),
         ("stage1.gpus_per_worker=1", False, False),
+        ("gpus_per_trial=0.25", False, False),
+        ("max_concurrent=2", False, False),
         ("retries=5", False, False),
         ("cosmo.lambda=0.1", False, True),
         ("stage2.lr=0.5", False, True),
