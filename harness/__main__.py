@@ -13,8 +13,10 @@ def main() -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    from harness.cli import entry
-
+    try:
+        from harness.cli import entry
+    except KeyboardInterrupt:  # Ctrl-C while modules are being imported; `entry` handles all others
+        sys.exit(130)
     entry()
 
 

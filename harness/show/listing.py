@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ def _plugins(kind: str) -> list[dict[str, Any]]:
         except InputError as error:
             found.append({**about, "description": "", "error": str(error)})
             continue
-        first_line = (inspect.getdoc(one) or one.title).splitlines()[0]
+        first_line = (_docstring(one) or one.title).splitlines()[0]
         about["description"] = first_line if kind == "methods" else one.title
         found.append({**about, "error": _unreadable(name) if kind == "meters" else None})
     return found
@@ -97,7 +98,7 @@ def plugin(kind: str, name: str) -> dict[str, Any]:
     Raises `registry.UnknownName` with the nearest name.
     """
     one = registry.get(kind, name)
-    about: dict[str, Any] = {"name": name, "title": one.title, "description": inspect.getdoc(one) or ""}
+    about: dict[str, Any] = {"name": name, "title": one.title, "description": _docstring(one)}
     if kind == "meters":
         return {**about, "error": _unreadable(name)}
     if kind == "trackers":
@@ -106,6 +107,11 @@ def plugin(kind: str, name: str) -> dict[str, Any]:
         return {**about, "options": list(options_of(one.Options))}
     stage1 = list(options_of(one.Stage1)) if one.Stage1 else []
     return {**about, "stage1": stage1, "stage2": list(options_of(one.Stage2)), "presets": one.presets()}
+
+
+def _docstring(plugin: type) -> str:
+    """The docstring of a plug-in's class, or else of its module, but not that of the class it is derived from."""
+    return inspect.cleandoc(plugin.__doc__ or sys.modules[plugin.__module__].__doc__ or "")
 
 
 def _unreadable(meter: str) -> str | None:

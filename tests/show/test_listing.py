@@ -60,6 +60,14 @@ def test_a_meter_says_why_it_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> 
     assert shown("meters", "nvml")["error"] == "no driver"
 
 
+def test_a_class_without_a_docstring_has_that_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Undocumented(registry.get("methods", "cosmo")):  # type: ignore[misc]
+        __module__ = "baselines.cmc"
+
+    monkeypatch.setattr(registry, "get", lambda kind, name: Undocumented)
+    assert shown("methods", "cosmo")["description"] == "CMC: the modalities of a sample are positives of each other."
+
+
 def test_studies_are_listed_with_their_question_and_shown_whole() -> None:
     assert [one["name"] for one in shown("studies")] == [path.stem for path in bundled_studies()]
     assert all(one["question"] for one in shown("studies"))
