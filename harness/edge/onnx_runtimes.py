@@ -7,6 +7,7 @@ need an NVIDIA GPU and ONNX Runtime's package for it.
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -89,19 +90,41 @@ def _unsupported(runtime: str, precision: str, device: str, calibrated: bool) ->
 def export(model: Classifier, example: Batch, any_size: bool = False) -> Any:
     """The model as an ONNX `ModelProto`, for batches of the size of ``example``, or of any size."""
     names = tuple(example)
-    sizes = {"tensors": tuple({0: torch.export.Dim("n_samples", min=1)} for _ in names)} if any_size else None
+    module, tensors = _Positional(model, names).eval(), tuple(example.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if not exports_programs():
+            return _export_by_tracing(module, tensors, names, any_size)
+        sizes = {"tensors": tuple({0: torch.export.Dim("n_samples", min=1)} for _ in names)} if any_size else None
         program = torch.onnx.export(
-            _Positional(model, names).eval(),
-            tuple(example.values()),
-            input_names=list(names),
-            dynamic_shapes=sizes,
-            dynamo=True,
-            verbose=False,
+            module, tensors, input_names=list(names), dynamic_shapes=sizes, dynamo=True, verbose=False
         )
     assert program is not None
     return program.model_proto
+
+
+def exports_programs() -> bool:
+    """Whether this PyTorch exports by `torch.export`. Those before 2.5, among them NVIDIA's for JetPack 6, do not."""
+    return "dynamic_shapes" in inspect.signature(torch.onnx.export).parameters
+
+
+def _export_by_tracing(module: nn.Module, tensors: tuple[Tensor, ...], names: tuple[str, ...], any_size: bool) -> Any:
+    import onnx
+
+    axes = {name: {0: "n_samples"} for name in (*names, "logits")} if any_size else None
+    with tempfile.TemporaryDirectory(prefix="harness-onnx-") as folder:
+        path = Path(folder, "model.onnx")
+        torch.onnx.export(
+            module,
+            tensors,
+            path,
+            input_names=list(names),
+            output_names=["logits"],
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
+        return onnx.load(path)
 
 
 def converted(proto: Any, precision: str, calibration: Sequence[Batch]) -> bytes:

@@ -27,11 +27,17 @@ class Small(Classifier):
 BATCH = {"acc": torch.randn(5, 20, 3, generator=torch.Generator().manual_seed(0))}
 
 
-def test_onnx_runtime_gives_the_same_logits() -> None:
-    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+@pytest.mark.parametrize("traced", [False, True])
+def test_onnx_runtime_gives_the_same_logits(traced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    if traced:  # as with the PyTorch of JetPack 6
+        monkeypatch.setattr(onnx_runtimes, "exports_programs", lambda: False)
     model = Small()
     logits = build("onnx", "fp32", model, BATCH, 1)(BATCH)
     assert torch.allclose(logits, build("eager", "fp32", model, BATCH, 1)(BATCH), atol=1e-5)
+    of_any_size = runtime.InferenceSession(export(model, BATCH, any_size=True).SerializeToString())
+    (found,) = of_any_size.run(None, {"acc": BATCH["acc"][:3].numpy()})
+    assert torch.allclose(torch.from_numpy(found), logits[:3], atol=1e-5)
 
 
 @pytest.mark.slow
