@@ -7,7 +7,6 @@ need an NVIDIA GPU and ONNX Runtime's package for it.
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -93,19 +92,22 @@ def export(model: Classifier, example: Batch, any_size: bool = False) -> Any:
     module, tensors = _Positional(model, names).eval(), tuple(example.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if not exports_programs():
-            return _export_by_tracing(module, tensors, names, any_size)
-        sizes = {"tensors": tuple({0: torch.export.Dim("n_samples", min=1)} for _ in names)} if any_size else None
-        program = torch.onnx.export(
-            module, tensors, input_names=list(names), dynamic_shapes=sizes, dynamo=True, verbose=False
-        )
+        try:
+            return _export_by_program(module, tensors, names, any_size)
+        except Exception as error:  # as PyTorch 2.4 and 2.5 do, NVIDIA's of JetPack 6 among them
+            try:
+                return _export_by_tracing(module, tensors, names, any_size)
+            except Exception:
+                raise error from None
+
+
+def _export_by_program(module: nn.Module, tensors: tuple[Tensor, ...], names: tuple[str, ...], any_size: bool) -> Any:
+    sizes = {"tensors": tuple({0: torch.export.Dim("n_samples", min=1)} for _ in names)} if any_size else None
+    program = torch.onnx.export(
+        module, tensors, input_names=list(names), dynamic_shapes=sizes, dynamo=True, verbose=False
+    )
     assert program is not None
     return program.model_proto
-
-
-def exports_programs() -> bool:
-    """Whether this PyTorch exports by `torch.export`. Those before 2.5, among them NVIDIA's for JetPack 6, do not."""
-    return "dynamic_shapes" in inspect.signature(torch.onnx.export).parameters
 
 
 def _export_by_tracing(module: nn.Module, tensors: tuple[Tensor, ...], names: tuple[str, ...], any_size: bool) -> Any:
