@@ -56,6 +56,11 @@ def share(config: Mapping[str, Any]) -> Generator[Progress, None, Outcome | Fail
     return what
 
 
+GROUP_END_SECONDS = 5
+"""How long Ray Train waits for the workers of a group to leave it. If one of them has died or raised, the others are in
+a collective operation that never ends, so the 30 s that are Ray's default only delay the next attempt."""
+
+
 class _Ended:
     """How the thread that runs `_fit` ended."""
 
@@ -64,6 +69,7 @@ class _Ended:
 
 def _fit(config: dict[str, Any], scratch: str, ended: _Ended) -> None:
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+    os.environ.setdefault("TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S", str(GROUP_END_SECONDS))
     try:
         trainer = TorchTrainer(
             _member,

@@ -16,6 +16,7 @@ import pytest
 from stubs import DATA, RecordingObserver, behave, learn, make_job, make_recordings
 
 from harness.errors import InputError
+from harness.execute import cluster
 from harness.execute.inline import InlineExecutor
 from harness.execute.ray_tune import RayExecutor, _signals
 from harness.jobs import Job
@@ -88,6 +89,7 @@ def test_what_ray_start_left_behind_is_not_joined(tmp_path: Path, monkeypatch: p
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(InputError, match=r"Ray does not start on this machine \(Asked: local\)"):
         run([make_job("good")], Ledger(tmp_path))
+    monkeypatch.setattr(cluster, "_authenticate", lambda address: None)  # it would wait long for an answer
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(InputError, match="no Ray cluster can be used at 127"):
