@@ -7,7 +7,7 @@ characters (see `reports.cleaning`); each renderer escapes it for its own format
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from reports.charts import Chart
@@ -111,6 +111,13 @@ class Table(Cleaned):
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"table {self.title!r} has {len(self.columns)} columns, a row has {len(row)} cells")
+
+    def without_empty_columns(self) -> Table:
+        """The table without the columns that have a dash in every row."""
+        dash = Text("–")
+        kept = [i for i, cells in enumerate(zip(*self.rows, strict=True)) if any(cell != dash for cell in cells)]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[i] for i in kept), rows=rows) if kept else self
 
 
 @dataclass(frozen=True)

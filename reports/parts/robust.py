@@ -74,7 +74,8 @@ def _table(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) 
     numbers = ("IQM (%)", "95 % interval", "n", "P(improvement)", "P(better)", "P(equivalent)", "P(worse)")
     columns = (*map(Column, ("At", "Method")), *(Column(title, True) for title in numbers))
     title = f"Robust comparison of {metric.title.lower()} with {run.title(run.reference)} on {dataset}"
-    return Table(title, HOW, columns, tuple(rows), (*score_notes(run, dataset), *_too_few(run, rows)), folded=True)
+    notes = (*score_notes(run, dataset), *_too_few(run, rows))
+    return Table(title, HOW, columns, tuple(rows), notes, folded=True).without_empty_columns()
 
 
 def _middle_cells(strata: Sequence[np.ndarray]) -> tuple[Text, ...]:

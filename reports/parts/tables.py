@@ -212,7 +212,8 @@ def warnings_table(run: RunData, dataset: str) -> Table:
         for (method, text), found in groups.items()
     ]
     columns = (Column("Method"), Column("At"), Column("Sign"), Column("Trials", True), Column("Example"))
-    return Table(f"Warnings on {dataset}", "The example is the first of the trials.", columns, tuple(rows))
+    table = Table(f"Warnings on {dataset}", "The example is the first of the trials.", columns, tuple(rows))
+    return table.without_empty_columns()
 
 
 # -- set-up ------------------------------------------------------------------------------------------------------------
