@@ -219,6 +219,9 @@ class Method(ABC):
     def diagnose(self, pretrainer: Pretrainer, batch: Batch, task: Task, options: Any, seed: int) -> dict[str, Any]:
         """The diagnostics of the unlabelled data, as JSON. Stage 2 gets them in `Pretrained`.
 
+        Names are free except for ``quality``: modality → ``hopkins``, ``k_opt``, ``score`` and ``weight``, as records
+        and reports have the quality of a modality.
+
         pretrainer: the model after stage 1, in eval() mode. If it has ``projections``, its BatchNorm statistics are
         those of the unlabelled samples. batch: all unlabelled samples, normalised.
         """

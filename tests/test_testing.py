@@ -13,6 +13,7 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor
 
+from baselines.cmc import CMC
 from baselines.deepsense import DeepSense
 from harness import registry
 from harness.cosmo.method import Cosmo, CosmoPretrainer
@@ -124,6 +125,15 @@ def test_a_static_pretrainer_that_draws_is_found() -> None:
 
     with pytest.raises(AssertionError, match=r"is static, but forward\(\) or loss\(\) draws from rng"):
         check_method(DrawingCosmo, {"weights": "uniform", "quality": {"restarts": 1, "subsets": 0}})
+
+
+def test_diagnostics_that_no_report_could_read_are_found() -> None:
+    class Graded(CMC):
+        def diagnose(self, *arguments: Any) -> dict[str, Any]:
+            return {"quality": {"acc": "good"}}
+
+    with pytest.raises(AssertionError, match=r"diagnose\(\) can't be read again (.|\n)*quality.acc"):
+        check_method(Graded)
 
 
 def test_a_broken_method_fails_with_the_reason() -> None:

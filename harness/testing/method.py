@@ -13,6 +13,7 @@ from harness import registry
 from harness.data.base import Modality
 from harness.method import ENCODERS, Classifier, Method, Pretrained, Task
 from harness.options import Options, Stage1, Stage2
+from harness.results.records import Findings
 from harness.testing.contract import check_identity, check_options, check_round_trip, fail, stating
 from harness.training import Stage1Result, Stage2Result, TrainingData, pretrain, train
 from harness.training.stage2 import Training
@@ -131,6 +132,8 @@ class _MethodOnTask:
             texts = [json.dumps(found.diagnostics, sort_keys=True) for found in (first, second)]
         if texts[0] != texts[1]:
             self._fail_seed("diagnose()")
+        with stating(f"{self.method.name}: diagnose() can't be read again", "`quality` should be as Cosmo's"):
+            Findings.model_validate_json(texts[0])
         return first
 
     def _check_logits(self, pretrained: Pretrained | None, variant: str) -> None:
