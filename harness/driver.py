@@ -215,31 +215,12 @@ class Driver:
         from harness.show.progress import progress_for
         from harness.show.run_progress import RunProgress
 
-        first, apart = todo, list[Job]()
+        _require_attachments(todo, execution)
         here = InlineExecutor(stop_at_failure=execution.stop_at_failure)
         executor: Executor = here
-        if execution.inline and (on_ray := [job for job in todo if job.attachment == "ray"]):
-            name = on_ray[0].about["device"]["name"]
-            raise InputError(
-                f"device {name} is a node of a Ray cluster, so --inline can't reach it: "
-                f"give --address, or attach {name} by ssh or offline"
-            )
-        if any(job.attachment == "ssh" for job in todo):
-            from harness.edge.attach.ssh import require
-
-            require(todo)
+        first, apart = todo, list[Job]()
         if not execution.inline:
-            from harness.execute.ray_tune import START_SECONDS, RayExecutor
-
-            executor = RayExecutor(
-                execution.address,
-                max_concurrent=self.plan.study.file.max_concurrent,
-                retries=self.plan.study.file.retries,
-                stopping=self._stopping(),
-                wait_seconds=execution.wait_seconds or 0.0,
-                start_seconds=execution.start_seconds or START_SECONDS,
-                ship_code=execution.ship_code,
-            )
+            executor = self._ray_executor(execution)
             first, apart = (
                 [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)
             )
@@ -262,6 +243,19 @@ class Driver:
                 observer.note(f"go on with: {self.command}")
                 raise
 
+    def _ray_executor(self, execution: Execution) -> Executor:
+        from harness.execute.ray_tune import START_SECONDS, RayExecutor
+
+        return RayExecutor(
+            execution.address,
+            max_concurrent=self.plan.study.file.max_concurrent,
+            retries=self.plan.study.file.retries,
+            stopping=self._stopping(),
+            wait_seconds=execution.wait_seconds or 0.0,
+            start_seconds=execution.start_seconds or START_SECONDS,
+            ship_code=execution.ship_code,
+        )
+
     def _timed(self, jobs: Sequence[Job]) -> list[tuple[Job, float, Mapping[str, str]]]:
         """Those of these jobs that are done, with the seconds and the environment of each."""
         found = [(job, self.results.record(job.key)) for job in jobs]
@@ -282,6 +276,20 @@ class Driver:
             for tuning in self.plan.tunings
         )
         return EarlyStopping(rivals, search.grace_period, search.reduction_factor)
+
+
+def _require_attachments(todo: Sequence[Job], execution: Execution) -> None:
+    """Raise InputError if a device of these jobs can't be reached by this execution."""
+    if execution.inline and (on_ray := [job for job in todo if job.attachment == "ray"]):
+        name = on_ray[0].about["device"]["name"]
+        raise InputError(
+            f"device {name} is a node of a Ray cluster, so --inline can't reach it: "
+            f"give --address, or attach {name} by ssh or offline"
+        )
+    if any(job.attachment == "ssh" for job in todo):
+        from harness.edge.attach.ssh import require
+
+        require(todo)
 
 
 def _seconds(record: PretrainRecord | TrainRecord | ProfileRecord) -> float:

@@ -86,30 +86,58 @@ def roles_of(head: Head) -> Roles:
     """What the columns of a table are for. There are no channels if it is no table of samples."""
     frame, names = head.frame, list(map(str, head.frame.columns))
     label, subject = first_match(names, LABEL), first_match(names, SUBJECT)
-    times = [name for name in names if TIME.match(leaf(name)) and name not in (label, subject)]
-    times = times or [name for name in names if name not in (label, subject) and _is_time(frame[name])]
-    rest = [name for name in names if name not in (*times, label, subject) and _is_channel(frame[name])]
+    times = _times(frame, [name for name in names if name not in (label, subject)])
+    rest = [name for name in names if name not in (*times, label, subject)]
+    numbers = [name for name in rest if _is_channel(frame[name])]
     flags = [name for name in names if pd.api.types.is_bool_dtype(frame[name])]
-    one_hot = [] if label else _one_hot(frame, [*rest, *flags])
-    groups = _modalities([name for name in rest if name not in one_hot]) if len(frame) >= FEWEST_ROWS else {}
-    in_rows = _sensors_in_rows(frame, [name for name in names if name not in (*times, *rest, label, subject)])
-    channels = []
-    for name, columns in groups.items():
-        near = _near(times, columns[0], head)
-        unit = next((m[1] for m in map(IN_BRACKETS.search, columns) if m), "") or head.units.get(columns[0], "")
-        if not in_rows:
-            timing = _timing(frame, near)
-            start_line = 1 if head.rate and not timing.columns else None
-            rate = timing.guessed.rate or head.rate
-            channels.append(Channels(name, columns, unit, rate, timing, start_line=start_line))
-        for column, value in in_rows:
-            rows = frame[frame[column] == value]
-            used, timing = [one for one in columns if rows[one].notna().any()], _timing(rows, near)
-            sensor = re.sub(r"[^A-Za-z0-9_-]", "", value) + (f"_{name}" if len(groups) > 1 else "")
-            channels.append(Channels(sensor, used, unit, timing.guessed.rate, timing, {column: value}))
+    one_hot = [] if label else _one_hot(frame, [*numbers, *flags])
+    groups = _modalities([name for name in numbers if name not in one_hot]) if len(frame) >= FEWEST_ROWS else {}
+    if in_rows := _sensors_in_rows(frame, [name for name in rest if name not in numbers]):
+        channels = _channels_in_rows(head, groups, times, in_rows)
+    else:
+        channels = _channels(head, groups, times)
     lengths = [head.lengths.get(one.columns[0]) for one in channels]
     of_label = head.lengths.get(str(label))
     return Roles(channels, label, one_hot, subject, lengths.index(of_label) if of_label in lengths else 0)
+
+
+def _times(frame: pd.DataFrame, names: list[str]) -> list[str]:
+    """The columns that hold times by their names or, if there are none, by their values."""
+    by_name = [name for name in names if TIME.match(leaf(name))]
+    return by_name or [name for name in names if _is_time(frame[name])]
+
+
+def _channels(head: Head, groups: dict[str, list[str]], times: list[str]) -> list[Channels]:
+    """A modality for each group of columns."""
+    channels = []
+    for name, columns in groups.items():
+        timing = _timing(head.frame, _near(times, columns[0], head))
+        start_line = 1 if head.rate and not timing.columns else None
+        rate = timing.guessed.rate or head.rate
+        channels.append(Channels(name, columns, _unit(columns, head), rate, timing, start_line=start_line))
+    return channels
+
+
+def _channels_in_rows(
+    head: Head, groups: dict[str, list[str]], times: list[str], in_rows: list[tuple[str, str]]
+) -> list[Channels]:
+    """A modality for each group of columns and each sensor that rows name, with the columns that it has values in."""
+    channels = []
+    for name, columns in groups.items():
+        for column, value in in_rows:
+            rows = head.frame[head.frame[column] == value]
+            used = [one for one in columns if rows[one].notna().any()]
+            timing = _timing(rows, _near(times, columns[0], head))
+            sensor = re.sub(r"[^A-Za-z0-9_-]", "", value) + (f"_{name}" if len(groups) > 1 else "")
+            where = {column: value}
+            channels.append(Channels(sensor, used, _unit(columns, head), timing.guessed.rate, timing, where))
+    return channels
+
+
+def _unit(columns: list[str], head: Head) -> str:
+    """The unit in the brackets of a column's name, or in the row of units."""
+    in_brackets = next((found[1] for found in map(IN_BRACKETS.search, columns) if found), "")
+    return in_brackets or head.units.get(columns[0], "")
 
 
 def _near(times: list[str], column: str, head: Head) -> list[str]:
