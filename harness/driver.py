@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +18,7 @@ from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
 from harness.plan.data_files import check_data_of
 from harness.plan.outline import OutlineMemo
-from harness.plan.timings import remember
+from harness.plan.timings import expected_seconds, known_timings, remember
 from harness.results.environments import caution_of
 from harness.results.integrity import damage
 from harness.results.records import PretrainRecord, ProfileRecord, TrainRecord
@@ -224,9 +225,10 @@ class Driver:
             first, apart = (
                 [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)
             )
-        before = self._seconds_before()
+        before, done_before = self._seconds_before(), len(self.plan.jobs) - len(todo)
+        expected = partial(expected_seconds, {} if execution.address else known_timings())
         shown, written = (
-            RunProgress(todo, len(self.plan.jobs) - len(todo), n, before=before) for n in (self.plan.shared, 0)
+            RunProgress(todo, done_before, shared, before=before, expected=expected) for shared in (self.plan.shared, 0)
         )
         with (
             progress_for(self.console, shown) as observer,

@@ -45,6 +45,12 @@ def known_timings() -> dict[str, float]:
     return {str(key): float(value) for key, value in found.items() if isinstance(value, int | float)}
 
 
+def expected_seconds(timings: Mapping[str, float], job: Job) -> float | None:
+    """The seconds that a job takes, by the timings of earlier ones; None if there is none like it."""
+    pace = timings.get(timing_key(job)) if job.kind != "profile" else None
+    return None if pace is None else pace * sample_passes(job)
+
+
 def remember(done: Iterable[tuple[Job, float, Mapping[str, str]]]) -> None:
     """Keep the times of jobs that ran on a processor like this machine's: (job, seconds, environment)."""
     here = processor()

@@ -97,11 +97,12 @@ class RunProgress:
     already_done: how many of the jobs of the plan an earlier run has done.
     shared: how many jobs are saved because trials share them.
     before: jobs that an earlier run has done, with the seconds that each took.
+    expected: the seconds that a job takes, as known before any job like it has been timed; None if it is not known.
     """
 
     def __init__(
         self, jobs: Sequence[Job], already_done: int = 0, shared: int = 0, clock: Callable[[], float] = time.monotonic,
-        before: Iterable[tuple[Job, float]] = (),
+        before: Iterable[tuple[Job, float]] = (), expected: Callable[[Job], float | None] = lambda job: None,
     ):  # fmt: skip
         self.total, self.already_done, self.shared, self._clock = len(jobs), already_done, shared, clock
         self.running: dict[str, Running] = {}
@@ -113,6 +114,11 @@ class RunProgress:
         self._timed = defaultdict[Group, Pace](Pace)  # group → seconds per epoch of the jobs done
         for job, seconds in before:
             self._keep(job, seconds / Alike.of(job).epochs)
+        self._expected = {  # seconds per epoch
+            alike: in_all / alike.epochs
+            for alike, job in {Alike.of(job): job for job in jobs}.items()
+            if (in_all := expected(job)) is not None
+        }
         self._most_at_once = 1
         self._any_started = False
 
@@ -219,12 +225,15 @@ class RunProgress:
             self._timed[group] = Pace(pace.jobs + 1, pace.seconds + seconds_per_epoch)
 
     def _seconds_per_epoch(self, alike: Alike) -> float | None:
-        """The mean over the jobs at the same point of the sweep or, if none is timed, over those at any point."""
+        """The mean over the jobs at the same point of the sweep, over those at any point, or what was expected.
+
+        It is the first of these that is known.
+        """
         for group in alike.groups:
             done, running = self._timed.get(group, Pace()), self._running_paces(group)
             if jobs := done.jobs + len(running):
                 return (done.seconds + sum(running)) / jobs
-        return None
+        return self._expected.get(alike)
 
     def _running_paces(self, group: Group) -> list[float]:
         found = [one.timer.seconds_per_epoch for one in self.running.values() if group in one.alike.groups]

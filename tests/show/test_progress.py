@@ -153,6 +153,20 @@ def test_methods_and_points_of_the_sweep_have_their_own_times():
     assert run_progress.time_left == TimeLeft(2 * 40.0, ("stage 2 of n",))
 
 
+def test_until_a_job_is_timed_earlier_runs_say_how_long_it_takes():
+    clock = Clock()
+    other = make_job("other", method="n")
+    run_progress = RunProgress(
+        [A, B, other], clock=clock, expected=lambda job: 100.0 if job.about["method"] == "m" else None
+    )
+    assert run_progress.time_left == TimeLeft(200.0, ("stage 2 of n",))
+    run_progress.started(A, "local")
+    clock.now += 10
+    assert run_progress.time_left == TimeLeft(195.0, ("stage 2 of n",))  # the first of twenty epochs is late
+    run_progress.progressed(A, Progress(1, 20, 1.0))
+    assert run_progress.time_left == TimeLeft(19 * 10.0 + 20 * 10.0, ("stage 2 of n",))
+
+
 def test_a_resumed_job_is_timed_from_its_second_report():
     clock = Clock()
     run_progress = RunProgress([D], clock=clock)
