@@ -96,13 +96,16 @@ def show_without_model(keys: Sequence[str], console: Console) -> None:
 
 
 def show_choices(results: RunResults, console: Console) -> None:
-    """What the study's search has chosen so far; prints nothing for a study without a search."""
+    """What the study's search has chosen so far; prints nothing while none of its trials has ended, or without one."""
     if results.plan.search:
         from harness.results.gather import gather
         from reports.formats.terminal import show_table
         from reports.parts.tables import search_table
 
-        show_table(search_table(gather(results, arrays=False)), console)
+        run = gather(results, arrays=False)
+        candidates = [one for tuning in run.study["search"]["tunings"] for one in tuning["candidates"]]
+        if any(one["status"] != "pending" for one in candidates):
+            show_table(search_table(run), console)
 
 
 def show_failures(results: RunResults, console: Console) -> None:

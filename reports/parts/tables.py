@@ -317,7 +317,7 @@ def search_table(run: RunData) -> Table:
         f"configuration on the labelled validation samples{over}."
     )
     rows = tuple(_tuning_cells(run, tuning, bool(fold)) for tuning in search["tunings"])
-    return Table("What the search chose", caption, columns, rows)
+    return Table("What the search chose", caption, columns, rows).without_empty_columns()
 
 
 def _tuning_cells(run: RunData, tuning: Mapping[str, Any], folds: bool) -> tuple[Text, ...]:
