@@ -30,9 +30,12 @@ def main(trials: int) -> None:
     seeds = max(1, trials // (len(methods) * 10))
     with tempfile.TemporaryDirectory() as folder:
         rates = [0.01 * i for i in range(1, 11)]
-        ledger = write_ledger(Path(folder) / "run", {"label_rate": rates}, methods, seeds, epochs=range(5, 301, 5))
+        ledger = write_ledger(
+            Path(folder) / "run", {"label_rate": rates}, methods, seeds, epochs=range(5, 301, 5), fitted=False
+        )
         run, spent = timed(lambda: gather(ledger))
-        print(f"{len(run.trials)} trials, {len(list((ledger.folder / 'records').iterdir()))} records")
+        records, warnings = len(list((ledger.folder / "records").iterdir())), len(run.study["warnings"])
+        print(f"{len(run.trials)} trials, {records} records, {warnings} warnings")
         print(f"read the ledger   {spent}")
         made, spent = timed(lambda: document(run))
         print(f"make the document {spent}")

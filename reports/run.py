@@ -154,14 +154,9 @@ class RunData:
         chance = self.study["chance"].get(dataset)
         return None if chance is None else float(chance)
 
-    def warnings(self, dataset: str, group: Group | None = None) -> list[Mapping[str, Any]]:
-        """The signs of trainings that went wrong on a data set, for all methods and points or those of one group."""
-        found = [one for one in self.study.get("warnings", ()) if one["dataset"] == dataset]
-        if group is None:
-            return found
-        options = self.swept(dataset)
-        mine = (group.method, group.point)
-        return [one for one in found if (one["method"], _point(options, one["point"])) == mine]
+    def warnings(self, dataset: str) -> list[Mapping[str, Any]]:
+        """The signs that trainings on a data set may have gone wrong."""
+        return [one for one in self.study.get("warnings", ()) if one["dataset"] == dataset]
 
     def folds(self, dataset: str) -> list[Mapping[str, Sequence[int]]]:
         """For each fold of a data set: part → its subjects; [] without folds."""
@@ -174,18 +169,22 @@ class RunData:
     def overlap(self, dataset: str) -> float:
         """The number of test subjects per training subject if folds share test subjects, else 0.
 
-        It widens the intervals, see `reports.statistics.t_half_width`.
+        It widens the intervals, see `reports.statistics.t_half_width`. Where it is not 0, folds are not independent.
         """
-        folds = self.folds(dataset)
-        tested = [subject for fold in folds for subject in fold["test"]]
-        if len(set(tested)) == len(tested):
-            return 0.0
-        return sum(len(fold["test"]) / len(fold["train"]) for fold in folds) / len(folds)
+        return subject_overlap(self.folds(dataset))
 
     def is_constant(self, dataset: str, group: Group) -> bool:
         """Whether most trials of a group predict a single class, so that its scores are not ranked."""
-        signs = self.warnings(dataset, group)
-        return any(one["sign"] == "one class" and 2 * one["trials"] > one["done"] for one in signs)
+        return (dataset, group.method, group.point) in self._constant
+
+    @cached_property
+    def _constant(self) -> set[tuple[str, str, Point]]:
+        """Data set, method and point of the groups that are constant."""
+        return {
+            (one["dataset"], one["method"], _point(self.swept(one["dataset"]), one["point"]))
+            for one in self.study.get("warnings", ())
+            if one["sign"] == "one class" and 2 * one["trials"] > one["done"]
+        }
 
     def count(self, status: Status) -> int:
         """The number of trials with a status."""
@@ -241,6 +240,14 @@ class RunData:
         for trial in self.rows:
             found.setdefault(trial["dataset"], {}).setdefault((trial["method"], self.point(trial)), []).append(trial)
         return found
+
+
+def subject_overlap(folds: Sequence[Mapping[str, Sequence[int]]]) -> float:
+    """The overlap of folds, see `RunData.overlap`. folds: for each fold, part → its subjects."""
+    tested = [subject for fold in folds for subject in fold["test"]]
+    if len(set(tested)) == len(tested):
+        return 0.0
+    return sum(len(fold["test"]) / len(fold["train"]) for fold in folds) / len(folds)
 
 
 def _point(options: Sequence[str], values: Mapping[str, Any]) -> Point:

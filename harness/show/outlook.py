@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.plan.timings import known_timings
 from harness.show.estimate import Remaining, TimeLeft, estimate, rough_span
+from reports.run import subject_overlap
 
 if TYPE_CHECKING:
     from harness.plan.outline import Outline
@@ -24,7 +25,7 @@ def outlook(plan: Outline, todo: Collection[str], inline: bool = False) -> Itera
         yield _time_text(plan, todo, 1 if inline else jobs_at_once(plan))
     for dataset, repeats in plan.repeats.items():
         if repeats["methods"] > 1:
-            yield f"{dataset}: {repeats_text(**repeats)}"
+            yield f"{dataset}: {repeats_text(**repeats, overlap=subject_overlap(plan.folds.get(dataset, ())))}"
 
 
 def jobs_at_once(plan: Outline) -> int:
@@ -55,8 +56,10 @@ def time_expected(plan: Outline, todo: Collection[str], timings: Mapping[str, fl
     return estimate(remaining, at_once)
 
 
-def repeats_text(methods: int, seeds: int, folds: int) -> str:
+def repeats_text(methods: int, seeds: int, folds: int, overlap: float = 0.0) -> str:
     """What so many repeats can show of differences between methods.
+
+    overlap: of the folds, see `reports.run.subject_overlap`; if it is not 0, no test is made.
 
     >>> repeats_text(methods=9, seeds=5, folds=0)[:81]
     '5 seeds on one split: no p value below 0.05 is possible for the 8 comparisons wit'
@@ -67,6 +70,8 @@ def repeats_text(methods: int, seeds: int, folds: int) -> str:
     unit = "fold" if folds else "seed"
     repeats = f"{blocks} {unit}s" if blocks > 1 else f"one {unit}"
     repeats += f" of {seeds} seeds each" * (folds > 0 and seeds > 1) + " on one split" * (not folds)
+    if overlap:
+        return f"{repeats}: no p values, because the folds share test subjects"
     needed = runs_to_reject(comparisons)
     parts = []
     if blocks < needed:

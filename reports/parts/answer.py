@@ -41,7 +41,7 @@ def answer(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[str]:
     reported = _reported(contests)
     return [
         *(_leader(run, dataset, contest, metric) for contest in reported),
-        *_along_sweep(run, contests, metric),
+        *_along_sweep(run, contests, len(run.points(dataset)), metric),
         *labels,
     ]
 
@@ -67,8 +67,10 @@ def rankings(run: RunData, dataset: str, metric: Metric = ACCURACY) -> list[list
 
 def _contests(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric) -> list[list[Group]]:
     """The groups at each point of the sweep, without the points that have no values."""
-    by_point = [[group for group in groups if group.point == point] for point in run.points(dataset)]
-    return [contest for contest in by_point if _ranked(contest, metric)]
+    by_point: dict[Point, list[Group]] = {point: [] for point in run.points(dataset)}
+    for group in groups:
+        by_point[group.point].append(group)
+    return [contest for contest in by_point.values() if _ranked(contest, metric)]
 
 
 def _reported(contests: list[list[Group]]) -> list[list[Group]]:
@@ -114,8 +116,11 @@ def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric)
     return f"{highest}; it is not significantly different from {rest} ({intervals}).{caveats}"
 
 
-def _along_sweep(run: RunData, contests: Sequence[Sequence[Group]], metric: Metric) -> list[str]:
-    """Which method has the highest mean at which points of a sweep; empty if there is a single point."""
+def _along_sweep(run: RunData, contests: Sequence[Sequence[Group]], planned: int, metric: Metric) -> list[str]:
+    """Which method has the highest mean at which points of a sweep; empty if a single one can be ranked.
+
+    planned: the number of points of the sweep.
+    """
     if len(contests) < 2:
         return []
     winners: dict[str, list[str]] = {}
@@ -123,8 +128,10 @@ def _along_sweep(run: RunData, contests: Sequence[Sequence[Group]], metric: Metr
         best = _ranked(groups, metric)[0]
         winners.setdefault(run.title(best.method), []).append(point_values(best.point))
     if len(winners) == 1:
-        points = "both points" if len(contests) == 2 else f"all {len(contests)} points"
-        return [f"{next(iter(winners))} has the highest mean at {points} of the sweep."]
+        n, leader = len(contests), next(iter(winners))
+        if n < planned:
+            return [f"{leader} has the highest mean at the {n} of {planned} points of the sweep that can be ranked."]
+        return [f"{leader} has the highest mean at {'both' if n == 2 else f'all {n}'} points of the sweep."]
     parts = [f"{title} at {listing(values)}" for title, values in winners.items()]
     return [f"The leader changes along the sweep: {'; '.join(parts)}."]
 

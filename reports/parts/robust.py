@@ -22,9 +22,12 @@ THRESHOLDS = 51
 HOW = (
     "IQM: the interquartile mean, that is, the mean of the middle half of the scores, with the 95 % interval of a "
     "stratified bootstrap, which draws seeds again but not subjects. P(improvement): the probability that a run "
-    "scores higher than a run of the reference; 0.5 if they are alike. P(better), P(equivalent) and P(worse): the "
-    "Bayesian signed-rank test on the differences from the reference, paired by seed or by fold, where differences of "
-    "at most 1 point are practically equivalent. Nothing is corrected for multiple comparisons."
+    "scores higher than a run of the reference; 0.5 if they are alike. {bayesian}Nothing is corrected for multiple "
+    "comparisons."
+)
+BAYESIAN = (
+    "P(better), P(equivalent) and P(worse): the Bayesian signed-rank test on the differences from the reference, "
+    "paired by seed or by fold, where differences of at most 1 point are practically equivalent. "
 )
 
 
@@ -46,7 +49,13 @@ def robust_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> Iter
     else:
         yield _table(run, dataset, points, metric)
         yield from _profiles(run, dataset, points, metric)
-    yield from _power_note(run, dataset, points[0], metric)
+    if run.overlap(dataset):
+        yield Prose(
+            f"On {dataset}, the folds share test subjects, so they are not independent. There is therefore neither a "
+            "Bayesian test nor a number of folds that a difference needs."
+        )
+    else:
+        yield from _power_note(run, dataset, points[0], metric)
 
 
 def _strata(run: RunData, dataset: str, point: Point, metric: Metric, method: str) -> list[np.ndarray]:
@@ -74,8 +83,9 @@ def _table(run: RunData, dataset: str, points: Sequence[Point], metric: Metric) 
     numbers = ("IQM (%)", "95 % interval", "n", "P(improvement)", "P(better)", "P(equivalent)", "P(worse)")
     columns = (*map(Column, ("At", "Method")), *(Column(title, True) for title in numbers))
     title = f"Robust comparison of {metric.title.lower()} with {run.title(run.reference)} on {dataset}"
-    notes = (*score_notes(run, dataset), *_too_few(run, rows))
-    return Table(title, HOW, columns, tuple(rows), notes, folded=True).without_empty_columns()
+    notes = (*score_notes(run, dataset), *_too_few(run, dataset, rows))
+    how = HOW.format(bayesian="" if run.overlap(dataset) else BAYESIAN)
+    return Table(title, how, columns, tuple(rows), notes, folded=True).without_empty_columns()
 
 
 def _middle_cells(strata: Sequence[np.ndarray]) -> tuple[Text, ...]:
@@ -93,7 +103,10 @@ def _middle_cells(strata: Sequence[np.ndarray]) -> tuple[Text, ...]:
 def _against_cells(
     run: RunData, dataset: str, group: Group, reference: Group | None, metric: Metric
 ) -> tuple[Text, ...]:
-    """The probabilities of a group against the reference, each where there are enough scores."""
+    """The probabilities of a group against the reference, each where there are enough scores.
+
+    The Bayesian test assumes independent differences, so folds that share test subjects have none.
+    """
     improvement = Text("–")
     posterior: tuple[Text, ...] = (Text("–"),) * 3
     if reference is None or group is reference:
@@ -103,7 +116,7 @@ def _against_cells(
         share = float(statistics.probability_of_improvement(strata))
         improvement = Text(number(share, 2), rank=share)
     ours, theirs = paired_values(group, reference, metric)
-    if len(ours) >= LEAST_SCORES:
+    if len(ours) >= LEAST_SCORES and not group.overlap:
         three = statistics.signed_rank_probabilities(ours, theirs, REGION)
         posterior = tuple(Text(_probability(p), rank=p) for p in three)
     return improvement, *posterior
@@ -114,18 +127,18 @@ def _probability(p: float) -> str:
     return "< 0.01" if p < 0.01 else "> 0.99" if p > 0.99 else number(p, 2)
 
 
-def _too_few(run: RunData, rows: Sequence[tuple[Text, ...]]) -> Iterator[Note]:
+def _too_few(run: RunData, dataset: str, rows: Sequence[tuple[Text, ...]]) -> Iterator[Note]:
     """Why cells are empty."""
     if any(row[3].text == "–" for row in rows):
         yield Note(
             f"A bootstrap interval needs at least {statistics.LEAST_FOR_BOOTSTRAP} scores, "
             f"{statistics.LEAST_PER_STRATUM} on each split; with fewer it would be too narrow."
         )
-    if any(row[-1].text == "–" and row[1].text != run.title(run.reference) for row in rows):
-        yield Note(
-            f"P(improvement) needs at least {LEAST_SCORES} scores in common with the reference, the Bayesian test "
-            f"{LEAST_SCORES} seeds or, with folds, {LEAST_SCORES} folds."
-        )
+    column, bayesian = -1, f", the Bayesian test {LEAST_SCORES} seeds or, with folds, {LEAST_SCORES} folds"
+    if run.overlap(dataset):
+        column, bayesian = 5, ""
+    if any(row[column].text == "–" and row[1].text != run.title(run.reference) for row in rows):
+        yield Note(f"P(improvement) needs at least {LEAST_SCORES} scores in common with the reference{bayesian}.")
 
 
 # -- performance profiles ----------------------------------------------------------------------------------------------

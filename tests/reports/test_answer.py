@@ -10,7 +10,7 @@ from reports.document import MetricCell, Text
 from reports.method_comparison import groups_with_values
 from reports.parts.answer import answer
 from reports.parts.tables import main_table
-from reports.run import ACCURACY, RunData
+from reports.run import ACCURACY, Point, RunData, _point
 
 
 def answer_text(
@@ -130,6 +130,28 @@ def test_the_sweep_is_summarised() -> None:
     assert "The leader changes along the sweep: CMC at 5 % and 10 %; Cosmo at 20 %." in " ".join(
         answer(run, "utd-mhad")
     )
+
+
+def test_points_without_results_are_not_counted() -> None:
+    run = make(
+        {"utd-mhad": {"label_rate": [0.05, 0.1, 0.15, 0.2]}},
+        methods=["cmc", "cosmo"],
+        spoil=lambda t: {"status": "pending"} if t["label_rate"] == 0.2 else {},
+    )
+    assert "highest mean at the 3 of 4 points of the sweep that can be ranked" in " ".join(answer(run, "utd-mhad"))
+
+
+def test_warnings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as there are warnings, and not for each group again."""
+    rates = [rate / 20 for rate in range(1, 11)]
+    warnings = [one_class(method, 1, label_rate=rate) for method in ("cmc", "cosmo") for rate in rates]
+    run = of({"cmc": [0.4], "cosmo": [0.6]}, {"label_rate": rates}, warnings=warnings)
+    run.groups("utd-mhad")
+    read: list[Point] = []
+    monkeypatch.setattr("reports.run._point", lambda *some: read.append(made := _point(*some)) or made)
+    answer(run, "utd-mhad")
+    main_table(run, "utd-mhad")
+    assert len(read) <= len(warnings)
 
 
 def test_one_method_is_compared_with_itself() -> None:

@@ -150,6 +150,10 @@ def test_folds_that_share_subjects_have_no_p_values() -> None:
     text = text_of(all_sections(run))
     assert "No p values: the folds share test subjects" in text
     assert "Friedman's test over" not in text
+    assert "neither a Bayesian test nor a number of folds that a difference needs" in text
+    assert "P(improvement)" in text
+    assert "P(worse)" not in text
+    assert "paired t-test" not in text
     first, second = (run.groups("utd-mhad")[method, NOWHERE] for method in ("cosmo", "cmc"))
     (comparison,) = compare_groups([(first, second)], ACCURACY)
     assert comparison.p is None

@@ -59,6 +59,11 @@ def test_time_is_expected_from_earlier_runs(tmp_path: Path, cache: Path) -> None
     assert time_expected(made, [], known_timings(), at_once=1).seconds == 0
     assert "with one job at a time" in next(outlook(made, made.jobs, inline=True))
     assert "with one job at a time" in next(outlook(replace(made, max_concurrent=1), made.jobs))
+    folds = {"fantasy-device": [{"test": [1], "train": [2]}] * 2}
+    drawn = replace(made, repeats={"fantasy-device": {"methods": 2, "seeds": 2, "folds": 2}}, folds=folds)
+    assert list(outlook(drawn, [])) == [
+        "fantasy-device: 2 folds of 2 seeds each: no p values, because the folds share test subjects"
+    ]
     more = outline(make_plan(read_study(path, ["stage1.epochs=6"]), None))
     assert time_expected(more, more.jobs, known_timings(), at_once=1).seconds == pytest.approx(4 * 7.0 + 2 * 60.0)
 
@@ -88,6 +93,9 @@ def test_what_repeats_can_show() -> None:
         "is 5)"
     )
     assert repeats_text(methods=2, seeds=3, folds=8).startswith("8 folds of 3 seeds each: differences below 1.2 ")
+    assert repeats_text(methods=2, seeds=3, folds=5, overlap=0.25) == (
+        "5 folds of 3 seeds each: no p values, because the folds share test subjects"
+    )
     assert repeats_text(methods=2, seeds=1, folds=0) == (
         "one seed on one split: no p value below 0.05 is possible for the comparison with the reference (at least 6 "
         "seeds)"
