@@ -56,7 +56,7 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)[:50]!r} stands there twice")
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)[:50]!r} appears twice")
     return found
 
 

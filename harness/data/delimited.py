@@ -104,7 +104,7 @@ class DelimitedText:
         if value and column:
             name = names[int(column[1])]
             hint = " (a decimal comma?)" if self.decimal == "." and re.fullmatch(r"[-+]?\d*,\d+", value[1]) else ""
-            return DataError(f"{line}: {'column ' * name.isdigit()}{name} is {value[1]!r}, which is no number{hint}")
+            return DataError(f"{line}: {'column ' * name.isdigit()}{name} is {value[1]!r}, which is not a number{hint}")
         return DataError(f"{line}: {row[2].strip()}")
 
     def line_of(self, row: int) -> int:

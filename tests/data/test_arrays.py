@@ -198,7 +198,7 @@ def test_what_is_missing_or_broken(tmp_path, own):
     with pytest.raises(DataError, match="'class 0' is the only class"):
         load(arrays("one"), write(tmp_path, own | {"label": np.zeros(N, dtype=int)}, {"modalities": ["imu"]}, "one"))
     (tmp_path / "own.json").write_text('{"modalities": {"imu": {}, "imu": {}}}')
-    with pytest.raises(DataError, match=r"own\.json: not readable JSON \('imu' stands there twice\)"):
+    with pytest.raises(DataError, match=r"own\.json: not readable JSON \('imu' appears twice\)"):
         load(arrays(), tmp_path)
     (tmp_path / "own.json").write_text("{not json")
     with pytest.raises(DataError, match=r"own\.json: not readable JSON"):

@@ -296,7 +296,7 @@ FAULTS = {
     ],
     "hhar": [
         ("Phones_accelerometer.csv", 12, lambda row: row.replace(b"stand", b"stood"), r"\.csv:12: there is no activity 'stood'"),
-        ("Phones_gyroscope.csv", 12, lambda row: row.replace(b"9.8", b"high"), r"gyroscope\.csv:12: z is 'high', which is no number"),
+        ("Phones_gyroscope.csv", 12, lambda row: row.replace(b"9.8", b"high"), r"gyroscope\.csv:12: z is 'high', which is not a number"),
     ],
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import codecs
 import re
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from typing_extensions import Self
@@ -56,7 +57,7 @@ class TextFormat(Options):
         try:
             codecs.lookup(encoding or "utf-8")
         except LookupError:
-            raise ValueError("is no encoding; for example utf-8, utf-16 or cp1252") from None
+            raise ValueError("is not an encoding; for example utf-8, utf-16 or cp1252") from None
         return encoding
 
 
@@ -71,13 +72,27 @@ class Clock(Options):
     date_format: str | None = Field(
         default=None, description="form of the dates, such as '%d.%m.%Y %H:%M:%S.%f'; default: ISO 8601"
     )
+    time_zone: str | None = Field(
+        default=None,
+        description="time zone of dates that state none, such as Europe/Berlin; default: that of all others",
+    )
     from_start: bool = Field(default=False, description="count the time from the start of each recording")
 
     @model_validator(mode="after")
-    def _form_of_dates(self) -> Self:
-        if self.date_format and self.time_unit != "date":
-            raise ValueError("date_format is for time_unit: date")
+    def _of_dates(self) -> Self:
+        for key in ("date_format", "time_zone"):
+            if getattr(self, key) and self.time_unit != "date":
+                raise ValueError(f"{key} is for time_unit: date")
         return self
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str | None) -> str | None:
+        try:
+            ZoneInfo(zone or "UTC")
+        except (KeyError, ValueError, OSError):
+            raise ValueError("is not a time zone; for example Europe/Berlin or UTC") from None
+        return zone
 
 
 class ModalityFiles(Clock):
@@ -119,7 +134,7 @@ class ModalityFiles(Clock):
 
 
 class ValueSource(Clock):
-    """Where the label or the subject of a recording stands: in columns, in the file's name or in a table."""
+    """Where the label or the subject of a recording is given: in columns, in the file's name or in a table."""
 
     column: Column | None = Field(default=None, description="a column of the files")
     columns: tuple[Column, ...] | None = Field(
@@ -183,8 +198,8 @@ class ImportConfig(TextFormat):
     files: str = Field(description="the files below the folder, with placeholders, such as {subject}_{trial}.csv")
     exclude: tuple[str, ...] = Field(default=(), description="files to leave out, such as 's03_*.csv'")
     modalities: dict[str, ModalityFiles] = Field(min_length=1, description="name → files and columns")
-    subject: ValueSource = Field(description="where the subject stands")
-    label: ValueSource | None = Field(default=None, description="where the label stands; by default nowhere")
+    subject: ValueSource = Field(description="where the subject is given")
+    label: ValueSource | None = Field(default=None, description="where the label is given; by default nowhere")
     windows: Windows = Field(description="how recordings are cut")
     split_by: tuple[Column, ...] = Field(
         default=(), description="columns whose values separate the recordings of a table that holds several"

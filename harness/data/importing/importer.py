@@ -14,8 +14,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from harness.data.arrays import NAME
 from harness.data.codes import check_spellings, natural
 from harness.data.importing.config import ImportConfig, ModalityFiles
+from harness.data.importing.labels import text_of
 from harness.data.importing.recordings import FileRecording, Folder, recordings
 from harness.data.importing.signals import Regular, regular
 from harness.errors import DataError
@@ -38,6 +40,8 @@ def import_folder(folder: Path, config: ImportConfig, out: Path) -> Imported:
     (seconds), and index.json. Raises `DataError`, which names the file and, where there is one, the line.
     """
     check_folder(folder)
+    if not NAME.fullmatch(out.name):
+        raise DataError(f"{out}: a data set can't be called {out.name!r}; use letters, digits, '.', '_' and '-'")
     if out.exists():
         raise DataError(f"{out}: it exists already; remove it or give another folder with --out")
     temporary: Path | None = None
@@ -79,8 +83,8 @@ def _write(folder: Path, config: ImportConfig, new: Path) -> Imported:
             file.close()
     if not rows.label:
         raise DataError(f"{folder}: no window is left; {_told(imported.counts)}")
-    check_spellings(imported.labels, f"{folder}: label", "rename: {OLD: NEW} of label writes one class in one way")
-    check_spellings(imported.subjects, f"{folder}: subject", "rename: {OLD: NEW} of subject writes one in one way")
+    check_spellings(imported.labels, f"{folder}: label", "rename: {OLD: NEW} of label gives both one spelling")
+    check_spellings(imported.subjects, f"{folder}: subject", "rename: {OLD: NEW} of subject gives both one spelling")
     if config.null_labels and imported.labels and not imported.counts["null_class"] and config.null_class != "keep":
         imported.notes.append(f"no window has a label of null_labels: {', '.join(map(str, config.null_labels))}")
     imported.notes += [note for table in found.tables.values() for note in table.unused()]
@@ -210,7 +214,7 @@ def _label(found: tuple[str, float], config: ImportConfig, counts: Counter[str])
     if text and share < config.windows.purity - 1e-9:
         counts["impure"] += 1
         return "" if config.windows.impure == "unlabelled" else None
-    if text in map(str, config.null_labels) and config.null_class != "keep":
+    if text in map(text_of, config.null_labels) and config.null_class != "keep":
         counts["null_class"] += 1
         return "" if config.null_class == "unlabelled" else None
     return text

@@ -15,8 +15,11 @@ from harness.data.importing.config import Clock, ImportConfig, ValueSource, plac
 from harness.data.importing.signals import place
 from harness.data.importing.tables import columns_of, find_files, read_table
 from harness.data.importing.text_files import delimited, is_text
-from harness.data.importing.times import seconds, type_of
+from harness.data.importing.times import is_absolute, seconds, type_of
 from harness.errors import DataError
+
+ROUNDING = 0.01  # sampling intervals; ends of intervals are sums, and not exact for times counted from 1970
+WHOLE = re.compile(r"^(-?\d+)\.0+$")
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,13 @@ class ValueTable:
 
     The rows of a recording are selected by the placeholders of its files' names, or by the name of one of its files.
     used: for each table that was read, which of its rows belong to a recording. without: recordings without a table.
+    check_clock: called with what `harness.data.importing.times.is_absolute` says of the times of each table.
     """
 
-    def __init__(self, folder: Path, source: ValueSource, config: ImportConfig):
-        self.source, self.folder = source, folder
+    def __init__(
+        self, folder: Path, source: ValueSource, config: ImportConfig, check_clock: Callable[[bool | None, str], None]
+    ):
+        self.source, self.folder, self.check_clock = source, folder, check_clock
         self.known = sorted(placeholders(config.files)) + config.split_columns
         table = str(source.table)
         self.of_recordings = bool(placeholders(table))
@@ -151,15 +157,15 @@ class ValueTable:
         if (wrong := ~(ends > begins)).any():
             row = int(rows["row"].to_numpy()[order][np.argmax(wrong)])
             raise DataError(f"{self._at(path, row)}: an interval of {told(of)} does not end after its start")
-        if (wrong := begins[1:] < ends[:-1] - 1e-9).any():
+        if (wrong := begins[1:] < ends[:-1] - ROUNDING / rate).any():
             row = int(rows["row"].to_numpy()[order][np.argmax(wrong) + 1])
             raise DataError(
                 f"{self._at(path, row)}: two intervals of {told(of)} overlap; where selects the rows that count"
             )
         if not ((begins < end) & (ends > start)).any():
             raise DataError(
-                f"{path}: no interval of {told(of)} lies within the recording: they are from {begins[0]:g} to "
-                f"{ends[-1]:g} s, and it is from {start:g} to {end:g} s; see time_unit and from_start of label"
+                f"{path}: no interval of {told(of)} lies within the recording: they are from {begins[0]:.10g} to "
+                f"{ends[-1]:.10g} s, and it is from {start:.10g} to {end:.10g} s; see time_unit and from_start of label"
             )
         return Track(begins, ends, self._texts(rows)[order])
 
@@ -172,6 +178,7 @@ class ValueTable:
             column = rows[str(name)].reset_index(drop=True)
             return seconds(column, clock, rate, lambda row: self._at(path, int(numbers[row])))
 
+        self.check_clock(is_absolute(rows[str(source.start)], source), str(path))
         begins = times(source.start, source) + start
         if source.duration is not None:
             lasts = Clock(time_unit="s" if source.time_unit == "date" else source.time_unit)
@@ -207,7 +214,7 @@ def rows_where(frame: pd.DataFrame, where: Mapping[str, object]) -> np.ndarray:
     """Which rows have these values in these columns, (n,), bool."""
     selected = np.ones(len(frame), dtype=bool)
     for column, value in where.items():
-        selected &= texts_of(frame[column]) == str(value)
+        selected &= texts_of(frame[column]) == text_of(value)
     return selected
 
 
@@ -218,7 +225,7 @@ def told(of: Mapping[str, object]) -> str:
 
 def _same(column: pd.Series, text: str) -> np.ndarray:
     """Which values are this text; if none is, which are the same whole number, since 01 is often written as 1."""
-    same = texts_of(column) == text
+    same = texts_of(column) == text_of(text)
     if not same.any() and re.fullmatch("[0-9]{1,18}", text):
         same = texts_of(column.astype(str).str.strip().str.lstrip("0")) == text.lstrip("0")
     return np.asarray(same)
@@ -248,17 +255,15 @@ def from_one_hot(frame: pd.DataFrame, source: ValueSource, at: Callable[[int], s
 
 def names_of(source: ValueSource) -> dict[str, str]:
     """Value as written → value, where they differ. -1 is no value, unless it is renamed."""
-    return {"-1": "", **source.rename}
+    return {"-1": "", **{text_of(written): value for written, value in source.rename.items()}}
 
 
 def text_of(value: object) -> str:
-    """A value of a column as text; "" if it is missing, and 3 for 3.0."""
+    """A value of a column as text; "" if it is missing, and 3 for 3.0, also where that is text already."""
     if value is None or value != value:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    text = str(value).strip()
-    return "" if text.casefold() == "nan" else text
+    text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+    return "" if text.casefold() == "nan" else WHOLE.sub(r"\1", text)
 
 
 def texts_of(column: pd.Series, rename: Mapping[str, str] | None = None) -> np.ndarray:

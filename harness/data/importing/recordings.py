@@ -29,7 +29,7 @@ from harness.data.importing.labels import (
 from harness.data.importing.signals import Signal, check_time, in_order, place, times_of
 from harness.data.importing.tables import Key, check_columns, columns_of, find_files, read_table
 from harness.data.importing.text_files import delimited, is_text
-from harness.data.importing.times import type_of
+from harness.data.importing.times import is_absolute, type_of
 from harness.errors import DataError
 
 SHOWN = 10  # faults that a message lists
@@ -60,6 +60,7 @@ class Folder:
     config: ImportConfig
     files: dict[Key, dict[str, Path]] = field(init=False)
     tables: dict[str, ValueTable] = field(init=False)
+    clocks: dict[bool, str] = field(init=False, default_factory=dict)  # whether dates have a time zone → the first such
 
     def __post_init__(self) -> None:
         config = self.config
@@ -72,8 +73,23 @@ class Folder:
         self._check()
         sources = (("subject", config.subject), ("label", config.label))
         self.tables = {
-            what: ValueTable(self.path, source, config) for what, source in sources if source and source.table
+            what: ValueTable(self.path, source, config, self.check_clock)
+            for what, source in sources
+            if source and source.table
         }
+
+    def check_clock(self, is_absolute: bool | None, where: str) -> None:
+        """Raise `DataError` if some dates have a time zone and others have none, so that they can't be compared.
+
+        is_absolute: as of `harness.data.importing.times.is_absolute`, for the times of ``where``.
+        """
+        if is_absolute is not None:
+            self.clocks.setdefault(is_absolute, where)
+        if len(self.clocks) > 1:
+            raise DataError(
+                f"{self.clocks[False]}: the dates have no time zone, but those of {self.clocks[True]} have one; "
+                "time_zone names it, such as Europe/Berlin"
+            )
 
     def _check(self) -> None:
         """Read the first lines of all text files, so that all faults are found before anything is read."""
@@ -213,6 +229,8 @@ def _recording(name: str, of: dict[str, str], parts: Mapping[str, _Part], folder
     for sensor, whole in parts.items():
         modality, part = config.modalities[sensor], whole
         time = times_of(part.frame, modality, part.path, config.format_of(sensor), part.at)
+        if modality.time_columns:
+            folder.check_clock(is_absolute(part.frame[modality.time_columns[-1]], modality), str(part.path))
         if config.unordered == "sort" and modality.time_columns:
             order = in_order(time)
             if len(order) < 2:

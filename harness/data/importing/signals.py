@@ -18,6 +18,7 @@ from harness.data.importing.times import joined, seconds, type_of
 from harness.errors import DataError
 
 GAP = 1.5  # sampling intervals; a longer step between two samples is a gap
+MOST_MISSING = 10_000_000  # samples that gaps may add to a recording, unless it is much longer itself
 RATE_TOLERANCE = 0.05  # by which the median step may differ from the stated rate
 
 
@@ -87,7 +88,7 @@ def _start(path: Path, form: TextFormat, modality: ModalityFiles) -> float:
     if not is_text(path):
         raise DataError(f"{path}: start_line is for text files")
     line = "".join(first_lines(path, encoding_of(path, form.encoding), number)[number - 1 :])
-    text = pd.Series(fields_of(line, form.delimiter or delimiter_of(line))[:1], dtype="object")
+    text = pd.Series(fields_of(line, form.delimiter or delimiter_of(line), path)[:1], dtype="object")
     if type_of(modality) != "text":
         text = pd.to_numeric(text.str.replace(form.decimal, "."), errors="coerce")
     start = float(seconds(text, modality, modality.rate, lambda row: where)[0]) if len(text) else np.nan
@@ -140,21 +141,29 @@ def regular(signal: Signal, modality: ModalityFiles, missing: Missing, start: fl
     time, values, rate = signal.time[there], signal.values[there].astype(np.float64), modality.rate
     if len(time) < 2:
         raise DataError(f"{signal.where}: it has {len(time)} samples with all values; at least 2 are needed")
-    steps = np.diff(time)
+    # the first and the last samples may be missing as well, so the steps begin before the first and end after the last
+    steps = np.diff(np.r_[signal.time[0] - 1 / rate, time, signal.time[-1] + 1 / rate])
     gaps = np.flatnonzero(steps * rate > GAP)
     lengths = np.round(steps[gaps] * rate).astype(int) - 1
     counts["gaps"] = len(gaps)
     if missing.policy == "refuse" and len(gaps):
-        place = signal.at(int(np.flatnonzero(there)[gaps[0] + 1]))
+        place = signal.at(int(np.flatnonzero(there)[gaps[0]]))
         gaps_in_all = f"{len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'} in all"
         raise DataError(f"{place}: {lengths[0]} samples are missing before it ({gaps_in_all}); {_ways()}")
     kept = lengths > (missing.up_to if missing.policy == "interpolate" else 0)
     counts["interpolated_samples"] = int(lengths[~kept].sum())
     n = max(int(np.floor((end - start) * rate + 1e-6)), 0)
+    if n > max(MOST_MISSING, 100 * len(time)):
+        leap = int(np.argmax(np.diff(signal.time)))
+        raise DataError(
+            f"{signal.at(leap + 1)}: the time leaps here by {signal.time[leap + 1] - signal.time[leap]:.6g} s, so that "
+            f"{len(time)} samples are there and {n - len(time)} are missing; correct the time, or exclude the file"
+        )
     grid = start + np.arange(n) / rate
     is_missing = np.zeros(n, dtype=bool)
+    before, after = np.r_[-np.inf, time] + 0.5 / rate, np.r_[time, np.inf] - 0.5 / rate
     for gap in gaps[kept]:
-        first, last = np.searchsorted(grid, [time[gap] + 0.5 / rate, time[gap + 1] - 0.5 / rate])
+        first, last = np.searchsorted(grid, [before[gap], after[gap]])
         is_missing[first:last] = True
     even = at_even_times(time, values, grid, rate, modality.rate_after)
     return Regular(start, modality.rate_after, even, rate, is_missing, counts)

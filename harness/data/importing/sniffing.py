@@ -92,8 +92,8 @@ def _head_of_text(path: Path) -> Head:
     lines = first_lines(path, encoding, LINES)
     if not any(line.strip() for line in lines):
         raise DataError(f"{path}: it is empty")
-    delimiter = _delimiter(lines)
-    rows = [fields_of(line, delimiter) for line in lines]
+    delimiter = _delimiter(lines, path)
+    rows = [fields_of(line, delimiter, path) for line in lines]
     later = [row for row in rows[len(rows) // 2 :] if row]
     n = Counter(map(len, later)).most_common(1)[0][0]
     if all(not row[-1] for row in later) and any(len(row) == n - 1 for row in rows):  # rows end with a delimiter
@@ -150,11 +150,11 @@ def _encoding(path: Path) -> str:
     return encoding
 
 
-def _delimiter(lines: list[str]) -> str:
+def _delimiter(lines: list[str], path: Path) -> str:
     """The delimiter that divides most of the later lines in the same number of values."""
     later = [line for line in lines[len(lines) // 2 :] if line.strip()]
     for one in DELIMITERS:
-        counts = Counter(len(fields_of(line, one)) for line in later)
+        counts = Counter(len(fields_of(line, one, path)) for line in later)
         fields, times = counts.most_common(1)[0]
         if fields > 1 and times >= 0.8 * len(later):
             return one

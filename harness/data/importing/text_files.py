@@ -36,7 +36,7 @@ def encoding_of(path: Path, stated: str | None = None) -> str:
         raise DataError(f"{path}: can't be read ({error.strerror or error})") from error
     found = next((name for mark, name in BYTE_ORDER_MARKS.items() if begin.startswith(mark)), None)
     if found is None and b"\0" in begin:
-        raise DataError(f"{path}: it is no text; if it is UTF-16 without a byte order mark, name its encoding")
+        raise DataError(f"{path}: it is not text; if it is UTF-16 without a byte order mark, name its encoding")
     return found or "utf-8"
 
 
@@ -51,11 +51,14 @@ def first_lines(path: Path, encoding: str, number: int) -> list[str]:
         raise DataError(f"{path}: it is not {encoding.upper()}; name its encoding, such as cp1252") from error
 
 
-def fields_of(line: str, delimiter: str) -> list[str]:
-    """The values of one line, without spaces around them."""
+def fields_of(line: str, delimiter: str, path: Path) -> list[str]:
+    """The values of one line, without spaces around them. Raises `DataError`, which names the file."""
     if delimiter == " ":
         return line.split()
-    return [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise DataError(f"{path}: the line {line[:20]!r}… can't be read ({error})") from error
 
 
 def delimiter_of(line: str) -> str:
@@ -74,7 +77,7 @@ def columns_of_text(path: Path, form: TextFormat) -> tuple[list[str], str]:
     if line is None:
         raise DataError(f"{path}: it is empty" + (f" after {form.skip_lines} lines" if form.skip_lines else ""))
     delimiter = form.delimiter or ("\t" if path.suffix.lower() == ".tsv" else delimiter_of(line))
-    fields = fields_of(line, delimiter)
+    fields = fields_of(line, delimiter, path)
     if not form.header:
         if form.names and len(form.names) != len(fields):
             raise DataError(f"{path}: its first row has {len(fields)} values, but names has {len(form.names)}")
@@ -82,7 +85,7 @@ def columns_of_text(path: Path, form: TextFormat) -> tuple[list[str], str]:
     row = next((line for line in islice(lines, form.unit_lines, None) if line.strip()), None)
     if row is None:
         raise DataError(f"{path}: it has no rows")
-    if len(values := fields_of(row, delimiter)) == len(fields) + 1 and not values[-1]:
+    if len(values := fields_of(row, delimiter, path)) == len(fields) + 1 and not values[-1]:
         fields.append("")  # each row ends with a delimiter
     return fields, delimiter
 
@@ -95,7 +98,7 @@ def _lines(path: Path, form: TextFormat) -> Iterator[str]:
             yield from (line.rstrip("\n") for line in islice(file, form.skip_lines, None))
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror or error})") from error
-    except (UnicodeError, csv.Error) as error:
+    except UnicodeError as error:
         raise DataError(f"{path}: it is not {encoding.upper()} ({error}); name its encoding, such as cp1252") from error
 
 

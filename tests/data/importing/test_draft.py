@@ -86,7 +86,7 @@ def test_one_file_is_one_subject(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\x1f\x8b\x08\x00" * 99, r"a\.csv: it is no text; if it is UTF-16"),
+        (b"\x1f\x8b\x08\x00" * 99, r"a\.csv: it is not text; if it is UTF-16"),
         (b"version https://example.org/spec\nsize 12\n", "it needs at least 20 rows and a column of numbers"),
         (b"\n\n", r"a\.csv: it is empty"),
     ],

@@ -223,17 +223,99 @@ def test_gaps_and_missing_values_are_counted(folder):
     assert counts["interpolated_samples"] == 8
 
 
+def test_what_is_missing_at_the_ends_is_a_gap_too(folder):
+    frame = table(8)
+    for path in folder.iterdir():
+        frame.assign(a=frame["a"].where((frame.index >= 5) & (frame.index < 75))).to_csv(path, index=False)
+    made = import_folder(folder, config(missing={"policy": "drop"}), folder.parent / "drop").counts
+    assert (made["windows"], made["dropped_missing"]) == (16, 4)
+    made = import_folder(folder, config(missing={"policy": "interpolate", "up_to": 4}), folder.parent / "few").counts
+    assert (made["dropped_missing"], made["interpolated_samples"]) == (4, 0)
+    made = import_folder(folder, config(missing={"policy": "interpolate", "up_to": 5}), folder.parent / "all").counts
+    assert (made["dropped_missing"], made["interpolated_samples"]) == (0, 20)
+
+
+def test_a_time_that_leaps_is_named_instead_of_filling_the_memory(folder):
+    for policy in ("drop", "interpolate"):
+        table(4, t=np.r_[0, 1.7e9 + np.arange(39) / RATE]).to_csv(folder / "s2.csv", index=False)
+        with pytest.raises(DataError, match=r"s2\.csv:3: the time leaps here by 1\.7e\+09 s, so that 40 samples are"):
+            imported(folder, config(missing={"policy": policy}))
+
+
+def test_clock_times_go_past_midnight(folder):
+    times = [*(f"23:59:{58 + i / RATE}" for i in range(20)), *(f"0:00:0{i / RATE}" for i in range(20))]
+    for path in folder.iterdir():
+        table(4, t=times).to_csv(path, index=False)
+    clock = {"columns": ["a"], "time": "t", "time_unit": "hms", "rate": RATE}
+    made = imported(folder, config(modalities={"x": clock}))
+    assert made["x"][:4, :, 0].ravel().tolist() == pytest.approx(list(range(40)), abs=1e-4)
+    assert made["start"][:4].tolist() == pytest.approx([86398, 86399, 86400, 86401])
+
+
+@pytest.mark.parametrize(
+    ("zone", "message"),
+    [
+        ("Europe/Berlin", None),
+        ("UTC", "no interval of subject s1 lies within the recording"),
+        (None, r"labels\.csv: the dates have no time zone, but those of .*s1\.csv have one; time_zone names it"),
+    ],
+)
+def test_dates_with_and_without_a_time_zone_are_not_mixed(folder, zone, message):
+    dates = pd.date_range("2024-06-01 12:00", periods=40, freq="100ms").strftime("%Y-%m-%dT%H:%M:%S.%f+02:00")
+    for path in folder.iterdir():
+        table(4, t=dates).drop(columns="label").to_csv(path, index=False)
+    rows = [f"{subject},2024-06-01 12:00:00,2024-06-01 13:00:00,a" for subject in ("s1", "s2")]
+    (folder.parent / "in/labels").mkdir()
+    (folder / "labels/labels.csv").write_text("\n".join(["subject,from,to,label", *rows]))
+    clock = {"columns": ["a"], "time": "t", "time_unit": "date", "rate": RATE}
+    label = {"table": "labels/labels.csv", "start": "from", "end": "to", "time_unit": "date", "time_zone": zone}
+    of = config(modalities={"x": clock}, label=label)
+    if message:
+        with pytest.raises(DataError, match=message):
+            imported(folder, of)
+    else:
+        assert imported(folder, of)["label"].tolist() == ["a"] * 8
+
+
+def test_codes_are_whole_numbers_however_they_are_written(folder):
+    codes = ["-1.0"] * 10 + ["0.0"] * 10 + ["1.0"] * 10 + ["2"] * 10
+    for path in folder.iterdir():
+        table(4, label=codes).to_csv(path, index=False)
+    made = imported(folder, config(null_labels=[0], label={"column": "label", "rename": {"2.0": "two"}}))
+    assert made["label"].tolist() == ["", "1", "two"] * 2
+
+
+def test_intervals_that_follow_each_other_do_not_overlap_by_rounding(folder):
+    start = 1.7e9 + 0.1
+    for path in folder.iterdir():
+        table(7, t=start + np.arange(70) / RATE).drop(columns="label").to_csv(path, index=False)
+    rows = [f"{s},{start + 0.7 * i:.1f},0.7,{'ab'[i % 2]}" for s in ("s1", "s2") for i in range(10)]
+    (folder.parent / "labels.csv").write_text("\n".join(["subject,from,for,label", *rows]))
+    label = {"table": "../labels.csv", "start": "from", "duration": "for"}
+    made = imported(folder, config(label=label, windows={"seconds": 0.7}))
+    assert made["label"].tolist() == ["a", "b"] * 10
+
+
+def test_a_name_that_no_study_could_use_is_refused_before_anything_is_read(folder):
+    with pytest.raises(DataError, match="a data set can't be called 'my recordings'"):
+        import_folder(folder, config(), folder.parent / "my recordings")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("t,a,label\n0,1,x\n0.1,oops,x\n", r"s1\.csv:3: a is 'oops', which is no number"),
-        ('t,a,label\n0,"1,5",x\n', r"s1\.csv:2: a is '1,5', which is no number \(a decimal comma\?\)"),
+        ("t,a,label\n0,1,x\n0.1,oops,x\n", r"s1\.csv:3: a is 'oops', which is not a number"),
+        ('t,a,label\n0,"1,5",x\n', r"s1\.csv:2: a is '1,5', which is not a number \(a decimal comma\?\)"),
         ("t,a,label\n0,1,x\n0.1,2,x,9,9\n0.2,3\n", r"s1\.csv:3: Expected 3 columns, got 5"),
         ("t,a,label\n0,1,x\n\n0.1,,x\n", r"s1\.csv:4: a value is missing"),
         ("t,a,label\n0,1,x\n0.1\n", r"s1\.csv:3: Expected 3 columns, got 1"),
         ("t,b,label\n0,1,x\n", r"s1\.csv: there is no column 'a': known: b, label, t"),
         ("t,a,label\n", r"s1\.csv: it has no rows"),
         ("", r"s1\.csv: it is empty"),
+        (
+            f"{'t' * 200_000},a,label\n0,1,x\n",
+            r"s1\.csv: the line 'tttttttttttttttttttt'… can't be read \(field larger",
+        ),
         ("t,a,label\n0,1,x\n0.1,1,x\n0.1,2,x\n", r"s1\.csv:4: the time repeats 0.100000 s"),
         ("t,a,label\n0,1,x\n0.1,1,x\n0.0,2,x\n", r"s1\.csv:4: the time goes back from 0.100000 s"),
         ("t,a,label\n0,1,x\n,1,x\n0.2,2,x\n", r"s1\.csv:3: the time is missing"),

@@ -291,11 +291,11 @@ def test_files_are_checked_before_anything_is_read_and_may_be_excluded(folder):
         ("subject,start,end,label\ns1,0,2,a\n\ns1,1,3,b\n", {}, r"labels\.csv:4: two intervals of subject s1 overlap"),
         ("subject,start,end,label\ns1,0,2,a\n", {"where": {"label": "b"}}, "where: no row has label b"),
         ("start,end,label\n0,2,a\n", {}, r"no column is a placeholder of files.* file names the column"),
-        ("subject,start,end,label\ns1,soon,2,a\n", {"time_unit": "hms"}, r"'soon' is no time such as 14:05:06\.5"),
+        ("subject,start,end,label\ns1,soon,2,a\n", {"time_unit": "hms"}, r"'soon' is not a time such as 14:05:06\.5"),
         (
             "subject,start,end,label\ns1,3.5.2024,4.5.2024,a\n",
             {"time_unit": "date"},
-            r"labels\.csv:2: the time '3\.5\.2024' is no time .* give its form with date_format",
+            r"labels\.csv:2: the time '3\.5\.2024' is not a time .* give its form with date_format",
         ),
     ],
 )  # fmt: skip
