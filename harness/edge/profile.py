@@ -120,13 +120,16 @@ def _measure_idle(measurement: Measurement) -> dict[str, Any] | None:
 def _measure_training(
     job: Job, recordings: Recordings, inputs: Inputs, measurement: Measurement
 ) -> Generator[Progress, None, Classifier]:
-    """Measure the training of stage 2, as often as the settings ask for. Returns the last model."""
+    """Measure the training of stage 2, as often as the settings ask for. Returns the last model.
+
+    If the settings limit the minutes, the first repeat determines the number of epochs for all.
+    """
     settings, meter = measurement.settings, measurement.meter
     method: Method = registry.get("methods", job.content["method"]["name"])()
     stage2 = Stage2.from_plain(job.content["settings"])
     options = method.Stage2.from_plain(job.content["options"])
     n_epochs = min(settings.epochs or stage2.epochs, stage2.epochs)
-    repeats = []
+    repeats: list[dict[str, Any]] = []
     for _ in range(settings.repeats):
         training = Training(
             method,
@@ -144,8 +147,9 @@ def _measure_training(
             measurement.synchronise()
             edges.append(time.monotonic())
             yield Progress(epoch, n_epochs, losses[-1])
-            if settings.minutes is not None and edges[-1] - edges[0] >= 60 * settings.minutes:
+            if not repeats and settings.minutes is not None and edges[-1] - edges[0] >= 60 * settings.minutes:
                 break
+        n_epochs = len(losses)  # later repeats train as many, so that means are over equal trainings
         repeats.append(_repeat(training.model, edges, losses, stage2.epochs, measurement))
         figures = {"epochs_of_the_trial": stage2.epochs, "repeats": repeats, **_means(repeats, meter.absent)}
         measurement.on_part("training", figures)

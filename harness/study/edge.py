@@ -11,7 +11,7 @@ from typing_extensions import Self
 from harness.options import Options, Positive
 from harness.study.ssh_options import check_ssh_options
 
-VERSION = "2"  # of the measurement; raise it when the measurement changes: it is in the key of every profile job
+VERSION = "3"  # of the measurement; raise it when the measurement changes: it is in the key of every profile job
 Runtime = Literal["eager", "compile", "onnx", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,60}"
@@ -114,7 +114,8 @@ class Measuring(Options):
     minutes: float | None = Field(
         default=None,
         gt=0,
-        description="stop after the epoch in which this many minutes of training have passed; by default never",
+        description="stop after the epoch in which this many minutes of training have passed; by default never."
+        " Further repeats train as many epochs as the first",
     )
     extrapolate: bool = Field(
         default=False,

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from harness.edge.power.counter import GAP_PERIODS, counted, longest_hidden, longest_still
 from harness.edge.power.meter import Channel
 from reports.cleaning import spreadsheet_safe
 
 MIN_SAMPLES = 100  # a window needs this many samples or `MIN_SECONDS`
 MIN_SECONDS = 5.0
-GAP_PERIODS = 3.0  # a pause between samples that is longer than this many periods is a gap
 JUMP_SECONDS = 0.5  # a change of the wall clock against the monotonic clock that is reported
+STILL_SECONDS = 3.0  # a counter that shows the same value for longer stands still
 PEAK_SECONDS = 1.0  # the peak of a counter is its highest mean over this time: its steps are too coarse for less
 
 
@@ -268,41 +269,21 @@ def _channel(channel: Channel, times: np.ndarray, values: np.ndarray, first: flo
         at, watts = _cut(times, values, first, last)
         energy = float(trapezoid(watts, at))
         return Figures(energy, energy / (last - first), float(watts.max()))
-    counted = _counted(channel, values)
+    joules = counted(values, times, channel.wraps_at)
     inside = (times[1:] > first) & (times[:-1] < last)
-    steps, pauses = np.diff(counted)[inside], np.diff(times)[inside]
+    steps, pauses = np.diff(joules)[inside], np.diff(times)[inside]
     if (steps < 0).any():
         return _absent(f"the counter went back by {-float(steps.min()):g} J: it was reset")
-    if channel.wraps_at is not None and (hidden := _longest_hidden(channel.wraps_at, steps, pauses)):
+    if channel.wraps_at is not None and (hidden := longest_hidden(channel.wraps_at, steps, pauses)):
         return _absent(
             f"a pause of {hidden:.1f} s between samples: the counter overflows at {channel.wraps_at:g} J and may have"
             " done so more than once"
         )
-    energy = float(np.interp(last, times, counted) - np.interp(first, times, counted))
-    if energy <= 0:
-        return _absent("the counter stood still")
-    return Figures(energy, energy / (last - first), _counter_peak(times, counted, first, last))
-
-
-def _longest_hidden(wraps_at: float, steps: np.ndarray, pauses: np.ndarray) -> float | None:
-    """The longest pause in which a counter may have overflowed unseen; None if there is none.
-
-    That is a gap in which it would have counted up to its overflow at twice the highest power of all other pauses.
-    steps: joules between samples. pauses: seconds between samples.
-    """
-    usual = float(np.median(pauses))
-    regular = pauses <= GAP_PERIODS * usual
-    watts = float((steps[regular] / np.maximum(pauses[regular], usual)).max())
-    hidden = pauses[~regular & (2 * watts * pauses >= wraps_at)]
-    return float(hidden.max()) if len(hidden) else None
-
-
-def _counted(channel: Channel, values: np.ndarray) -> np.ndarray:
-    """Joules since the first sample, corrected for overflows of the counter."""
-    steps = np.diff(values)
-    if channel.wraps_at is not None:
-        steps = np.where(steps < 0, steps + channel.wraps_at, steps)
-    return np.concatenate([[0.0], np.cumsum(steps)])
+    energy = float(np.interp(last, times, joules) - np.interp(first, times, joules))
+    still = longest_still(steps, pauses)
+    if energy <= 0 or still > STILL_SECONDS:
+        return _absent(f"the counter stood still for {still:.1f} s")
+    return Figures(energy, energy / (last - first), _counter_peak(times, joules, first, last))
 
 
 def _cut(times: np.ndarray, values: np.ndarray, first: float, last: float) -> tuple[np.ndarray, np.ndarray]:
@@ -311,11 +292,11 @@ def _cut(times: np.ndarray, values: np.ndarray, first: float, last: float) -> tu
     return at, np.interp(at, times, values)
 
 
-def _counter_peak(times: np.ndarray, counted: np.ndarray, first: float, last: float) -> float | None:
+def _counter_peak(times: np.ndarray, joules: np.ndarray, first: float, last: float) -> float | None:
     if last - first < PEAK_SECONDS:
         return None
-    at, joules = _cut(times, counted, first, last - PEAK_SECONDS)
-    return float((np.interp(at + PEAK_SECONDS, times, counted) - joules).max() / PEAK_SECONDS)
+    at, before = _cut(times, joules, first, last - PEAK_SECONDS)
+    return float((np.interp(at + PEAK_SECONDS, times, joules) - before).max() / PEAK_SECONDS)
 
 
 def _total(span: _Span, channels: Mapping[str, Figures], reason: str | None) -> Figures:
@@ -342,8 +323,8 @@ def _total_peak(span: _Span, parts: list[Channel]) -> float | None:
     if kinds == {"power"}:
         return float(_cut(trace.times, np.sum(columns, axis=0), span.first, span.last)[1].max())
     if kinds == {"counter"}:
-        counted = np.sum([_counted(part, column) for part, column in zip(parts, columns, strict=True)], axis=0)
-        return _counter_peak(trace.times, counted, span.first, span.last)
+        joules = [counted(column, trace.times, part.wraps_at) for part, column in zip(parts, columns, strict=True)]
+        return _counter_peak(trace.times, np.sum(joules, axis=0), span.first, span.last)
     return None
 
 

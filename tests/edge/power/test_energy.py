@@ -92,7 +92,7 @@ def test_two_periods_late_is_no_gap() -> None:
 @settings(deadline=None)
 @given(
     start=st.floats(0, 1000),
-    steps=st.lists(st.floats(0.01, 30), min_size=120, max_size=200),
+    steps=st.lists(st.floats(4, 30), min_size=120, max_size=200),
     wraps_at=st.floats(100, 1000),
 )
 def test_a_counter_that_wraps_goes_on(start: float, steps: list[float], wraps_at: float) -> None:
@@ -102,18 +102,22 @@ def test_a_counter_that_wraps_goes_on(start: float, steps: list[float], wraps_at
     assert window.total.energy_joules == pytest.approx(sum(steps), rel=1e-6)
 
 
-def test_a_counter_that_goes_back_is_no_figure() -> None:
-    counter = np.concatenate([np.arange(100), np.arange(100)])
+@pytest.mark.parametrize("wraps_at", [None, 262143.3])
+def test_a_counter_that_goes_back_is_no_figure(wraps_at: float | None) -> None:
+    counter = np.concatenate([5000 + np.arange(100), np.arange(100)])  # as after a suspend
+    window = energy_window(trace(counter, Channel("package-0", "counter", "package", True, wraps_at)), 1, 9)
+    assert window.total.energy_joules is None
+    assert "went back by 5099 J" in str(window.total.reason)
+
+
+@pytest.mark.parametrize(
+    ("counter", "seconds"),
+    [(np.zeros(200), 8.0), (np.full(200, 1234.5), 8.0), (np.minimum(np.arange(200), 100), 4.0)],
+)
+def test_a_counter_that_stands_still_is_an_error_never_a_value(counter: np.ndarray, seconds: float) -> None:
     window = energy_window(trace(counter, COUNTER), 1, 9)
     assert window.total.energy_joules is None
-    assert "went back" in str(window.total.reason)
-
-
-@pytest.mark.parametrize("value", [0.0, 1234.5])
-def test_a_counter_that_stands_still_is_an_error_never_a_value(value: float) -> None:
-    window = energy_window(trace(np.full(200, value), COUNTER), 1, 9)
-    assert window.total.energy_joules is None
-    assert "stood still" in str(window.total.reason)
+    assert f"stood still for {seconds:.1f} s" in str(window.total.reason)
 
 
 def test_a_counters_peak_is_its_best_second() -> None:

@@ -102,7 +102,8 @@ def test_not_supported_as_on_a_jetson_is_a_reason(gpus: Gpus) -> None:
         (None, "", ["gpu-0"]),
         ("2,0", "", ["gpu-2"]),
         ("7,0", "0", ["gpu-0"]),
-        (None, "1,7,0", ["gpu-1"]),  # as CUDA does: what follows an unknown one is hidden
+        ("1,7,0", "", ["gpu-1"]),
+        (None, "1,0,1", ["gpu-1", "gpu-0"]),
         ("GPU-177", "", ["gpu-1"]),
         ("1", "0,2", ["gpu-0", "gpu-2"]),
     ],
@@ -138,13 +139,26 @@ def test_the_gpu_is_the_one_that_pytorch_uses(gpus: Gpus, monkeypatch: pytest.Mo
     assert choose("nvml:1", "cuda")[0] == "nvml:1"  # the user's own choice stands
 
 
-@pytest.mark.parametrize("other", ["none", "gone"])
-def test_a_gpu_without_readings_does_not_lose_the_others(gpus: Gpus, other: str) -> None:
-    gpus(f"counter,{other},counter")
-    with Recorder("nvml:0,1,2" if other == "none" else "nvml:0,2") as recorder:
+def test_a_gpu_that_is_not_measured_does_not_lose_the_others(gpus: Gpus) -> None:
+    gpus("counter,gone,counter")
+    with Recorder("nvml:0,2") as recorder:
         trace = recorder.trace()
     assert [channel.name for channel in trace.channels] == ["gpu-0", "gpu-2"]
     assert any("GPU 1" in note for note in trace.notes)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "argument", "said"),
+    [
+        ("counter,counter", "0,7", "NVML finds 0 GPUs for '7'"),
+        ("counter,counter", "GPU", "NVML finds 2 GPUs for 'GPU'"),
+        ("counter,none", "0,1", "NotSupported for energy and power of GPU 1"),
+        ("counter,gone", "0,1", "GPU 1: NVML: GPU is lost"),
+    ],
+)
+def test_there_is_no_total_without_all_that_are_named(gpus: Gpus, kinds: str, argument: str, said: str) -> None:
+    gpus(kinds)
+    assert said in str(probe(f"nvml:{argument}"))
 
 
 @pytest.mark.parametrize("visible", [None, "0", "MIG-5c89852c-d268-c3f3-1b07-005d5ae1dc3f"])

@@ -1,8 +1,9 @@
 """NVIDIA GPUs through NVML: the energy counter of a GPU if it has one, otherwise its power.
 
-It measures the GPU that a job uses, or those named in the argument (``nvml:0,1``), and nothing else of the machine. On
-a Jetson, NVML can be initialised but answers NotSupported to every query about energy; the meter is then not readable.
-Nor is it in MIG mode: NVML has no energy or power of a GPU instance, and that of the whole GPU is also that of others.
+It measures the GPU that a job uses, or those named in the argument (``nvml:0,1``), and nothing else of the machine. If
+one of those cannot be measured, the meter is not readable: there would be no total. Nor is it readable on a Jetson,
+where NVML can be initialised but answers NotSupported to every query about energy, or in MIG mode: NVML has no energy
+or power of a GPU instance, and that of the whole GPU is also that of others.
 """
 
 from __future__ import annotations
@@ -51,27 +52,17 @@ class Nvml(Meter):
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         try:
             pynvml.nvmlInit()
-            handles = gpu_handles(pynvml, self.argument or visible, notes)
+            handles = gpu_handles(pynvml, self.argument or visible, notes, bool(self.argument))
         except pynvml.NVMLError as error:
             raise MeterError(f"NVML: {error}") from error
         if not self.argument and len(handles) > 1:
             notes.append(f"{len(handles)} GPUs can be used; only GPU {handles[0][0]}, the first, is measured")
             del handles[1:]
-        self._channels, self._readers, absent = [], [], []
-        for number, handle in handles:
-            try:
-                channel, read = self._reader(number, handle)
-            except MeterError as error:
-                absent.append(str(error))
-                continue
-            self._channels.append(channel)
-            self._readers.append(read)
-        if not self._channels:
-            asked = self.argument or visible
-            nothing = "NVML finds no GPU" + (f" among {asked}" if asked else "")
-            raise MeterError("; ".join([*absent, *notes]) or nothing)
-        self.notes = (*(f"left out: {why}" for why in absent), *notes)
-        return tuple(self._channels)
+        if not handles:
+            raise MeterError("; ".join(notes) or "NVML finds no GPU" + (f" among {visible}" if visible else ""))
+        self._channels, self._readers = zip(*(self._reader(number, handle) for number, handle in handles), strict=True)
+        self.notes = tuple(notes)
+        return self._channels
 
     def read(self) -> Sequence[float]:
         try:
@@ -111,11 +102,12 @@ class Nvml(Meter):
         raise MeterError(f"GPU {number}: NVML: {reasons[0]}")
 
 
-def gpu_handles(nvml: Any, asked: str | None, notes: list[str]) -> list[tuple[int, Any]]:
-    """Number and handle of each GPU that is asked for. As in CUDA, the list ends at the first unknown GPU.
+def gpu_handles(nvml: Any, asked: str | None, notes: list[str], need_all: bool = False) -> list[tuple[int, Any]]:
+    """Number and handle of each GPU that is asked for.
 
-    asked: numbers or UUIDs, or None for all. notes: receives why a GPU of the machine was left out. Raises `MeterError`
-    if an instance of MIG is asked for.
+    asked: numbers or UUIDs, or None for all. notes: receives why a GPU of the machine was left out. need_all: whether
+    an unknown GPU is an error; otherwise the list ends there, as in CUDA. Raises `MeterError` for it, and if an
+    instance of MIG is asked for.
     """
     there = []
     for number in range(nvml.nvmlDeviceGetCount()):
@@ -126,15 +118,17 @@ def gpu_handles(nvml: Any, asked: str | None, notes: list[str]) -> list[tuple[in
             notes.append(f"left out: GPU {number}: NVML: {error}")
     if asked is None:
         return [(number, handle) for number, handle, _ in there]
-    found = []
+    found: dict[int, Any] = {}  # a GPU that is named twice is measured once
     for word in (word.strip() for word in asked.split(",")):
         match = [(number, handle) for number, handle, uuid in there if _is(word, number, uuid)]
         if not match and (hosts := [number for number, handle, _ in there if _has_mig(nvml, handle)]):
             raise MeterError(MIG.format(hosts[0]))
+        if len(match) != 1 and need_all:
+            raise MeterError("; ".join([f"NVML finds {len(match)} GPUs for {word!r}", *notes]))
         if len(match) != 1:
             break
-        found += match
-    return found
+        found |= match
+    return list(found.items())
 
 
 def _has_mig(nvml: Any, handle: Any) -> bool:
@@ -150,4 +144,4 @@ def _thousandth(query: Callable[[Any], int], handle: Any) -> float:
 
 def _is(word: str, number: int, uuid: str) -> bool:
     """Whether a word of CUDA_VISIBLE_DEVICES, a number or the beginning of a UUID, stands for this GPU."""
-    return int(word) == number if word.isdigit() else bool(word) and uuid.startswith(word)
+    return int(word) == number if word.isdecimal() else bool(word) and uuid.startswith(word)
