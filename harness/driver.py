@@ -161,6 +161,7 @@ class Driver:
         file = self.plan.study.file
         tracking = Tracking(execution.log, file.study, file.select, lambda text: self.console.print(text, markup=False))
         with self.ledger.locked():
+            self._read_again()
             with tracking:
                 tracking.catch_up(self.results, self._settled)
                 self._run_all(execution, tracking)
@@ -171,6 +172,13 @@ class Driver:
                 self.console.print(text, highlight=False, soft_wrap=True)
             self.console.print(f"report: {write_reports([self.results])[0]}", highlight=False, soft_wrap=True)
         return 1 if failed else 0
+
+    def _read_again(self) -> None:
+        """Take in what another process has done in the folder between planning and now."""
+        again = self.plan.jobs if self.damage or self.without_model else ()
+        self.results = self.results.newer(again=again)
+        if self.plan.tunings:
+            self.plan = make_plan(self.plan.study, self.data, self.results.record)
 
     def _run_all(self, execution: Execution, tracking: Tracking) -> None:
         """Run the jobs of the plan; once a search has chosen, plan again and run the study's own trials."""

@@ -216,7 +216,8 @@ def test_a_search_trial_is_an_ordinary_job(tmp_path: Path) -> None:
 
 
 def test_a_method_without_anything_to_search_is_said(tmp_path: Path) -> None:
-    planned = plan(tmp_path, "search.space={cosmo.lambda: {uniform: [0, 1]}}")
+    planned = plan(tmp_path, "search.space={cosmo.lambda: {uniform: [0, 1]}}", "search.refit=true")
+    assert len({trial.counts["labelled"] for trial in planned.trials}) == 1  # with those of validation, for all alike
     assert planned.cautions == ["deepsense on fantasy-device is not tuned: none of its options is in search.space"]
     assert [trial.key is None for trial in planned.trials] == [False, False, True, True]
 

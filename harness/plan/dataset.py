@@ -103,21 +103,21 @@ class DatasetPlanner:
         """Plan the trials of one configuration, preceded by its search if it has one."""
         self.plan.titles[config.name] = config.title
         space, search = self.study.searched(self.entry, config.method.name), self.file.search
+        trained = replace(config, refit=search is not None and search.refit)
         if search is None or not space:
             self._check(config)
             if search:
                 self.plan.cautions.append(
                     f"{config.method.name} on {self.entry.name} is not tuned: none of its options is in search.space"
                 )
-            return self._plan_trials(config)
+            return self._plan_trials(trained)
         tuning = self._tune(config, {option: searched.dimension for option, searched in space.items()})
         self.plan.tunings.append(tuning)
-        config = replace(config, refit=search.refit)
         if not tuning.chosen:
-            return self._await_choice(config, tuning.error)
+            return self._await_choice(trained, tuning.error)
         chosen = dict(tuning.chosen.values)
         settings = self.study.settings(self.entry, config.method.name, {**config.point, **chosen}, "search")
-        return self._plan_trials(replace(config, settings=settings), chosen)
+        return self._plan_trials(replace(trained, settings=settings), chosen)
 
     def _plan_trials(self, config: _Configuration, chosen: Mapping[str, Any] | None = None) -> None:
         """Plan a trial and its jobs for each seed. chosen: option → value chosen by the search."""
@@ -242,8 +242,6 @@ class DatasetPlanner:
             return {}
         if config.source.fold not in (None, 1):  # the cost does not depend on the subjects
             return {}
-        if edge.label_rates and (general.labels or general.labels_per_class):
-            raise InputError("edge.label_rates selects trials by label_rate, but here another key sets their labels")
         for label, device, mode in edge.placements:
             measuring = {"measuring": edge.measuring.to_json(), "device": device.runs_on, "on": device.name}
             content = {**trial.content, "kind": "profile", "profile": PROFILE_VERSION, "trial": trial.key, **measuring}

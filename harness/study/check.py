@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from pydantic import BaseModel
 
 from harness import registry
 from harness.errors import Problem, did_you_mean
-from harness.study.labels import check_label_keys
+from harness.study.labels import check_label_keys, label_keys_of
 from harness.study.model import GENERAL_KEYS, DatasetEntry, General, StudyFile
 from harness.study.settings import TrialOptions
 from harness.study.space import Dimension, InvalidDistribution, dimension, has_repeated
@@ -32,6 +33,7 @@ def check(file: StudyFile, located: Located) -> list[Problem]:
         for method in _methods(file, entry):
             trial = TrialOptions(located, index, entry, method)
             problems += _check_values(trial, sweep, located, (*base, "sweep"))
+            problems += _check_swept_twice(trial, sweep, located, (*base, "sweep"))
             problems += _check_search(trial, space, sweep, located)
     return problems
 
@@ -72,8 +74,8 @@ def _check_names(file: StudyFile, located: Located) -> list[Problem]:
     problems: list[Problem] = []
     for index, method in enumerate(file.methods):
         problems += _check_name(("methods",), method, ("methods", index), located)
-    problems += _check_duplicates(file.methods, "methods", located)
-    problems += _check_duplicates([entry.name for entry in file.datasets], "datasets", located)
+    problems += _check_duplicates(file.methods, ("methods",), located)
+    problems += _check_duplicates([entry.name for entry in file.datasets], ("datasets",), located)
     for index, entry in enumerate(file.datasets):
         unknown = _check_name(("datasets",), entry.plugin, ("datasets", index), located)
         problems += unknown or _check_argument(entry, located.location(("datasets", index)), index)
@@ -93,20 +95,34 @@ def _check_edge(file: StudyFile, located: Located) -> list[Problem]:
     """The names in the section ``edge`` that don't exist."""
     if (edge := file.edge) is None:
         return []
-    problems = _check_duplicates([device.name for device in edge.devices], "edge.devices", located)
-    for what, named, known in (("methods", edge.methods, file.methods), ("seeds", edge.seeds, file.seeds)):
+    problems = _check_duplicates([device.name for device in edge.devices], ("edge", "devices"), located)
+    of_study: dict[str, Sequence[Any]] = {"methods": file.methods, "seeds": file.seeds}
+    if edge.label_rates:
+        problems += _check_edge_label_keys(file, located)
+        of_study["label_rates"] = list({rate: 0 for entry in file.datasets for rate in file.label_rates_of(entry)})
+    for what, known in of_study.items():
         there = set(known)
-        for index, one in enumerate(named or ()):
+        for index, one in enumerate(getattr(edge, what) or ()):
             if one not in there:
                 hint = did_you_mean(str(one), map(str, known))
-                location = located.location(("edge", what, index))
+                path, name = ("edge", what, index), what[:-1].replace("_", " ")
                 problems.append(
-                    Problem(location, f"edge.{what}.{index}", f"the study has no {what[:-1]} {one!r}", hint)
+                    Problem(located.location(path), _dotted(path), f"the study has no {name} {one!r}", hint)
                 )
     name = edge.meter.partition(":")[0]
     if name not in {"auto", "none", *registry.paths("meters")}:
         hint = did_you_mean(name, {"auto", "none", *registry.paths("meters")})
         problems.append(Problem(located.location(("edge", "meter")), "edge.meter", f"there is no meter {name!r}", hint))
+    return problems
+
+
+def _check_edge_label_keys(file: StudyFile, located: Located) -> list[Problem]:
+    path: KeyPath = ("edge", "label_rates")
+    problems = []
+    for index, entry in enumerate(file.datasets):
+        for key in {"labels", "labels_per_class"} & label_keys_of(located.value, index).keys():
+            text = f"selects trials by label_rate, but those of {entry.name} have {key}"
+            problems.append(Problem(located.location(path), _dotted(path), text, "leave it out"))
     return problems
 
 
@@ -118,12 +134,12 @@ def _check_name(kinds: tuple[str, ...], name: str, path: KeyPath, located: Locat
     return [Problem(located.location(path), _dotted(path), f"there is no {what} {name!r}", did_you_mean(name, names))]
 
 
-def _check_duplicates(names: list[str], path: str, located: Located) -> list[Problem]:
+def _check_duplicates(names: list[str], path: KeyPath, located: Located) -> list[Problem]:
     first = {name: index for index, name in reversed(list(enumerate(names)))}
+    again = [((*path, index), name) for index, name in enumerate(names) if index > first[name]]
     return [
-        Problem(located.location((path, index)), f"{path}.{index}", f"{name!r} is listed twice", "list each name once")
-        for index, name in enumerate(names)
-        if index > first[name]
+        Problem(located.location(where), _dotted(where), f"{name!r} is listed twice", "list each name once")
+        for where, name in again
     ]
 
 
@@ -180,6 +196,18 @@ def _check_sweep(sweep: Mapping[str, Any], located: Located, base: KeyPath) -> l
         for message, hint in filter(None, (what, _unknown(dotted))):
             path = (*base, dotted)
             problems.append(Problem(located.location(path), _dotted(path), message, hint))
+    return problems
+
+
+def _check_swept_twice(trial: TrialOptions, sweep: Mapping[str, Any], located: Located, base: KeyPath) -> list[Problem]:
+    """A problem for each swept option that another one sets as well for this method: only one of them could count."""
+    problems = []
+    paths = {dotted: path for dotted in sweep for path in trial.applicable([dotted])}
+    for group, inner in combinations(sorted(paths, key=lambda dotted: len(paths[dotted])), 2):
+        if paths[inner][: len(paths[group])] == paths[group]:
+            path = (*base, inner)
+            text = f"this option is also swept, as {group}"
+            problems.append(Problem(located.location(path), _dotted(path), text, "sweep one of them"))
     return problems
 
 

@@ -94,6 +94,7 @@ class Device(Options):
         return self.kind or (self.name if self.name in LOCAL else "cpu")
 
 
+LabelRate = Annotated[float, Field(gt=0, le=1)]
 DeviceName = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
@@ -145,13 +146,13 @@ class Edge(Measuring):
         Field(min_length=1, description="the devices to measure on: names, or mappings")
     )
     methods: tuple[str, ...] | None = Field(
-        default=None, description="the study's methods whose trials are measured; by default all"
+        default=None, min_length=1, description="the study's methods whose trials are measured; by default all"
     )
-    label_rates: tuple[float, ...] | None = Field(
-        default=None, description="the label rates whose trials are measured; by default all"
+    label_rates: tuple[LabelRate, ...] | None = Field(
+        default=None, min_length=1, description="the label rates whose trials are measured; by default all"
     )
     seeds: tuple[int, ...] | None = Field(
-        default=None, description="the study's seeds whose trials are measured; by default the first"
+        default=None, min_length=1, description="the study's seeds whose trials are measured; by default the first"
     )
 
     grid_grams_per_kwh: float | None = Field(

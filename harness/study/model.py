@@ -51,6 +51,10 @@ def _sampler(value: Any) -> Any:
     )
 
 
+def _section(value: Any) -> Any:
+    return {} if value is None else value
+
+
 def as_entry(value: Any) -> Any:
     """The entry of a data set that is given by its name alone."""
     return {"name": value} if isinstance(value, str) else value
@@ -58,6 +62,7 @@ def as_entry(value: Any) -> Any:
 
 # only for the schema: `_unlabeled` and `_seeds` check the values
 Unlabeled = Literal["all", "rest"] | Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]
+Section = Annotated[dict[str, Any], BeforeValidator(_section, json_schema_input_type=dict[str, Any] | None)]
 Seeds = Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
@@ -103,7 +108,10 @@ GENERAL_KEYS = tuple(General.model_fields)
 
 
 class SharedKeys(Options):
-    """Keys allowed both in a study and in one of its data sets. Their values are checked later, as `General`."""
+    """Keys allowed both in a study and in one of its data sets. Their values are checked later, as `General`.
+
+    null stands for the default of a key, in a data set as well, where it replaces the study's value.
+    """
 
     sweep: dict[str, Any] | None = Field(
         default=None, description="option → list of values; every combination is run and reported"
@@ -114,12 +122,12 @@ class SharedKeys(Options):
     label_list: Any = Field(default=None, description=General.model_fields["label_list"].description)
     validation_labels: Any = Field(default=None, description=General.model_fields["validation_labels"].description)
     unlabeled: Any = Field(default=None, description=General.model_fields["unlabeled"].description)
-    split: dict[str, Any] = Field(default={}, description=General.model_fields["split"].description)
+    split: Section = Field(default={}, description=General.model_fields["split"].description)
     folds: Folds | None = Field(
         default=None, description="run every trial in several splits by subject, instead of in one"
     )
-    stage1: dict[str, Any] = Field(default={}, description=General.model_fields["stage1"].description)
-    stage2: dict[str, Any] = Field(default={}, description=General.model_fields["stage2"].description)
+    stage1: Section = Field(default={}, description=General.model_fields["stage1"].description)
+    stage2: Section = Field(default={}, description=General.model_fields["stage2"].description)
     options: dict[str, dict[str, Any]] = Field(
         default={}, description="method or data set → its options; a method can also have its own stage1 and stage2"
     )
@@ -226,8 +234,15 @@ class StudyFile(SharedKeys):
 
     def sweep_of(self, entry: DatasetEntry) -> dict[str, Any]:
         """Option → its values in the sweep of a data set, which is the study's unless the entry has its own."""
-        return dict((self.sweep or {}) if entry.sweep is None else entry.sweep)
+        return dict((entry if "sweep" in entry.model_fields_set else self).sweep or {})
+
+    def label_rates_of(self, entry: DatasetEntry) -> list[float]:
+        """The label rates of the trials of a data set, as far as they are numbers."""
+        of = entry if "label_rate" in entry.model_fields_set else self
+        default = of.label_rate or General.model_fields["label_rate"].default
+        swept = self.sweep_of(entry).get("label_rate", [default])
+        return [rate for rate in swept if isinstance(rate, int | float)] if isinstance(swept, list) else []
 
     def folds_of(self, entry: DatasetEntry) -> Folds | None:
         """The folds of a data set: the study's unless the entry has its own, or a split."""
-        return entry.folds or (None if entry.split else self.folds)
+        return entry.folds if "folds" in entry.model_fields_set or entry.split else self.folds

@@ -145,8 +145,9 @@ class TrialOptions:
         layer = self._of_text(raw, ())
         entry = raw["datasets"][self.index] if raw.get("datasets") else self.entry.name
         if isinstance(entry, dict):
-            for key in overridden(entry):
-                layer.pop((key,), None)
+            null = {key for key in GENERAL_KEYS if key in entry and entry[key] is None}
+            left_out = {*overridden(entry), *null}
+            layer = {path: leaf for path, leaf in layer.items() if path[0] not in left_out}
             layer = overlay(layer, self._of_text(entry, ("datasets", self.index)))
         return layer
 

@@ -193,6 +193,16 @@ def test_a_dry_run_counts_jobs_that_run_again(folder: Path) -> None:
         assert "2 are done, 1 to run" in shown.getvalue()
 
 
+def test_a_driver_takes_in_what_another_process_has_done_since_it_planned(folder: Path, tmp_path: Path) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, width=400)
+    driver = Driver.from_file(folder / "study.yaml", tmp_path / "late", None, [], "harness run", console)
+    assert len(driver.todo) == 3
+    shutil.copytree(folder / "run", tmp_path / "late")
+    assert driver.run(Execution(inline=True)) == 0
+    assert "all 3 jobs are done already: nothing to run" in shown.getvalue()
+
+
 def test_a_copy_of_a_run_is_whole(made: Path, tmp_path: Path) -> None:
     for copy in (shutil.copy, shutil.copy2):
         target = tmp_path / copy.__name__

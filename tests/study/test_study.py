@@ -51,6 +51,20 @@ def test_label_keys_of_a_data_set_override_the_study(tmp_path: Path) -> None:
     assert study.settings(study.file.datasets[0], "cosmo", {}).general.label_rate == 0.3
 
 
+def test_null_stands_for_the_default_also_where_it_replaces_a_value_of_the_study(tmp_path: Path) -> None:
+    own = "labels: null, validation_labels: null, sweep: null, folds: null, split: null, stage2: null"
+    text = GOOD.replace("  - fantasy-device", f"  - fantasy-device\n  - {{name: arrays:own, {own}}}")
+    text = text.replace("sweep: {label_rate", "labels: 12\nvalidation_labels: 2\nsweep: {unlabeled")
+    study = read(tmp_path, text + "folds: {subjects_per_fold: 2}\n", "stage1=null")
+    first, second = (study.settings(entry, "deepsense", {}).general for entry in study.file.datasets)
+    assert (first.labels, first.validation_labels, first.stage2.epochs) == (12, 2, 7)
+    assert (second.labels, second.validation_labels, second.stage2.epochs) == (None, None, 100)
+    assert [bool(study.file.folds_of(entry)) for entry in study.file.datasets] == [True, False]
+    assert [list(study.file.sweep_of(entry)) for entry in study.file.datasets] == [["unlabeled"], []]
+    rated = GOOD.replace("  - fantasy-device", "  - {name: fantasy-device, labels: null}") + "labels: 12\n"
+    assert read(tmp_path, rated, "split.test=[1]", "split=null").file.split == {}
+
+
 def test_a_good_study_is_read(tmp_path: Path) -> None:
     study = read(tmp_path, GOOD)
     entry = study.file.datasets[0]
@@ -139,6 +153,16 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
             "cosmo.lambda: [0.1, 3]",
             "study.yaml:5 (value 2): cosmo.lambda: 3 should be less than or equal to 1",
         ),
+        (
+            "label_rate: [0.1, 0.2]",
+            "stage1.augmentations.noise: [0.2], stage1.augmentations: [null, {noise: 0.1}]",
+            "study.yaml:5: sweep.stage1.augmentations.noise: this option is also swept, as stage1.augmentations",
+        ),
+        (
+            "label_rate: [0.1, 0.2]",
+            "cosmo.stage2.lr: [0.1, 0.2], stage2.lr: [0.01]",
+            "study.yaml:5: sweep.stage2.lr: this option is also swept, as cosmo.stage2.lr\n    sweep one of them",
+        ),
         ("label_rate: [0.1, 0.2]", "stage1: [3]", "study.yaml:5: sweep.stage1: 'stage1' is a group of options"),
         (
             "label_rate: [0.1, 0.2]",
@@ -147,6 +171,22 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
         ),
         ("label_rate: [0.1, 0.2]", "stage1.epochs.x: [3]", "'stage1.epochs' has no options of its own"),
         ("label_rate: [0.1, 0.2]", "cosmo: [3]", "'cosmo' is a plug-in, not an option"),
+        (
+            "seeds: 2",
+            "edge:\n  devices:\n  - cpu\n  - cpu",
+            "study.yaml:9: edge.devices.1: 'cpu' is listed twice",
+        ),
+        (
+            "seeds: 2",
+            "edge: {devices: [cpu], label_rates: [0.2, 0.3]}",
+            "study.yaml:6: edge.label_rates.1: the study has no label rate 0.3\n    did you mean",
+        ),
+        (
+            "sweep: {label_rate: [0.1, 0.2]}",
+            "labels: 12\nedge: {devices: [cpu], label_rates: [0.05]}",
+            "study.yaml:6: edge.label_rates: selects trials by label_rate, but those of fantasy-device have labels",
+        ),
+        ("seeds: 2", "edge: {devices: [cpu], label_rates: []}", "study.yaml:6: edge.label_rates: [] tuple should have"),
         ("{epochs: 7}", "{epochs: 7.5}", "study.yaml:7: stage2.epochs: 7.5 should be a valid integer"),
         ("{epochs: 7}", "{epochs: many}", "study.yaml:7: stage2.epochs: 'many' should be a valid integer"),
         ("{epochs: 7}", "{epochs: true}", "study.yaml:7: stage2.epochs: True should be a valid integer"),
