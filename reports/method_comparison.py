@@ -19,7 +19,7 @@ class PairedDifference:
     """The mean difference between two groups over ``n`` common blocks (seeds or folds), with a 95 % interval, as
     fractions.
 
-    low, high: NaN with fewer than two common blocks. mean: NaN with none.
+    low, high: NaN with fewer than three common blocks. mean: NaN with none.
     """
 
     mean: float
@@ -149,16 +149,21 @@ def contests(groups: Mapping[GroupKey, Group], points: Sequence[Point], methods:
     return [[groups[key] for key in some if key in groups] for some in keys]
 
 
+def rounded_mean(values: Sequence[float]) -> float:
+    """The mean of scores to rank by. It is rounded, so that the same scores in another order have the same mean."""
+    return round(float(statistics.mean(values)), 9)
+
+
 def best_and_close(contest: Sequence[Group], metric: Metric) -> tuple[list[Group], list[Group]]:
     """The groups with the highest mean, and those that are not significantly worse than the first of these.
 
     Not significantly worse: the simultaneous 95 % interval of the best minus the group is not entirely above 0, or
-    cannot be computed because there are fewer than two common blocks.
+    cannot be computed because there are fewer than three common blocks.
     """
     shown = [group for group in contest if group.values(metric)]
     if len(shown) < 2:
         return [], []
-    means = [round(float(statistics.mean(group.values(metric))), 9) for group in shown]
+    means = [rounded_mean(group.values(metric)) for group in shown]
     best = [group for group, value in zip(shown, means, strict=True) if value == max(means)]
     others = [group for group in shown if group not in best]
     differences = simultaneous_differences(best[0], [*best[1:], *others], metric)[len(best) - 1 :]

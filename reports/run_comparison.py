@@ -18,7 +18,8 @@ from reports.text import count, metric_text, missing_notes, point_text, score_no
 HOW = (
     "Trials are paired if they have the same data set, method, point of the sweep, fold and seed, and if both were "
     "trained on the same labelled samples and tested on the same samples. Differences are the second run minus the "
-    "first, in percentage points, with 95 % t-intervals over the pairs; pairs of one fold count as one, their mean."
+    "first, in percentage points, with 95 % t-intervals over three pairs or more; pairs of one fold count "
+    "as one, their mean."
 )
 ABSENT = "–"
 

@@ -40,7 +40,7 @@ ON_ONE_SPLIT = (
     "For each seed, all methods use the same labelled samples, so methods are compared seed by seed."
 )
 IN_FOLDS = (
-    "Means and intervals are over folds, each of which tests other subjects: the score of a fold is the mean over its "
+    "Means and intervals are over folds, which differ in their test subjects: the score of a fold is the mean over its "
     "seeds, which change the labelled samples and the initial weights. The intervals are about new subjects of the "
     "same kind, but not about other data. In each fold and for each seed, all methods use the same labelled samples, "
     "so methods are compared fold by fold."
@@ -155,7 +155,8 @@ def failures_section(run: RunData) -> Iterator[Section]:
     errors: dict[str, list[str]] = {}  # by the last line of the error, which is the same for the same cause
     causes: dict[str, str] = {}
     for trial in run.failures():
-        parts = (trial["dataset"], point_text(run.point(trial)), _place(trial), f"key {trial['key']}")
+        key = f"key {trial['key']}" if trial["key"] else ""  # a trial whose search chose nothing has none
+        parts = (trial["dataset"], point_text(run.point(trial)), _place(trial), key)
         name = f"{run.title(trial['method'])} ({', '.join(part for part in parts if part)})"
         error = str(trial["error"] or "No error was recorded.")
         cause = error.strip().rpartition("\n")[2]
@@ -170,7 +171,7 @@ def failures_section(run: RunData) -> Iterator[Section]:
 
 def _place(trial: Trial) -> str:
     """The fold, if any, and the seed of a trial."""
-    return (f"fold {trial['fold']}, " if trial.get("fold") else "") + f"seed {trial['seed']}"
+    return (f"fold {value_text(trial['fold'])}, " if trial.get("fold") else "") + f"seed {trial['seed']}"
 
 
 def trials_section(run: RunData) -> Iterator[Section]:
@@ -242,7 +243,10 @@ def _folds_text(run: RunData) -> str:
     parts = []
     for dataset in run.datasets:
         if folds := run.folds(dataset):
-            how = "with test subjects drawn at random" if run.overlap(dataset) else "testing every subject once"
+            tested = {subject for fold in folds for subject in fold["test"]}
+            everyone = {subject for fold in folds for subjects in fold.values() for subject in subjects}
+            who = "every subject" if tested == everyone else f"{len(tested)} of {len(everyone)} subjects"
+            how = "with test subjects drawn at random" if run.overlap(dataset) else f"testing {who} once"
             parts.append(f", each in {len(folds)} folds on {dataset}, {how}")
     return "".join(parts)
 

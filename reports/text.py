@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reports.document import MetricCell, Note
@@ -83,6 +83,17 @@ def count(n: int, noun: str, plural: str = "") -> str:
     ('1 seed', '3 seeds', '2 studies')
     """
     return f"{n} {noun}" if n == 1 else f"{n} {plural or noun + 's'}"
+
+
+def count_range(counts: Iterable[float | None]) -> str:
+    """The range of the counts that are known; a dash if none is.
+
+    >>> count_range([27, 54, None, 27]), count_range([27, 27]), count_range([None])
+    ('27 to 54', '27', '–')
+    """
+    known = [int(count) for count in counts if count is not None]
+    ends = dict.fromkeys((min(known), max(known))) if known else {}
+    return " to ".join(map(str, ends)) or "–"
 
 
 def listing(items: list[str], word: str = "and") -> str:

@@ -64,7 +64,7 @@ def repeats_text(methods: int, seeds: int, folds: int, overlap: float = 0.0) -> 
     >>> repeats_text(methods=9, seeds=5, folds=0)[:81]
     '5 seeds on one split: no p value below 0.05 is possible for the 8 comparisons wit'
     """
-    from reports.statistics import detectable_difference, runs_to_reject
+    from reports.statistics import LEAST_FOR_INTERVAL, detectable_difference, runs_to_reject
 
     blocks, comparisons = folds or seeds, methods - 1
     unit = "fold" if folds else "seed"
@@ -77,7 +77,9 @@ def repeats_text(methods: int, seeds: int, folds: int, overlap: float = 0.0) -> 
     if blocks < needed:
         of = "comparison" if comparisons == 1 else f"{comparisons} comparisons"
         parts.append(f"no p value below 0.05 is possible for the {of} with the reference (at least {needed} {unit}s)")
-    if blocks > 1:
+    if blocks < LEAST_FOR_INTERVAL:
+        parts.append(f"there are no intervals (at least {LEAST_FOR_INTERVAL} {unit}s)")
+    else:
         least = detectable_difference(blocks)
         parts.append(
             f"differences below {least:.1f} standard deviations of a paired difference may well be missed "

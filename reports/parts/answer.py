@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from reports import statistics
-from reports.method_comparison import PairedDifference, simultaneous_differences
+from reports.method_comparison import PairedDifference, rounded_mean, simultaneous_differences
 from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, Group, Metric, Point, RunData, is_number
 from reports.text import (
@@ -107,8 +107,8 @@ def _leader(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric)
     margin = _margin(differences[0], run.title(others[0].method), best.unit)
     unclear = [run.title(o.method) for o, d in zip(others, differences, strict=True) if not d.significant]
     highest = f"{where}, {title} has the highest mean {_name(metric)}: {score}, {margin}"
-    if differences[0].n < 2:
-        return f"{highest}; {_too_few_seeds(best, metric)}{caveats}"
+    if differences[0].n < statistics.LEAST_FOR_INTERVAL:
+        return f"{highest}; {_too_few_seeds(best, differences[0], metric)}{caveats}"
     if not unclear:
         return f"{where}, {title} is best: {score}, {margin} ({_interval(differences)}).{caveats}"
     rest = "any other method" if len(unclear) == len(others) > 1 else listing(named(unclear), "or")
@@ -148,8 +148,8 @@ def _single_method(run: RunData, dataset: str, groups: Sequence[Group], metric: 
     highest = f"its highest mean {_name(metric)} at {point_text(best.point)}: {_score(best, metric)}"
     lowest = f"its lowest at {point_text(worst.point)}: {_score(worst, metric)}"
     text = f"On {dataset}, {title} has {highest}, and {lowest}"
-    if difference.n < 2:
-        return f"{text}; {_too_few_seeds(best, metric)}{caveats}"
+    if difference.n < statistics.LEAST_FOR_INTERVAL:
+        return f"{text}; {_too_few_seeds(best, difference, metric)}{caveats}"
     verdict = "" if difference.significant else ", not significant"
     return f"{text}, {number(100 * difference.mean)} points lower ({_interval(differences, -1)}{verdict}).{caveats}"
 
@@ -176,9 +176,10 @@ def _simultaneous(compared: Sequence[object]) -> str:
     return "simultaneous " if len(compared) > 1 else ""
 
 
-def _too_few_seeds(best: Group, metric: Metric) -> str:
+def _too_few_seeds(best: Group, difference: PairedDifference, metric: Metric) -> str:
     """The reason why significance is not reported."""
-    few = f"a single {best.unit}" if len(best.values(metric)) < 2 else f"so few common {best.unit}s"
+    common = "common " if difference.n < len(best.values(metric)) else ""
+    few = f"a single {common}{best.unit}" if difference.n == 1 else f"so few {common}{best.unit}s"
     return f"{few} cannot show how much of this is due to chance."
 
 
@@ -207,7 +208,7 @@ def _near_chance(run: RunData, dataset: str, best: Group) -> str:
 def _ranked(groups: Sequence[Group], metric: Metric) -> list[Group]:
     """The groups that have values, highest mean first; groups with equal means in the order of the study."""
     shown = [group for group in groups if group.values(metric)]
-    return sorted(shown, key=lambda group: -float(statistics.mean(group.values(metric))))
+    return sorted(shown, key=lambda group: -rounded_mean(group.values(metric)))
 
 
 def _score(group: Group, metric: Metric) -> str:

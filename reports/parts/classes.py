@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from reports import statistics
 from reports.charts import HeatMap
 from reports.document import Block, Column, Figure, Prose, Row, Table, Text
-from reports.method_comparison import groups_with_values
+from reports.method_comparison import rounded_mean
 from reports.parts.point_details import PointDetails, first_point_details, present
-from reports.run import ACCURACY, RunData
-from reports.text import count, percent, score_notes
+from reports.run import RunData
+from reports.text import count, count_range, percent, score_notes
 
 MOST_CONFUSIONS = 5  # that are listed for a method
 MAX_SIDE_BY_SIDE = 15  # classes; larger confusion matrices are not legible at half the width
@@ -42,26 +41,33 @@ def _pooled_confusions(details: PointDetails) -> dict[str, Any]:
 
 
 def _reference_and_best(details: PointDetails, methods: Container[str]) -> list[str]:
-    """The reference and the other method with the highest mean accuracy, as far as they are among the methods."""
-    groups = groups_with_values(details.run, details.dataset, details.point, ACCURACY)
-    others = [group for group in groups if group.method != details.run.reference]
-    ranked = sorted(others, key=lambda group: -float(statistics.mean(group.values(ACCURACY))))
-    best = [group.method for group in ranked if group.method in methods][:1]
-    return [*([details.run.reference] if details.run.reference in methods else []), *best]
+    """The reference and the other method with the highest mean accuracy, as far as they are among the methods.
+
+    The means are over the finished trials, whether their folds are complete or not.
+    """
+    run, groups = details.run, details.run.groups(details.dataset)
+    means = {}
+    for method in run.methods:
+        scores = [trial["accuracy"] for trial in run.done_trials(details.dataset, details.point, method)]
+        if method in methods and not run.is_constant(details.dataset, groups[method, details.point]):
+            means[method] = rounded_mean([score for score in scores if score is not None])
+    others = sorted((method for method in means if method != run.reference), key=lambda method: -means[method])
+    return [*([run.reference] if run.reference in methods else []), *others[:1]]
 
 
 def _class_table(details: PointDetails, pooled: Mapping[str, Any], names: Sequence[str]) -> Table:
     titles = (Column(details.run.title(method), True) for method in pooled)
     rows = []
     for i, name in enumerate(names):
-        tested = max(int(confusion[i].sum()) for confusion in pooled.values())
+        predicted = [int(confusion[i].sum()) for confusion in pooled.values()]
         shares = [c[i, i] / c[i].sum() if c[i].sum() else math.nan for c in pooled.values()]
         cells = (Text(percent(share), rank=share) if share == share else Text("–") for share in shares)
-        rows.append((Text(name), Text(str(tested), rank=tested), *cells))
+        rows.append((Text(name), Text(count_range(predicted), rank=max(predicted)), *cells))
     return Table(
         f"Accuracy by class {details.where}",
-        "Share of each class's test samples that were classified correctly, in per cent, pooled over trials.",
-        (Column("Class"), Column("Test samples", True), *titles),
+        "Share of each class's test samples that were classified correctly, in per cent, pooled over trials. "
+        "Predictions: how often its test samples were classified, once in each trial.",
+        (Column("Class"), Column("Predictions", True), *titles),
         tuple(rows),
         score_notes(details.run, details.dataset),
         folded=len(rows) > MAX_SIDE_BY_SIDE,
@@ -85,7 +91,7 @@ def _confusion_matrix(details: PointDetails, method: str, confusion: Any, names:
             "share of the true class (%)",
             limits=(0.0, 100.0),
         ),
-        f"{title}: {counts.trace():.0f} of {counts.sum():.0f} test samples on the diagonal. {largest}".strip(),
+        f"{title}: {counts.trace():.0f} of {counts.sum():.0f} predictions on the diagonal. {largest}".strip(),
         f"{title}: share of each true class in per cent, pooled over trials. {largest}".strip(),
         score_notes(details.run),
     )

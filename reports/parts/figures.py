@@ -9,8 +9,9 @@ from reports import statistics
 from reports.charts import Estimate, ForestPlot, HeatMap, LineChart, Panel, RankDiagram, Series
 from reports.document import Figure, Note
 from reports.method_comparison import GroupComparison
-from reports.parts.tables import LEAST_FOR_INTERVAL, metric_cell
+from reports.parts.tables import metric_cell
 from reports.run import ACCURACY, METRICS, Group, Metric, Point, RunData, is_number
+from reports.statistics import LEAST_FOR_INTERVAL
 from reports.text import (
     count,
     listing,
@@ -82,11 +83,9 @@ def spread(
 ) -> tuple[float, float, float, tuple[float, ...]]:
     """The mean of some values, the ends of its 95 % t-interval, and the values if a chart should show them instead.
 
-    They are shown if there are two of them; the ends are NaN if there are fewer than `LEAST_FOR_INTERVAL`.
+    They are shown if there are two of them; the ends are NaN if there are fewer than three.
     """
     low, high = statistics.t_interval(values, overlap=overlap)
-    if len(values) < LEAST_FOR_INTERVAL:
-        low = high = math.nan
     singles = tuple(scale * value for value in values) if 1 < len(values) < LEAST_FOR_INTERVAL else ()
     return scale * float(statistics.mean(values)), scale * float(low), scale * float(high), singles
 
@@ -232,8 +231,7 @@ def forest_plot(
     estimates = []
     for comparison, name, style in zip(comparisons, names, styles, strict=True):
         if (difference := comparison.difference).n:
-            ends = (difference.low, difference.high) if difference.n >= LEAST_FOR_INTERVAL else (math.nan, math.nan)
-            mean, low, high = (100 * share for share in (difference.mean, *ends))
+            mean, low, high = (100 * share for share in (difference.mean, difference.low, difference.high))
             estimates.append(Estimate(name, style, mean, low, high, difference.n))
     if not estimates:
         return None

@@ -45,12 +45,14 @@ def _attention_table(details: PointDetails, names: Sequence[str]) -> Iterator[Ta
     if not rows:
         return
     titles = ("Method", *(f"Attention: {name}" for name in names), "D̄ after stage 1", "D̄ after stage 2")
+    with_interval = any("±" in cell.text for row in rows for cell in row)
+    half_width = ", with the half-width of the 95 % t-interval" if with_interval else ""
     shown = [i for i in range(len(titles)) if any(row[i] != MISSING for row in rows)]
     yield Table(
         f"Modalities {details.where}",
-        f"Means over the test samples after the last epoch, averaged over {details.run.unit(details.dataset)}s, with "
-        "the half-width of the 95 % t-interval. D̄: mean cosine distance between the features of the modalities of a "
-        "sample (after stage 1: between their projections, over the unlabelled samples).",
+        f"Means over the test samples after the last epoch, averaged over {details.run.unit(details.dataset)}s"
+        f"{half_width}. D̄: mean cosine distance between the features of the modalities of a sample (after "
+        "stage 1: between their projections, over the unlabelled samples).",
         tuple(Column(titles[i], i > 0) for i in shown),
         tuple(tuple(row[i] for i in shown) for row in rows),
         score_notes(details.run, details.dataset),

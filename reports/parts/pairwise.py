@@ -17,8 +17,8 @@ from reports.method_comparison import (
     scores_by_block,
 )
 from reports.parts.figures import forest_plot, rank_diagram
-from reports.parts.tables import LEAST_FOR_INTERVAL
 from reports.run import ACCURACY, Metric, Point, RunData, is_number
+from reports.statistics import LEAST_FOR_INTERVAL
 from reports.text import (
     capitalised,
     count,
@@ -90,7 +90,11 @@ def _reference_plot(
 
 def _intervals_text(comparisons: Sequence[GroupComparison]) -> str:
     """Names the intervals of a plot, if it has any."""
-    return ", with 95 % t-intervals" if any(c.difference.n >= LEAST_FOR_INTERVAL for c in comparisons) else ""
+    return ", with 95 % t-intervals" if _has_intervals(comparisons) else ""
+
+
+def _has_intervals(comparisons: Sequence[GroupComparison]) -> bool:
+    return any(comparison.difference.n >= LEAST_FOR_INTERVAL for comparison in comparisons)
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -103,19 +107,14 @@ def pairs_table(
 
     columns: the titles of the columns of both names. family: the number of comparisons in Holm's correction.
     """
-    cells = tuple((Text(first), Text(second), *_comparison_cells(comparison)) for first, second, comparison in rows)
-    if without_p := [comparison for *_, comparison in rows if comparison.p is None]:
+    without_p = [comparison for *_, comparison in rows if comparison.p is None]
+    any_p = len(without_p) < len(rows)
+    cells = tuple((Text(first), Text(second), *_comparison_cells(some, any_p)) for first, second, some in rows)
+    if without_p:
         notes += (_no_p_value(without_p, family),)
     numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
     table = Table(title, "", (*map(Column, columns), *(Column(title, True) for title in numbers)), cells, notes)
-    no_p = {"p (Holm)"} if len(without_p) == len(rows) else set()
-    return _without_columns(table, no_p | {"At"} if all(row[0].text == "–" for row in cells) else no_p)
-
-
-def _without_columns(table: Table, titles: set[str]) -> Table:
-    kept = [i for i, column in enumerate(table.columns) if column.title not in titles]
-    columns, rows = (tuple(table.columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in table.rows))
-    return replace(table, columns=columns, rows=rows)
+    return table.without_empty_columns()
 
 
 def pairs_matrix(run: RunData, title: str, pairs: Sequence[GroupComparison], notes: tuple[Note, ...]) -> Table:
@@ -133,7 +132,8 @@ def pairs_matrix(run: RunData, title: str, pairs: Sequence[GroupComparison], not
     )
     columns = (Column("Method"), *(Column(run.title(method), True) for method in across))
     without_p = [pair for pair in pairs if pair.p is None]
-    caption = "Above the diagonal: row minus column, in percentage points, ± the half-width of the 95 % t-interval."
+    half_width = ", ± the half-width of the 95 % t-interval" if _has_intervals(pairs) else ""
+    caption = f"Above the diagonal: row minus column, in percentage points{half_width}."
     if with_p:
         caption += f" Below: p of the same pair, with Holm's correction over {len(pairs)} pairs."
     if without_p:
@@ -145,20 +145,20 @@ def _matrix_cell(above: GroupComparison | None, below: GroupComparison | None) -
     """The cell of a pair above or below the diagonal; empty on it."""
     if above is not None:
         difference = above.difference
-        half_width = (
-            f" ± {number(50 * (difference.high - difference.low))}" if difference.n >= LEAST_FOR_INTERVAL else ""
-        )
+        half_width = f" ± {number(50 * (difference.high - difference.low))}" if _has_intervals([above]) else ""
         return Text(number(100 * difference.mean) + half_width, rank=difference.mean) if difference.n else Text("–")
     return Text("") if below is None or below.p is None else Text(p_text(below.p), rank=below.p)
 
 
-def _comparison_cells(comparison: GroupComparison) -> tuple[Text, ...]:
+def _comparison_cells(comparison: GroupComparison, any_p: bool) -> tuple[Text, ...]:
+    """The cells of a comparison. any_p: whether any of the table has a p value; else no cell says why it has none."""
     difference = comparison.difference
     points = Text(number(100 * difference.mean), rank=100 * difference.mean) if difference.n else Text("–")
     interval = p = Text("–")
-    if difference.n > 1:
+    if _has_intervals([comparison]):
         low, high = 100 * difference.low, 100 * difference.high
         interval = Text(f"{number(low)} to {number(high)}", rank=low)
+    if difference.n > 1 and any_p:
         p = Text(_why_no_p(comparison)) if comparison.p is None else Text(p_text(comparison.p), rank=comparison.p)
     n = Text(str(difference.n), rank=difference.n)
     return (points, interval, n, p, _effect(comparison.g), _effect(comparison.biserial))
@@ -274,7 +274,7 @@ def _ablation_plot(
     styles = [ablation.run.styles[comparison.first.method] for comparison in comparisons]
     caption = (
         f"{ablation.metric.title} minus that of {ablation.baseline_name}, in percentage points, paired by "
-        f"{comparisons[0].first.unit}, with 95 % t-intervals."
+        f"{comparisons[0].first.unit}{_intervals_text(comparisons)}."
     )
     if figure := forest_plot(title, comparisons, names, styles, caption, notes):
         yield figure

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from reports import statistics
-from reports.run import ACCURACY, Point, RunData, Trial, block_of
+from reports.run import Point, RunData, Trial, block_of
 from reports.text import where_text
 
 Details = Mapping[str, Any]
@@ -60,8 +60,12 @@ def _place(trial: Trial) -> dict[str, Any]:
 
 
 def first_point_details(run: RunData, dataset: str) -> PointDetails | None:
-    """The details of the first point of the sweep with results; None if there is none. Other points are not shown."""
-    done = {point for (_, point), group in run.groups(dataset).items() if group.values(ACCURACY)}
+    """The details of the first point of the sweep with a finished trial; None if there is none.
+
+    Other points are not shown.
+    """
+    groups = run.trials_by_group(dataset).items()
+    done = {point for (_, point), trials in groups if any(trial["status"] == "done" for trial in trials)}
     point = next((point for point in run.points(dataset) if point in done), None)
     return None if point is None else PointDetails(run, dataset, point)
 

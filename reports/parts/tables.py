@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from reports.method_comparison import best_and_close, contests
 from reports.run import ACCURACY, Group, GroupKey, Metric, Point, RunData, Trial, is_number
 from reports.text import (
     capitalised,
+    count_range,
     first_few,
     mixed_notes,
     option_title,
@@ -25,7 +27,6 @@ from reports.text import (
     value_text,
 )
 
-LEAST_FOR_INTERVAL = 3  # values; the interval of two is too wide to be of use
 SPLIT = ("train", "validation", "test")
 
 # -- scores ------------------------------------------------------------------------------------------------------------
@@ -110,9 +111,9 @@ def metric_cell(group: Group | None, metric: Metric, best: bool = False, close: 
         return MetricCell(None, None, 0, 0, 0)
     values = group.values(metric)
     mean = float(statistics.mean(values)) if values else None
-    few = len(values) < LEAST_FOR_INTERVAL
-    half_width = None if few else float(statistics.t_half_width(values, overlap=group.overlap))
-    return MetricCell(mean, half_width, len(values), group.n_blocks, group.failed, best, close, group.unit)
+    half_width = float(statistics.t_half_width(values, overlap=group.overlap))
+    known = None if math.isnan(half_width) else half_width
+    return MetricCell(mean, known, len(values), group.n_blocks, group.failed, best, close, group.unit)
 
 
 def _main_caption(scores: _Scores) -> str:
@@ -124,8 +125,8 @@ def _main_caption(scores: _Scores) -> str:
     if close:
         parts.append(
             "≈: not significantly different from the best (the 95 % interval of the paired difference, simultaneous "
-            f"for {_corrected_over(scores)}, is not entirely above 0, or there is none because fewer than two "
-            f"{scores.run.unit(scores.dataset)}s are shared)."
+            f"for {_corrected_over(scores)}, is not entirely above 0, or there is none because fewer than "
+            f"three {scores.run.unit(scores.dataset)}s are shared)."
         )
     parts.append(_labelled_text(scores))
     chance = run.chance(scores.dataset)
@@ -145,7 +146,7 @@ def _labelled_text(scores: _Scores) -> str:
 def labelled_count(run: RunData, dataset: str, point: Point) -> str:
     """The number of labelled samples at a point, or its range."""
     trials = run.trials_by_group(dataset)
-    return _span(trial["n_labelled"] for (_, at), some in trials.items() if at == point for trial in some)
+    return count_range(trial["n_labelled"] for (_, at), some in trials.items() if at == point for trial in some)
 
 
 def _corrected_over(scores: _Scores) -> str:
@@ -271,18 +272,14 @@ def samples_table(run: RunData) -> Table:
         trials = run.trials_by_group(dataset)
         for point in run.points(dataset):
             here = [trial for (_, at), some in trials.items() if at == point for trial in some]
-            counts = (_span(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test"))
+            counts = (
+                count_range(trial[column] for trial in here) for column in ("n_labelled", "n_unlabelled", "n_test")
+            )
             at = (Text(point_text(point) or "–"),) if swept else ()
             rows.append((Text(dataset), *at, *map(Text, counts)))
     at_column = (Column("At"),) if swept else ()
     columns = (Column("Data set"), *at_column, *(Column(name, True) for name in ("Labelled", "Unlabelled", "Test")))
     return Table("Samples", "Counted by the trials; a range if seeds, folds or methods differ.", columns, tuple(rows))
-
-
-def _span(counts: Iterable[Any]) -> str:
-    known = [int(count) for count in counts if count is not None]
-    ends = dict.fromkeys((min(known), max(known))) if known else {}
-    return " to ".join(map(str, ends)) or "–"
 
 
 def options_table(run: RunData) -> Table:

@@ -10,6 +10,7 @@ from reports.statistics.best import differences_from
 from reports.statistics.effects import hedges_g, rank_biserial
 from reports.statistics.intervals import (
     LEAST_FOR_BOOTSTRAP,
+    LEAST_FOR_INTERVAL,
     bootstrap_interval,
     mean,
     paired_difference,
@@ -38,6 +39,7 @@ from reports.statistics.robust import (
 
 __all__ = [
     "LEAST_FOR_BOOTSTRAP",
+    "LEAST_FOR_INTERVAL",
     "LEAST_PER_STRATUM",
     "MOST_BLOCKS",
     "blocks_for_power",

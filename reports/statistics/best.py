@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reports.statistics.arrays import Array, as_runs
+from reports.statistics.intervals import LEAST_FOR_INTERVAL
 
 
 def differences_from(chosen: int, scores: ArrayLike, confidence: float = 0.95) -> tuple[Array, Array]:
@@ -20,7 +21,7 @@ def differences_from(chosen: int, scores: ArrayLike, confidence: float = 0.95) -
 
     scores: array of shape (n_blocks, n_methods), NaN where a method has no score. A pair is compared in the blocks that
     both have. Returns two arrays of shape (n_methods,): the differences, NaN without a common block, and the
-    half-widths, NaN with fewer than two common blocks. Those of the chosen method itself are 0.
+    half-widths, NaN with fewer than three common blocks. Those of the chosen method itself are 0.
 
     The half-width is q · s / √(2 n), with q the quantile of the studentised range over all methods, n the number of
     common blocks and s the standard deviation of a difference between two methods. Tukey's method takes s from the
@@ -43,7 +44,7 @@ def differences_from(chosen: int, scores: ArrayLike, confidence: float = 0.95) -
         pairs = np.round(values[:, chosen] - values[:, other], 12)
         pairs = pairs[~np.isnan(pairs)]
         differences[other] = pairs.mean() if len(pairs) else np.nan
-        if len(pairs) > 1:
+        if len(pairs) >= LEAST_FOR_INTERVAL:
             spread = np.sqrt(max(2 * variance, pairs.var(ddof=1)))
             half_widths[other] = q * spread / np.sqrt(2 * len(pairs))
     half_widths[chosen] = 0.0

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from reports.statistics.arrays import as_runs
 
+LEAST_FOR_INTERVAL = 3  # runs; the interval of two is nine standard deviations wide on each side
 LEAST_FOR_BOOTSTRAP = 10  # with fewer runs, a nominal 95 % interval of the percentile bootstrap covers less than 90 %
 
 
@@ -35,12 +36,12 @@ def t_half_width(values: ArrayLike, confidence: float = 0.95, overlap: float = 0
 
     values: array of shape (n_runs, ...). overlap: 0 for independent runs. For random splits that share test subjects,
     the number of test subjects per training subject: the corrected resampled t-interval (Nadeau and Bengio 2003).
-    Returns shape (...), in the unit of the values. NaN, not 0, below two runs, because a single run gives no estimate
-    of the spread.
+    Returns shape (...), in the unit of the values. NaN, not 0, below three runs: a single one gives no estimate of the
+    spread, and the interval of two is too wide to be of use.
 
     >>> round(float(t_half_width([0.4, 0.5, 0.6])), 4)
     0.2484
-    >>> float(t_half_width([0.4]))
+    >>> float(t_half_width([0.4, 0.5]))
     nan
     """
     from scipy.special import stdtrit  # the t quantile; importing scipy.stats would take a second
@@ -49,7 +50,7 @@ def t_half_width(values: ArrayLike, confidence: float = 0.95, overlap: float = 0
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
     runs = as_runs(values)
     n = len(runs)
-    if n < 2:
+    if n < LEAST_FOR_INTERVAL:
         return np.full(runs.shape[1:], np.nan)[()]
     return stdtrit(n - 1, (1 + confidence) / 2) * runs.std(axis=0, ddof=1) * np.sqrt(1 / n + overlap)
 
@@ -58,7 +59,7 @@ def t_interval(values: ArrayLike, confidence: float = 0.95, overlap: float = 0.0
     """The t-interval of the mean over runs: (low, high).
 
     values: array of shape (n_runs, ...). overlap: see `t_half_width`. Returns two arrays of shape (...), both NaN below
-    two runs. The interval is not clipped to [0, 1], so that it stays centred on the mean.
+    three runs. The interval is not clipped to [0, 1], so that it stays centred on the mean.
 
     >>> low, high = t_interval([0.4, 0.5, 0.6])
     >>> round(float(low), 4), round(float(high), 4)

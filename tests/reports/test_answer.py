@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from made_up import make
 
-from reports.document import MetricCell, Text
+from reports.document import MetricCell, Table, Text
 from reports.method_comparison import groups_with_values
-from reports.parts.answer import answer
+from reports.parts.answer import answer, rankings
+from reports.parts.pairwise import comparison_blocks
 from reports.parts.tables import main_table
 from reports.run import ACCURACY, Point, RunData, _point
 
@@ -55,7 +56,7 @@ def test_a_lead_that_is_not_significant_is_not_called_best() -> None:
 
 
 def test_equal_methods_are_not_ranked() -> None:
-    assert "not significantly different from CMC" in answer_text({"cosmo": [0.5, 0.5], "cmc": [0.5, 0.5]})
+    assert "not significantly different from CMC" in answer_text({"cosmo": [0.5, 0.5, 0.5], "cmc": [0.5, 0.5, 0.5]})
 
 
 def test_one_seed_claims_nothing() -> None:
@@ -67,8 +68,28 @@ def test_one_seed_claims_nothing() -> None:
 
 def test_a_score_near_chance_has_a_caveat() -> None:
     assert "not clearly above chance (50.0 %)" in answer_text(
-        {"cmc": [0.5, 0.4], "cosmo": [0.6, 0.5]}, chance={"utd-mhad": 0.5}
+        {"cmc": [0.5, 0.4, 0.4], "cosmo": [0.6, 0.5, 0.5]}, chance={"utd-mhad": 0.5}
     )
+
+
+def test_two_seeds_have_no_interval_to_claim_anything_from() -> None:
+    text = answer_text({"cmc": [0.3, 0.3], "cosmo": [0.8, 0.9]}, chance={"utd-mhad": 0.25})
+    assert text == (
+        "On utd-mhad, Cosmo has the highest mean accuracy: 85.0 % (2 seeds), 55.0 points above CMC; so few seeds cannot "
+        "show how much of this is due to chance."
+    )
+    run = of({"cmc": [0.3, 0.3], "deepsense": [0.2, 0.3], "cosmo": [0.8, 0.9]})
+    table, matrix = (block for block in comparison_blocks(run, "utd-mhad") if isinstance(block, Table))
+    assert "95 % interval" not in [column.title for column in table.columns]
+    assert "±" not in matrix.caption
+    single = answer_text({"cosmo": [0.4, 0.5]}, {"cosmo.lambda": [0.2, 0.8]})
+    assert single.endswith("so few seeds cannot show how much of this is due to chance.")
+
+
+def test_equal_means_are_ranked_in_the_order_of_the_study() -> None:
+    """The sum of the same scores in another order differs in the last digit."""
+    run = of({"cmc": [0.3, 0.2, 0.1], "cosmo": [0.1, 0.2, 0.3]})
+    assert [group.method for group in rankings(run, "utd-mhad")[0]] == ["cmc", "cosmo"]
 
 
 def one_class(method: str, trials: int, **point: Any) -> dict[str, Any]:

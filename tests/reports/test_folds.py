@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 from made_up import make
 
 from harness.data.folds import Folds, fold_splits
-from reports.document import Section, Table
+from reports.document import Row, Section, Table
 from reports.formats.terminal import plain_table
 from reports.method_comparison import compare_groups, paired_difference
+from reports.parts.classes import class_blocks
 from reports.parts.tables import main_table, metric_cell, trials_table
 from reports.run import ACCURACY, Group, Point, RunData, group_of
 from reports.run_comparison import compare_runs
-from reports.sections import all_sections
+from reports.sections import all_sections, failures_section
 
 NOWHERE = Point((), ())
 
@@ -129,7 +131,7 @@ def test_tables_say_what_the_interval_is_of() -> None:
     )
     caption = main_table(made(), "utd-mhad").caption
     assert "over 4 folds, each the mean of 2 seeds, that is over test subjects, draws of labelled" in caption
-    assert "fewer than two folds are shared" in caption or "≈" not in caption
+    assert "fewer than three folds are shared" in caption or "≈" not in caption
     assert "corrected for test subjects that folds share" in main_table(made(share=True), "utd-mhad").caption
 
 
@@ -143,6 +145,22 @@ def test_a_report_speaks_of_folds() -> None:
     assert "10 seeds" not in text
     cells = [[cell.text for cell in row] for row in trials_table(made()).rows]
     assert [row[2:4] for row in cells[:3]] == [["1", "0"], ["1", "1"], ["2", "0"]]
+
+
+def test_folds_that_leave_subjects_out_do_not_test_everybody() -> None:
+    """As two random splits can."""
+    text = text_of(all_sections(made(n_folds=2)))
+    assert "each in 2 folds on utd-mhad, testing 2 of 5 subjects once." in text
+    assert "every subject once" not in text
+
+
+def test_a_failure_is_placed_if_only_one_data_set_has_folds() -> None:
+    """Pandas makes the folds numbers with a decimal point. A trial without a chosen configuration has no key."""
+    run = made(spoil=lambda t: {"status": "failed", "key": None, "error": "x"} if t["fold"] == 2 else {})
+    trials = pd.concat([run.trials, run.trials.assign(dataset="usc-had", fold=None)], ignore_index=True)
+    text = text_of(list(failures_section(RunData(trials, run.study))))
+    assert "(utd-mhad, fold 2, seed 0)" in text
+    assert "None" not in text
 
 
 def test_folds_that_share_subjects_have_no_p_values() -> None:
@@ -167,6 +185,24 @@ def test_an_incomplete_fold_is_said() -> None:
     assert "fold 2, seed 1" in text_of(all_sections(run))
 
 
+def test_predictions_of_incomplete_folds_are_shown() -> None:
+    """No fold has a score, since one of its two seeds is pending; CMC has one trial less."""
+
+    def spoil(trial: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "pending"} if trial["seed"] or (trial["method"], trial["fold"]) == ("cmc", 2) else {}
+
+    run = made(spoil=spoil)
+    done = run.trials[run.trials["status"] == "done"]
+    run = replace(run, details={key: {"confusion": np.array([[3, 1], [0, 4]])} for key in done["key"]})
+    table, row = class_blocks(run, "utd-mhad")
+    assert isinstance(table, Table)
+    assert [column.title for column in table.columns[:2]] == ["Class", "Predictions"]
+    assert [cell.text for cell in table.rows[0]] == ["0", "12 to 16", "75.0", "75.0", "75.0"]
+    assert isinstance(row, Row)
+    assert len(row.figures) == 2
+    assert "28 of 32" in {figure.alt.split(": ")[1].split(" predictions")[0] for figure in row.figures}
+
+
 def test_runs_in_folds_are_compared_by_pairs_of_trials() -> None:
     one, two = made(), made(spoil=lambda trial: {"accuracy": trial["accuracy"] + 0.1 * (trial["fold"] > 1)})
     samples = {key: {"samples": {"labelled": key, "test": key}} for key in one.trials["key"]}
@@ -175,4 +211,4 @@ def test_runs_in_folds_are_compared_by_pairs_of_trials() -> None:
     assert "Of 24 pairs of trials, 6 have exactly equal accuracies." in text
     blocks = compare_runs(first, second).sections[0].blocks
     table = next(block for block in blocks if isinstance(block, Table))
-    assert [cell.text for cell in table.rows[0]][2:5] == ["7.5", "−0.5 to 15.5", "4"]
+    assert [cell.text for cell in table.rows[0]][1:4] == ["7.5", "−0.5 to 15.5", "4"]

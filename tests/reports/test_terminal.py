@@ -39,8 +39,8 @@ def test_a_table_as_plain_text() -> None:
         "subjects. Highest mean at each point marked *. ≈: not significantly different from the best (the 95 "
         "% interval of the paired difference, simultaneous for all\n"
         "pairs of methods at one point but not over the points, is not entirely above 0, or there is none "
-        "because fewer than two seeds are shared). Labelled samples: 27.\n"
-        "Chance: 3.7 %.\n"
+        "because fewer than three seeds are shared). Labelled samples:\n"
+        "27. Chance: 3.7 %.\n"
     )
 
 

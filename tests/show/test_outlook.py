@@ -98,7 +98,7 @@ def test_what_repeats_can_show() -> None:
     )
     assert repeats_text(methods=2, seeds=1, folds=0) == (
         "one seed on one split: no p value below 0.05 is possible for the comparison with the reference (at least 6 "
-        "seeds)"
+        "seeds); there are no intervals (at least 3 seeds)"
     )
 
 
