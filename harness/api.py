@@ -6,6 +6,7 @@ import inspect
 import io
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from harness.results.records import Part
+    from reports.document import Document
 
 PathLike = str | os.PathLike[str]
 
@@ -343,17 +345,22 @@ class RunComparison:
     """What differs between two runs. `Run.compare` makes one; printed, it is what `harness compare` prints."""
 
     def __init__(self, one: Run, two: Run):
-        self._one, self._two = one._results, two._results
+        self._runs = one._results, two._results
+
+    @cached_property
+    def _document(self) -> Document:
+        from harness.results.gather import comparison
+
+        return comparison(*self._runs)
 
     def __repr__(self) -> str:
-        from harness.results.gather import gather
         from harness.show.console import PIPE_COLUMNS, CleanConsole
         from reports.formats.terminal import show_document
-        from reports.run_comparison import compare_runs
 
         text = io.StringIO()
-        document = compare_runs(gather(self._one, arrays=False), gather(self._two, arrays=False))
-        show_document(document, CleanConsole(file=text, width=PIPE_COLUMNS, force_jupyter=False, force_terminal=False))
+        show_document(
+            self._document, CleanConsole(file=text, width=PIPE_COLUMNS, force_jupyter=False, force_terminal=False)
+        )
         return text.getvalue()
 
     def report(self, *formats: str, folder: PathLike | None = None) -> list[Path]:
@@ -372,7 +379,7 @@ class RunComparison:
         from harness.results.gather import formats_of, write_comparison
 
         names = formats_of(formats or ["html"])
-        return write_comparison(self._one, self._two, names, _optional_path(folder))
+        return write_comparison(self._document, self._runs, names, _optional_path(folder))
 
 
 def _optional_path(folder: PathLike | None) -> Path | None:

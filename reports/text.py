@@ -144,10 +144,11 @@ def seeds_text(groups: list[Group], metric: Metric) -> str:
     largest = max(groups, key=lambda group: group.n_blocks, default=None)
     if largest is None or largest.n_blocks <= 1:
         return "No interval with a single seed."
-    if largest.n_blocks == 2:
-        return f"Mean over 2 {largest.unit}s; no interval with fewer than three."
     fewer = "" if counts == {largest.n_blocks} else " (fewer where a cell says so)"
-    over = f"Mean ± half-width of the 95 % t-interval over {count(largest.n_blocks, largest.unit)}{fewer}"
+    blocks = f"{count(largest.n_blocks, largest.unit)}{fewer}"
+    if max(counts) < 3:
+        return f"Mean over {blocks}; no interval with fewer than three."
+    over = f"Mean ± half-width of the 95 % t-interval over {blocks}"
     if largest.unit == "seed":
         return f"{over}, that is over draws of labelled samples and initialisation, not over subjects."
     each = f", each the mean of {count(largest.planned // largest.n_blocks, 'seed')}"

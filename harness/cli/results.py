@@ -45,7 +45,9 @@ def status(
     if verify:
         from harness.results.integrity import verify as find_faults
 
-        _show_faults(list(find_faults(run_folder)), f"`harness doctor {run_folder}` sets them aside")
+        faults = list(find_faults(run_folder))
+        them = "it" if len(faults) == 1 else "them"
+        _show_faults(faults, f"`harness doctor {run_folder}` sets {them} aside")
 
 
 def doctor(
@@ -57,8 +59,9 @@ def doctor(
 
     check_folder(run_folder)
     faults = list(verify(run_folder)) if check else repair(run_folder)
+    they, them = ("it is", "it") if len(faults) == 1 else ("they are", "them")
     _show_faults(
-        faults, "" if check else f"they are in {run_folder / 'damaged'}; run the study again to make them anew"
+        faults, "" if check else f"{they} in {run_folder / 'damaged'}; run the study again to make {them} anew"
     )
 
 
@@ -127,10 +130,12 @@ def send(
     """Log the finished jobs of a run to experiment trackers. Jobs that a tracker has already are left out."""
     from harness.results.run import RunResults
     from harness.trackers.tracking import send as send_to
+    from reports.text import count
 
     sent = send_to(RunResults.open(run_folder), to, lambda text: err.print(text, markup=False, soft_wrap=True))
     for tracker, new, before in sent:
-        out.print(f"{tracker}: {new} jobs logged, {before} were there already", markup=False, highlight=False)
+        jobs, were = count(new, "job"), "was" if before == 1 else "were"
+        out.print(f"{tracker}: {jobs} logged, {before} {were} there already")
     if len(sent) < len(set(to)):
         raise typer.Exit(1)
 
@@ -173,15 +178,15 @@ def compare(
     open_: Annotated[bool, typer.Option("--open", help="Open the first report in the browser.")] = False,
 ) -> None:
     """Show how two runs differ in options, data, code and results."""
-    from harness.results.gather import formats_of, gather, write_comparison
+    from harness.results.gather import comparison, formats_of, write_comparison
     from harness.results.run import RunResults
     from reports.formats.terminal import show_document
-    from reports.run_comparison import compare_runs
 
     formats = formats_of(format_) if format_ else []
-    one, two = RunResults.open(first), RunResults.open(second)
-    show_document(compare_runs(gather(one, arrays=False), gather(two, arrays=False)), out)
-    _show_paths(write_comparison(one, two, formats, out_folder), open_)
+    runs = RunResults.open(first), RunResults.open(second)
+    made = comparison(*runs)
+    show_document(made, out)
+    _show_paths(write_comparison(made, runs, formats, out_folder), open_)
 
 
 def _show_paths(paths: list[Path], open_: bool) -> None:

@@ -189,14 +189,18 @@ def write_reports(
     return write_document(made, formats, folder or _folder_for(runs))
 
 
-def write_comparison(
-    one: RunResults, two: RunResults, formats: Sequence[str], folder: Path | None = None
-) -> list[Path]:
-    """Write the comparison of two runs in each format, as `write_reports`."""
+def comparison(one: RunResults, two: RunResults) -> Document:
+    """The document that compares two runs."""
     from reports.run_comparison import compare_runs
 
-    made = compare_runs(gather(one, False), gather(two, False))
-    return write_document(made, formats, folder or _folder_for([one, two]), "comparison")
+    return compare_runs(gather(one, arrays=False), gather(two, arrays=False))
+
+
+def write_comparison(
+    made: Document, runs: Sequence[RunResults], formats: Sequence[str], folder: Path | None = None
+) -> list[Path]:
+    """Write the `comparison` of two runs in each format, as `write_reports`."""
+    return write_document(made, formats, folder or _folder_for(runs), "comparison")
 
 
 def write_document(document: Document, formats: Sequence[str], folder: Path, name: str = "report") -> list[Path]:

@@ -201,7 +201,7 @@ def test_runs_are_compared_by_paired_trials(tmp_path: Path) -> None:
     ]
     row = next(row for row in table.rows if getattr(row[0], "text", "") == "Cosmo")
     assert row[2].rank == pytest.approx(100 * (figures[1] - figures[0]).mean())  # type: ignore[union-attr]
-    assert write_comparison(one, two, ["html"])[0] == tmp_path / "comparison.html"
+    assert write_comparison(made, (one, two), ["html"])[0] == tmp_path / "comparison.html"
 
 
 def test_trials_with_different_labelled_samples_are_not_paired(tmp_path: Path) -> None:

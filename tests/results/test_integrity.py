@@ -175,6 +175,7 @@ def test_the_doctor_checks_and_repairs(folder: Path) -> None:
     (folder / "run" / ".writing-abc").touch()
     checked = CliRunner().invoke(app, ["doctor", str(folder / "run"), "--check"])
     assert (checked.exit_code, checked.output.count("damaged: ")) == (1, 2)
+    assert "2 files are damaged" in checked.output
     assert record.exists()
     assert CliRunner().invoke(app, ["doctor", str(folder / "run")]).exit_code == 1
     assert not record.exists()
@@ -182,6 +183,15 @@ def test_the_doctor_checks_and_repairs(folder: Path) -> None:
     run(folder / "study.yaml", folder / "run")
     again = CliRunner().invoke(app, ["doctor", str(folder / "run")])
     assert (again.exit_code, again.output) == (0, "no file is damaged\n")
+
+
+def test_the_doctor_accepts_a_plan_that_it_has_set_aside(folder: Path) -> None:
+    (folder / "run" / "plan.json").write_text("{")
+    first, *later = (CliRunner().invoke(app, ["doctor", str(folder / "run"), *flag]) for flag in ([], [], ["--check"]))
+    assert first.exit_code == 1
+    assert "1 file is damaged; it is in" in first.output
+    assert "to make it anew" in first.output
+    assert [(again.exit_code, again.output) for again in later] == [(0, "no file is damaged\n")] * 2
 
 
 def test_a_dry_run_counts_jobs_that_run_again(folder: Path) -> None:
