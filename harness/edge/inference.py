@@ -39,7 +39,7 @@ def measure_inference(
     """Measure the inference of a trained model. Yields a row for each runtime, precision and batch size.
 
     samples: indices of the samples to classify, of shape (n_samples,). labelled: indices of the labelled training
-    samples, of shape (n_labelled,), which calibrate int8. latencies: receives all latencies of each row.
+    samples, of shape (n_labelled,), which calibrate int8. latencies: receives those of each row.
     """
     settings, data = measurement.settings, measurement.data
     model.eval()
@@ -90,7 +90,7 @@ def _batches(measurement: Measurement, samples: np.ndarray, size: int) -> Iterat
 def _time(
     infer: Infer, batch: Mapping[str, Tensor], size: int, measurement: Measurement
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """The figures of a runtime, and the latencies behind them in seconds, of shape (n_queries,)."""
+    """The figures of a runtime, and the latencies behind them in seconds."""
     memory = _PeakMemory(measurement.on_cuda)
     timed = time_queries(lambda: infer(batch), measurement.synchronise, measurement.settings.latency)
     row = summary(timed, size)
@@ -103,7 +103,7 @@ def _time(
     row["energy"] = window.to_json() if window else None
     row["joules_per_sample"] = None
     if window and window.total.energy_joules is not None:
-        row["joules_per_sample"] = window.total.energy_joules / (size * len(timed.latencies))
+        row["joules_per_sample"] = window.total.energy_joules / (size * timed.n_queries)
     else:
         reason = window.total.reason if window else None
         row["absent"]["joules_per_sample"] = reason or f"not measured: {measurement.meter.absent}"

@@ -2,7 +2,8 @@
 complete.
 
 After a warm-up, queries are timed until both a minimum time and a minimum count are reached. The device is synchronised
-before and after every query, and every latency is kept. A percentile is given only if there are enough queries for it.
+before and after every query. Of more than `MAX_KEPT` latencies an evenly spread part is kept, and all figures are of
+this part. A percentile is given only if there are enough queries for it.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ if TYPE_CHECKING:  # reading a run needs no studies
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 CONFIDENCE = 0.99
-MAX_QUERIES = 100_000  # so that a fast model in a long measurement does not fill the memory
+MAX_KEPT = 100_000  # latencies, so that a fast model in a long measurement does not fill the memory
 
 
 @dataclass(frozen=True)
 class Timed:
     """The queries of a measurement, without the warm-up.
 
-    latencies: seconds, of shape (n_queries,). start, end: of the measurement, on the monotonic clock.
+    latencies: seconds, those of all queries or, above `MAX_KEPT`, of every 2nd, 4th, … one. n_queries: number of
+    queries. start, end: of the measurement, on the monotonic clock.
     """
 
     latencies: np.ndarray
+    n_queries: int
     start: float
     end: float
 
@@ -65,12 +68,16 @@ def time_queries(query: Callable[[], Any], synchronise: Callable[[], None], sett
     for _ in range(settings.warmup):
         one()
     latencies: list[float] = []
+    n_queries, every = 0, 1
     start = time.monotonic()
-    while len(latencies) < MAX_QUERIES and (
-        len(latencies) < settings.count or time.monotonic() - start < settings.seconds
-    ):
-        latencies.append(one())
-    return Timed(np.array(latencies), start, time.monotonic())
+    while n_queries < settings.count or time.monotonic() - start < settings.seconds:
+        latency = one()
+        if n_queries % every == 0:
+            latencies.append(latency)
+        if len(latencies) > MAX_KEPT:
+            latencies, every = latencies[::2], 2 * every
+        n_queries += 1
+    return Timed(np.array(latencies), n_queries, start, time.monotonic())
 
 
 def summary(timed: Timed, batch_size: int) -> dict[str, Any]:
@@ -83,7 +90,7 @@ def summary(timed: Timed, batch_size: int) -> dict[str, Any]:
     found = {f"p{p:g}_seconds": _percentile(latencies, p) if n >= needed(p) else None for p in PERCENTILES}
     return {
         "batch_size": batch_size,
-        "n_queries": n,
+        "n_queries": timed.n_queries,
         "mean_seconds": float(latencies.mean()),
         "min_seconds": float(latencies.min()),
         "max_seconds": float(latencies.max()),

@@ -16,7 +16,9 @@ class Extrapolation(RecordModel):
 class PowerTotal(RecordModel):
     energy_joules: float | None = Field(default=None, description="gross energy; if null, there is a reason")
     mean_watts: float | None = Field(default=None, description="mean power")
-    peak_watts: float | None = Field(default=None, description="highest sample of the power")
+    peak_watts: float | None = Field(
+        default=None, description="highest sample of the power; of energy counters, the highest mean over 1 s"
+    )
     reason: str | None = Field(default=None, description="why the figures are null")
 
 
@@ -27,6 +29,7 @@ class Energy(RecordModel):
     meter: str = Field(description="the meter and what it reads")
     covers: str = Field(description="what its readings include: the board, a processor, …")
     asked_hertz: float = Field(description="readings per second that were requested")
+    hertz: float | None = Field(default=None, description="readings per second that the meter gave")
     total: PowerTotal | None = Field(
         default=None, description="energy and power, summed over the channels that make up the total"
     )
@@ -54,7 +57,9 @@ class TrainingCost(RecordModel):
         default=None, description="gross energy minus idle power over the same time"
     )
     mean_watts: float | None = Field(default=None, description="mean power")
-    peak_watts: float | None = Field(default=None, description="highest sample of the power")
+    peak_watts: float | None = Field(
+        default=None, description="highest sample of the power; of energy counters, the highest mean over 1 s"
+    )
     energy_absent: str | None = Field(default=None, description="why there is no energy")
     extrapolated: Extrapolation | None = Field(
         default=None, description="estimate for the whole trial, if fewer epochs were measured"
@@ -68,7 +73,9 @@ class InferenceCost(RecordModel):
     runtime: str = Field(description="eager, compile, onnx or tensorrt")
     precision: str = Field(description="fp32, bf16, fp16 or int8")
     batch_size: int = Field(description="samples per query")
-    n_queries: int | None = Field(default=None, description="number of timed queries")
+    n_queries: int | None = Field(
+        default=None, description="number of timed queries; above 100,000, the times are those of an evenly spread part"
+    )
     load_seconds: float | None = Field(default=None, description="time to build the model in the runtime")
     first_seconds: float | None = Field(default=None, description="latency of the first query")
     mean_seconds: float | None = Field(default=None, description="mean latency of a query")

@@ -180,7 +180,9 @@ def _notes(results: RunResults, key: str, title: str) -> Iterator[str]:
         yield f"{title}: throttled: {'; '.join(profile.throttling)}"
     for window in (repeat.energy for repeat in profile.training.repeats if repeat.energy):
         meter = window.meter.partition(":")[0]
-        yield f"meter {meter}, covers {window.covers}, {window.asked_hertz:g} readings a second"
+        yield f"meter {meter}, covers {window.covers}, asked for {window.asked_hertz:g} readings a second"
+        if window.hertz is not None and window.hertz < 0.9 * window.asked_hertz:
+            yield f"{title}: only {window.hertz:.3g} readings a second"
         yield from (flag if "replayed" in flag else f"{title}: {flag}" for flag in window.flags)
 
 

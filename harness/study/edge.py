@@ -102,7 +102,7 @@ class LatencySettings(Options):
     """How long inference is timed: until both minima are reached."""
 
     seconds: float = Field(default=10.0, gt=0, description="minimum time, in seconds")
-    count: int = Field(default=100, ge=1, description="minimum number of queries")
+    count: int = Field(default=100, ge=1, le=100_000, description="minimum number of queries")
     warmup: int = Field(default=10, ge=1, description="untimed queries before the first timed one")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.edge import latency
 from harness.edge.latency import Timed, agreement, needed, refuse, summary, time_queries
 from harness.study.edge import LatencySettings
 
@@ -21,7 +23,7 @@ def test_the_counts_that_percentiles_need_are_loadgens() -> None:
 @given(st.lists(st.floats(1e-6, 10), min_size=1, max_size=800))
 def test_a_percentile_is_given_only_where_the_count_supports_it(latencies: list[float]) -> None:
     n = len(latencies)
-    found = summary(Timed(np.array(latencies), 0.0, 1.0), 4)
+    found = summary(Timed(np.array(latencies), n, 0.0, 1.0), 4)
     for p, least in ((50, 11), (90, 64), (95, 130), (99, 662)):
         if n < least:
             assert found[f"p{p}_seconds"] is None
@@ -34,7 +36,7 @@ def test_a_percentile_is_given_only_where_the_count_supports_it(latencies: list[
 
 def test_ten_samples_have_no_p99() -> None:
     """optimum-benchmark prints one."""
-    assert summary(Timed(np.ones(10), 0, 1), 1)["p99_seconds"] is None
+    assert summary(Timed(np.ones(10), 10, 0, 1), 1)["p99_seconds"] is None
 
 
 @pytest.mark.parametrize(("least", "at_least"), [((0.3, 5), 50), ((0.01, 40), 40)])
@@ -54,6 +56,25 @@ def test_it_goes_on_until_both_time_and_count_are_met(least: tuple[float, int], 
     assert calls.count("query") == len(timed.latencies) + 7  # the warm-up doesn't count
     assert calls[:3] == ["synchronise", "query", "synchronise"]
     assert timed.latencies.min() >= 0.002
+
+
+def test_a_fast_model_is_timed_for_the_whole_time_and_evenly_spread_latencies_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queries = []
+
+    def query() -> None:
+        queries.append(1e-6 * len(queries))  # each takes 1 µs more than the one before
+
+    clock = SimpleNamespace(perf_counter=lambda: sum(queries), monotonic=lambda: sum(queries))
+    monkeypatch.setattr(latency, "time", clock)
+    monkeypatch.setattr(latency, "MAX_KEPT", 100)
+    timed = time_queries(query, lambda: None, LatencySettings(seconds=0.1, count=50, warmup=1))
+    assert 0.1 <= timed.end - timed.start < 0.101
+    assert timed.n_queries == summary(timed, 1)["n_queries"] == len(queries) - 1
+    assert 50 <= len(timed.latencies) <= 100
+    np.testing.assert_allclose(np.diff(timed.latencies), 8e-6)
+    assert timed.latencies[0] == pytest.approx(1e-6)
 
 
 def test_waiting_for_the_device_is_part_of_a_query() -> None:

@@ -1,4 +1,4 @@
-"""The repeats of a measured training, on a clock that the test sets."""
+"""The repeats of a measured training, on a clock that the test sets, and what a table says of its energy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 from small import planned, profiles
 
 from harness.edge import profile
+from harness.results import profiles as tables
+from harness.results.profile_records import ProfileResult
 from harness.study.edge import Measuring
 
 
@@ -48,3 +50,16 @@ def test_all_repeats_train_the_epochs_of_the_first(
     assert [repeat["epochs"] for repeat in training["repeats"]] == [first, first]
     assert training["seconds"] == pytest.approx(first * sum(epoch_seconds) / 2)
     assert training["extrapolated"]["seconds"] == pytest.approx(6 * sum(epoch_seconds) / 2)
+
+
+@pytest.mark.parametrize(("hertz", "said"), [(9.8, []), (4.2, ["DeepSense: only 4.2 readings a second"])])
+def test_readings_that_came_slower_than_asked_for_are_told(
+    hertz: float, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    energy = {"meter": "jtop", "covers": "the board", "asked_hertz": 10.0, "hertz": hertz}
+    repeat = {"epochs": 4, "seconds": 9.0, "energy": energy}
+    training = {"epochs": 4, "epochs_of_the_trial": 4, "seconds": 9.0, "repeats": [repeat]}
+    monkeypatch.setattr(tables, "_profile", lambda *_: ProfileResult.model_validate({"training": training}))
+    first, *others = tables._notes(MagicMock(), "key", "DeepSense")
+    assert first == "meter jtop, covers the board, asked for 10 readings a second"
+    assert others == said

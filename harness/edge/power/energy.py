@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.edge.power.counter import GAP_PERIODS, counted, longest_hidden, longest_still
-from harness.edge.power.meter import Channel
+from harness.edge.power.meter import TOTAL_MARK, Channel
 from reports.cleaning import spreadsheet_safe
 
 MIN_SAMPLES = 100  # a window needs this many samples or `MIN_SECONDS`
@@ -55,17 +55,28 @@ class Trace:
         return float(cpu / seconds) if seconds > 0 else None
 
     def to_csv(self) -> bytes:
-        """The trace as a CSV file that the replay meter reads: seconds since the first sample, then the channels."""
+        """The trace as a CSV file that the replay meter reads: seconds since the first sample, then the channels.
+
+        Names of channels that are part of the total end in `TOTAL_MARK`. Counters are corrected for overflows.
+        """
         text = io.StringIO()
         units = {"power": "watts", "counter": "joules"}
         writer = csv.writer(text, lineterminator="\n")
-        names = [f"{channel.name}_{units[channel.kind]}" for channel in self.channels]
+        names = [f"{channel.name}{TOTAL_MARK * channel.in_total}_{units[channel.kind]}" for channel in self.channels]
         writer.writerow(["seconds", *map(spreadsheet_safe, names)])
-        for time, values in zip(self.times - self.times[:1], self.values, strict=True):
-            writer.writerow(
-                [f"{time:.6f}", *(f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3f}" for value in values)]
-            )
+        times = [f"{time:.6f}" for time in self.times - self.times[:1]]
+        columns = [_cells(channel, self.times, self.values[:, i]) for i, channel in enumerate(self.channels)]
+        writer.writerows(zip(times, *columns, strict=True))
         return text.getvalue().encode()
+
+
+def _cells(channel: Channel, times: np.ndarray, values: np.ndarray) -> list[str]:
+    """The values of a channel in `Trace.to_csv`."""
+    if channel.kind == "power":
+        return [f"{value:.6g}" for value in values]
+    joules, read = values.copy(), ~np.isnan(values)
+    joules[read] = values[read][:1] + counted(values[read], times[read], channel.wraps_at)
+    return [f"{value:.6f}" for value in joules]
 
 
 @dataclass(frozen=True)

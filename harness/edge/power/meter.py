@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
+TOTAL_MARK = " (total)"  # in a recorded trace: behind the name of a channel that is part of the total
+
 
 class MeterError(Exception):
     """A meter cannot be read: no such hardware, no permission, a missing library, or a daemon that has stopped."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from harness.edge.power.energy import energy_window
+from harness.edge.power.energy import Trace, energy_window
+from harness.edge.power.meter import Channel, MeterError
+from harness.edge.power.meters.replay import Replay
 from harness.edge.power.recorder import Recorder, probe
 
 
@@ -27,6 +31,25 @@ def test_a_curve_gives_its_integral_and_says_that_nothing_was_measured(tmp_path:
     assert probe(f"replay:{tmp_path}/again.csv") is None
 
 
+def test_a_recorded_trace_keeps_its_total_and_its_joules(tmp_path: Path) -> None:
+    """Of counters, one of which overflows, and a part of a package that is not added."""
+    channels = (
+        Channel("package-0", "counter", "package", True, 50_005.0),
+        Channel("package-0/core", "counter", "cores", False, 50_005.0),
+        Channel("package-1", "counter", "package", True, 50_005.0),
+    )
+    times = np.arange(201) / 20
+    counters = np.stack([50_000 + times, 100 + 0.5 * times, 300 + 0.01 * times], axis=1) % 50_005
+    trace = Trace("rapl", channels, 20.0, times, counters, np.zeros((0, 3)))
+    (tmp_path / "power.csv").write_bytes(trace.to_csv())
+    replay = Replay(str(tmp_path / "power.csv"))
+    assert [(channel.name, channel.in_total) for channel in replay.open()] == [
+        (channel.name, channel.in_total) for channel in channels
+    ]
+    replayed = np.array(replay._columns).T
+    assert replayed - replayed[0] == pytest.approx(np.outer(times, [1, 0.5, 0.01]), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -40,6 +63,13 @@ def test_a_curve_gives_its_integral_and_says_that_nothing_was_measured(tmp_path:
 def test_a_bad_trace_is_named(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_text(text)
     assert said in str(probe(f"replay:{tmp_path}/trace.csv"))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe"])
+def test_a_trace_is_a_regular_file(path: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MeterError, match="is not a regular file"):
+        Replay(str(tmp_path / path)).open()
 
 
 def test_replay_needs_a_file() -> None:

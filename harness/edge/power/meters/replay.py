@@ -1,13 +1,15 @@
 """Replays a recorded trace as if it were being measured, for tests and demonstrations. Every figure says so.
 
 The file has the format of the ``power.csv`` that a profile job leaves: a column ``seconds``, and a column for each
-channel whose name ends in ``_watts`` or ``_joules``. The trace is repeated as long as needed; counters continue where
-they ended.
+channel whose name ends in ``_watts`` or ``_joules``. Those marked ``(total)``, such as ``gpu-0 (total)_joules``, make
+up the total; without a mark, it is the input of a known board or the only channel. The trace is repeated as long as
+needed; counters continue where they ended.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -15,8 +17,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from harness.edge.power.meter import Channel, Meter, MeterError
+from harness.edge.power.meter import TOTAL_MARK, Channel, Meter, MeterError
 from harness.edge.power.rails import total_rails
+from harness.errors import InputError
+from harness.reading import read_text
 
 KINDS: dict[str, Literal["power", "counter"]] = {"watts": "power", "joules": "counter"}
 
@@ -34,10 +38,12 @@ class Replay(Meter):
         labels = [name.rpartition("_")[0] for name in names]
         self._kinds = [KINDS[name.rpartition("_")[2]] for name in names]
         self._start = time.monotonic()
-        total = total_rails(labels) or (labels if len(labels) == 1 else ())
+        marked = [label for label in labels if label.endswith(TOTAL_MARK)]
+        total = marked or total_rails(labels) or (labels if len(labels) == 1 else ())
         covers = f"replay of {Path(self.argument).name}, not measured"
         return tuple(
-            Channel(label, kind, covers, label in total) for label, kind in zip(labels, self._kinds, strict=True)
+            Channel(label.removesuffix(TOTAL_MARK), kind, covers, label in total)
+            for label, kind in zip(labels, self._kinds, strict=True)
         )
 
     def read(self) -> Sequence[float]:
@@ -58,11 +64,10 @@ class Replay(Meter):
 def _read_trace(path: Path) -> tuple[list[str], list[float], list[list[float]]]:
     """The names of the channels with their units, the times, and the values of each channel."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            head, *rows = [row for row in csv.reader(file) if row]
+        head, *rows = [row for row in csv.reader(io.StringIO(read_text(path), newline="")) if row]
         times = [float(row[0]) for row in rows]
         columns = [[float(row[column]) for row in rows] for column in range(1, len(head))]
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, csv.Error, InputError) as error:
         raise MeterError(f"{path} cannot be read as a trace: {error}") from error
     increasing = all(one < following for one, following in pairwise(times))
     if head[0] != "seconds" or len(rows) < 2 or not increasing or not columns:
