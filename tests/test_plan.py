@@ -78,6 +78,22 @@ def test_jobs_reserve_the_gpus_that_the_study_says(
     assert found == {("pretrain", of_stage1), ("train", of_stage2)}
 
 
+@pytest.mark.parametrize(
+    ("option", "values", "effect"),
+    [
+        ("cosmo.lambda", "[0.1, 0.2]", True),
+        ("stage1.epochs", "[1, 2]", True),
+        ("stage1.checkpoint_every", "[1, 2]", False),
+        ("focal.temperature", "[0.1, 0.2]", False),
+        ("usc-had.stride", "[100, 200]", False),
+    ],
+)
+def test_a_swept_option_that_changes_no_job_is_told(tmp_path: Path, option: str, values: str, effect: bool) -> None:
+    text = f"fantasy-device: {option} has no effect here, so its values give the same trials"
+    found = plan(tmp_path, "seeds=1", f"sweep={{{option}: {values}, label_rate: [0.1, 0.2]}}").cautions
+    assert found == ([] if effect else [text])
+
+
 def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
     seen: set[str] = set()
     for key, job in plan(tmp_path).jobs.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -19,12 +20,14 @@ from harness.driver import Driver, Execution
 from harness.errors import InputError, StudyError
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
+from harness.plan.outline import outline
 from harness.results.gather import write_reports
 from harness.results.records import RECORD, Record, TrainRecord
 from harness.results.run import RunResults
 from harness.results.table import trial_table
 from harness.search import Candidate, SearchTrial, Tuning
 from harness.show.status import show_status
+from harness.show.tables import show_plan
 from harness.study import read_study
 
 pytest.importorskip("ray")
@@ -220,6 +223,9 @@ def test_a_method_without_anything_to_search_is_said(tmp_path: Path) -> None:
     assert len({trial.counts["labelled"] for trial in planned.trials}) == 1  # with those of validation, for all alike
     assert planned.cautions == ["deepsense on fantasy-device is not tuned: none of its options is in search.space"]
     assert [trial.key is None for trial in planned.trials] == [False, False, True, True]
+    shown = io.StringIO()
+    show_plan(outline(planned), planned.jobs, Console(file=shown, width=200))
+    assert "the search needs 4 jobs, and the trials without a search 2 (" in shown.getvalue()
 
 
 def test_without_validation_subjects_it_says_what_to_write(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 
 import torch
 
@@ -12,7 +13,7 @@ from harness.execute.base import Perform, ProgressObserver, default_perform
 from harness.execute.job_log import logged
 from harness.execute.job_queue import JobQueue
 from harness.execute.preflight import cpu_precisions, emulated, ledger_room, require_gpu
-from harness.jobs import Failure, Inputs, Job, Outcome
+from harness.jobs import Failure, Job, Outcome, Progress
 from harness.ledger import Ledger
 from harness.provenance import PRECISION_FLAGS, has_native, processor
 
@@ -49,23 +50,22 @@ class InlineExecutor:
             while (task := queue.next_ready()) is not None:
                 job, inputs = task
                 observer.started(job, "local")
-                try:
-                    outcome = self._do(job, data, inputs, queue)
-                except Exception as error:
-                    queue.failed(job, Failure.of(error))
-                    if self._stop_at_failure:
-                        raise JobFailed(job.title) from error
-                else:
-                    queue.done(job, outcome)
+                with closing(logged(self._perform(job, data[job.data], inputs))) as generator:
+                    self._do(job, generator, queue)
         finally:
             torch.set_num_threads(threads)  # jobs set their own
 
-    def _do(self, job: Job, data: Mapping[str, Recordings], inputs: Inputs, queue: JobQueue) -> Outcome:
-        generator = logged(self._perform(job, data[job.data], inputs))
+    def _do(self, job: Job, generator: Generator[Progress, None, Outcome], queue: JobQueue) -> None:
+        """Do a job and record how it ended. What can't be written raises, since it is not the job that has failed."""
         while True:
             try:
                 progress = next(generator)
             except StopIteration as stop:
-                outcome: Outcome = stop.value
-                return outcome
+                queue.done(job, stop.value)
+                return
+            except Exception as error:
+                queue.failed(job, Failure.of(error))
+                if self._stop_at_failure:
+                    raise JobFailed(job.title) from error
+                return
             queue.progressed(job, progress, progress.checkpoint)

@@ -63,6 +63,7 @@ class DatasetPlanner:
         self.study, self.file = plan.study, plan.study.file
         self.samples = DatasetSamples(plan, entry, data_root)
         self.models = ModelChecks()
+        self.trained: list[tuple[_Configuration, str]] = []  # with the key of each train job
 
     def plan_all(self) -> None:
         sweep = self.file.sweep_of(self.entry)
@@ -76,6 +77,7 @@ class DatasetPlanner:
             variants = method.variants(sources[0].task, settings.stage2_options) or ("",)
             for variant, source in product(variants, sources):
                 self._plan_configuration(_Configuration(method, variant, point, settings, source))
+        self._caution_of_sweep(sweep)
 
     def _store_values(self, method: Method, settings: Settings, sources: list[SplitRecordings]) -> None:
         """Keep the values in force and the description of the data, for the report."""
@@ -96,6 +98,18 @@ class DatasetPlanner:
         if method.fitted and names:
             swept, reason = ", ".join(names), "since the classifier is fitted once"
             self.plan.cautions.append(f"{method.name} on {self.entry.name}: {swept} has no effect, {reason}")
+
+    def _caution_of_sweep(self, sweep: Mapping[str, list[Any]]) -> None:
+        """Warn of swept options whose values give the same jobs, so that tables would show equal points."""
+        for option in sweep:
+            jobs: dict[str, dict[str, set[str]]] = {}  # everything else → value → keys
+            for config, key in self.trained:
+                others = {name: value for name, value in config.point.items() if name != option}
+                group = jobs.setdefault(content_key([config.method.name, config.source.fold, others]), {})
+                group.setdefault(content_key(config.point[option]), set()).add(key)
+            if all(len(group) > 1 and len(set(map(frozenset, group.values()))) == 1 for group in jobs.values()):
+                text = f"{self.entry.name}: {option} has no effect here, so its values give the same trials"
+                self.plan.cautions.append(text)
 
     # -- trials -----------------------------------------------------------------------------------------------------
 
@@ -232,7 +246,9 @@ class DatasetPlanner:
         content = {"options": settings.stage2_options.content(), "settings": general.stage2.content()}
         content |= {"row": config.variant, "stage1": stage1_key, **self._content("train", config, seed, indices)}
         about = {**about, "method": config.name, "data_options": settings.data_options.to_json(), **purpose}
-        return self._add(content, about, config.source, indices, (stage1_key,) if stage1_key else ()), stage1_key
+        key = self._add(content, about, config.source, indices, (stage1_key,) if stage1_key else ())
+        self.trained.append((config, key))
+        return key, stage1_key
 
     def _profile(self, trial: Job, config: _Configuration) -> dict[str, str]:
         """Add the profile jobs of a trial, which train it again and time the trained model. Returns device → key."""

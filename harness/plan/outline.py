@@ -43,7 +43,7 @@ class Outline:
     waiting: int
     models: list[str]
     shared: int
-    searching: bool
+    searched: int
     cautions: list[str]
     labelled: dict[str, list[int]]
     folds: dict[str, list[dict[str, list[int]]]]
@@ -63,7 +63,7 @@ def outline(plan: Plan) -> Outline:
         waiting=sum(trial.key is None for trial in plan.trials),
         models=[key for key, job in plan.jobs.items() if job.keep_model],
         shared=plan.shared,
-        searching=plan.searching,
+        searched=len(plan.searched) if plan.searching else 0,
         cautions=plan.cautions,
         labelled=labelled_counts(plan.trials),
         folds={dataset: about["folds"] for dataset, about in plan.about_data.items() if about["folds"]},

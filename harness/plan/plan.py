@@ -41,6 +41,12 @@ class Plan:
         """Whether a search is not finished, so that some trials have no jobs yet."""
         return any(not tuning.settled for tuning in self.tunings)
 
+    @property
+    def searched(self) -> set[str]:
+        """The keys of the jobs that the searches need."""
+        trained = {trial.key for tuning in self.tunings for one in tuning.candidates for trial in one.trials}
+        return trained | {need for key in trained for need in self.jobs[key].needs}
+
     def unsettled(self, status: Callable[[str], str | None]) -> list[Job]:
         """The jobs that must still be run: neither done, nor stopped early and needed by a search alone.
 

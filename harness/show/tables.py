@@ -39,8 +39,11 @@ def show_plan(plan: Outline, todo: Collection[str], console: Console, inline: bo
     if plan.folds:
         console.print(_folds_table(plan.folds))
     done = len(plan.jobs) - len(todo)
-    who = "the search needs" if plan.searching else f"{plan.trials} trials need"
-    text = f"{who} {len(plan.jobs)} jobs ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
+    who = f"{plan.trials} trials need {len(plan.jobs)} jobs"
+    if plan.searched:
+        others = len(plan.jobs) - plan.searched
+        who = f"the search needs {plan.searched} jobs" + f", and the trials without a search {others}" * (others > 0)
+    text = f"{who} ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
     console.print(text, highlight=False)
     if plan.waiting:
         text = (

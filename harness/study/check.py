@@ -285,6 +285,8 @@ def _unknown(dotted: str) -> tuple[str, str] | None:
     methods, datasets = registry.paths("methods"), registry.paths("datasets")
     if root in GENERAL_KEYS:
         return _unknown_below(General, [root, *rest], "")
+    if root in StudyFile.model_fields:
+        return f"{root} belongs to the study as a whole and can't be swept or searched", "give it one value"
     if root not in methods and root not in datasets:
         return f"there is no option {root!r}", did_you_mean(root, {*GENERAL_KEYS, *methods, *datasets})
     if not rest:

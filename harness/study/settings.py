@@ -115,7 +115,7 @@ class TrialOptions:
         return self._validated(self._of_this_method(overlay(layer, explicit)))
 
     def applies(self, path: OptionPath) -> bool:
-        """Whether a setting of a stage applies to this method. One of stage 2 may not, if the classifier is fitted."""
+        """Whether a setting of a stage applies to this method: it may have no stage 1, or be fitted in stage 2."""
         if path[0] == "stage1":
             return self.method.Stage1 is not None
         return path[0] != "stage2" or not self.method.fitted or path[1] in Stage2.OF_FITTED
@@ -178,14 +178,12 @@ class TrialOptions:
     def _of_method(self, options: Mapping[str, Any] | None, source: Source) -> Layer:
         """The options of a method; those below ``stage1`` and ``stage2`` are settings of that stage.
 
-        A setting of stage 2 that can't apply to the method is kept as an unknown option of it.
+        A setting of a stage that can't apply to the method is kept as an unknown option of it.
         """
         layer: Layer = {}
         for key, value in (options or {}).items():
             found = flatten(value, (key,) if key in ("stage1", "stage2") else ("method", key), source)
-            known = {
-                path: leaf for path, leaf in found.items() if len(path) < 2 or key != "stage2" or self.applies(path)
-            }
+            known = {path: leaf for path, leaf in found.items() if len(path) < 2 or self.applies(path)}
             layer |= known | {("method", ".".join(path)): leaf for path, leaf in found.items() if path not in known}
         return layer
 
@@ -220,8 +218,9 @@ class TrialOptions:
         for name in sorted(own.keys() - names1 - names2):
             wrong = "there is no such option"
             hint = did_you_mean(name, names1 | names2 | {*self.method.presets(), "stage1", "stage2"})
-            if name.startswith("stage2."):
-                wrong, hint = "does not apply, because the classifier is fitted once", "leave it out"
+            if name.startswith(("stage1.", "stage2.")):
+                why = "the classifier is fitted once" if name.startswith("stage2.") else "the method has no stage 1"
+                wrong, hint = f"does not apply, because {why}", "leave it out"
             problems.append(Problem(_source(layer, ("method", name)), f"{self.method_name}.{name}", wrong, hint))
         general = check(General, tree, (), ())
         stages: list[Any] = []

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from stubs import DATA, RecordingObserver, behave, learn, make_job
+from stubs import DATA, RecordingObserver, behave, learn, make_job, outcome
 
 from harness.errors import InputError
 from harness.execute.inline import InlineExecutor
-from harness.jobs import Job
+from harness.jobs import Job, Progress
 from harness.ledger import Ledger
 
 
@@ -80,6 +80,21 @@ def test_keyboard_interrupt_passes_and_keeps_what_is_finished(tmp_path: Path):
         run(jobs, ledger, interrupted)
     assert [record["key"] for record in ledger.records()] == [jobs[0].key]
     assert not list(tmp_path.rglob(".writing-*"))
+
+
+def test_what_the_driver_cannot_write_ends_the_run_and_fails_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def perform(job, recordings, inputs):
+        yield Progress(1, 2, 0.5, checkpoint=b"state")
+        return outcome({})
+
+    def full(self, key, content):
+        raise InputError("No space left on device")
+
+    monkeypatch.setattr(Ledger, "keep_checkpoint", full)
+    ledger = Ledger(tmp_path)
+    with pytest.raises(InputError, match="No space left on device"):
+        InlineExecutor(perform).run([make_job("a"), make_job("b")], DATA, ledger, RecordingObserver())
+    assert not list(ledger.records())
 
 
 def test_an_emulated_precision_is_refused_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

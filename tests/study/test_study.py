@@ -163,6 +163,7 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
             "cosmo.stage2.lr: [0.1, 0.2], stage2.lr: [0.01]",
             "study.yaml:5: sweep.stage2.lr: this option is also swept, as cosmo.stage2.lr\n    sweep one of them",
         ),
+        ("label_rate: [0.1, 0.2]", "seeds: [3]", "study.yaml:5: sweep.seeds: seeds belongs to the study as a whole"),
         ("label_rate: [0.1, 0.2]", "stage1: [3]", "study.yaml:5: sweep.stage1: 'stage1' is a group of options"),
         (
             "label_rate: [0.1, 0.2]",
@@ -214,6 +215,11 @@ def test_a_good_study_is_read(tmp_path: Path) -> None:
             "  cosmo: {",
             "  cosmos: {",
             "study.yaml:9: options.cosmos: there is no method or data set 'cosmos'\n    did you mean 'cosmo'?",
+        ),
+        (
+            "  cosmo: {lambda: 0.5}",
+            "  deepsense: {stage1: {epochs: 3}}",
+            "study.yaml:9: deepsense.stage1.epochs: does not apply, because the method has no stage 1",
         ),
         ("  cosmo: {lambda: 0.5}", "  cmc: {tau: 1}", "study.yaml:9: cmc.tau: there is no such option"),
         (
