@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from harness.method import Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
 from harness.nn.attention import JointAttention
+from harness.nn.by_modality import ByModality
 from harness.nn.classifier import FusionClassifier, FusionHead, Iterative, start_encoders, widths
 from harness.nn.contrast import same_sample_floor, same_sample_loss
 from harness.nn.encoders import STEPS
@@ -69,7 +70,7 @@ class OriginalCMCPretrainer(CMCPretrainer):
             name: _LinearProjection(width)
             for name, width in zip(self.encoders, flat_widths(self.encoders), strict=True)
         }
-        self.projections = nn.ModuleDict(linear)
+        self.projections = ByModality(linear)
 
     @override
     def loss(self, features: Features, rng: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from harness import registry
 from harness.errors import InputError
 from harness.method import HEAD, Batch, Classifier, Features, Method, Phase, Pretrained, Task
+from harness.nn.by_modality import ByModality
 from harness.nn.channel_statistics import ChannelStatistics
 from harness.nn.classifier import start_encoders
 from harness.options import Options
@@ -152,5 +153,5 @@ class Probing(Method):
 
 def _encoders(task: Task, pretrained: Pretrained | None, variant: str) -> nn.ModuleDict:
     if variant == STATISTICS:
-        return nn.ModuleDict({m.name: ChannelStatistics() for m in task.modalities})
+        return ByModality({m.name: ChannelStatistics() for m in task.modalities})
     return start_encoders(task, pretrained)

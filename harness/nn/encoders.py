@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.data.base import Modality, ModalityKind
+from harness.nn.by_modality import ByModality
 from harness.nn.layers import DepthFoldedConv3d, Dropout
 
 WIDTHS = (64, 64, 32, 16)
@@ -150,6 +151,6 @@ BY_KIND: dict[ModalityKind, type[Encoder]] = {
 }
 
 
-def build_encoders(modalities: Sequence[Modality]) -> nn.ModuleDict:
+def build_encoders(modalities: Sequence[Modality]) -> ByModality:
     """One randomly initialised encoder for each modality, under its name."""
-    return nn.ModuleDict({m.name: BY_KIND[m.kind](m) for m in modalities})
+    return ByModality({m.name: BY_KIND[m.kind](m) for m in modalities})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.nn.by_modality import ByModality
 from harness.nn.encoders import STEPS, Encoder
 
 HIDDEN = 1280
@@ -28,9 +29,9 @@ class ProjectionHead(nn.Module):
         return F.normalize(self.layers(features.flatten(1)), dim=1)
 
 
-def build_projections(encoders: nn.ModuleDict) -> nn.ModuleDict:
+def build_projections(encoders: nn.ModuleDict) -> ByModality:
     """A randomly initialised projection head for each encoder, under its modality's name."""
-    return nn.ModuleDict({name: ProjectionHead(e.width) for name, e in encoders.items() if isinstance(e, Encoder)})
+    return ByModality({name: ProjectionHead(e.width) for name, e in encoders.items() if isinstance(e, Encoder)})
 
 
 class RecurrentClassifier(nn.Module):

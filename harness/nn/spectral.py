@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from harness.data.base import Modality
 from harness.errors import InputError
+from harness.nn.by_modality import ByModality
 from harness.nn.encoders import Encoder
 
 INTERVALS = 20  # as published, for windows of 5 s
@@ -97,11 +98,11 @@ def by_interval(features: Tensor) -> Tensor:
     return features.reshape(*features.shape[:2], -1, WIDTH)
 
 
-def build_spectral_encoders(modalities: Sequence[Modality], intervals: int | None, method: str) -> nn.ModuleDict:
+def build_spectral_encoders(modalities: Sequence[Modality], intervals: int | None, method: str) -> ByModality:
     """A randomly initialised `SpectralEncoder` for each modality.
 
     Raises InputError, which names ``method``, for frames and volumes.
     """
     require_series(modalities, method)
     count = n_intervals(modalities, intervals)
-    return nn.ModuleDict({m.name: SpectralEncoder(m, count) for m in modalities})
+    return ByModality({m.name: SpectralEncoder(m, count) for m in modalities})

@@ -64,7 +64,7 @@ def _method_options(cls: type[Method], flat: Mapping[str, Any]) -> tuple[Any, An
 
 
 def _synthetic_task(modalities: int) -> Task:
-    return Task(tuple(Modality(f"sensor_{i}", "series", (STEPS, 2)) for i in range(1, modalities + 1)), CLASSES)
+    return Task(tuple(Modality(f"sensor.{i}", "series", (STEPS, 2)) for i in range(1, modalities + 1)), CLASSES)
 
 
 class _MethodOnTask:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.errors import InputError
 from harness.jobs import Progress
@@ -229,6 +229,9 @@ def apply_phase(model: Classifier, phase: Phase) -> None:
     for name, part in parts.items():
         part.requires_grad_(name in phase.gradient)
         part.train(name in in_training)
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase) and not module.dropout:  # its mode only matters to cuDNN, which computes
+            module.train()  # gradients in train() mode alone, also those of inputs that pass through a frozen part
 
 
 def _in_training(phase: Phase) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from baselines.cmc import CMC
 from baselines.cpc import CPC
@@ -22,7 +23,7 @@ from harness.training import (
     pretrained_to_bytes,
     train,
 )
-from harness.training.stage2 import apply_phase
+from harness.training.stage2 import Training, apply_phase
 from tests.training.training_runs import (
     FEW,
     LABEL,
@@ -34,6 +35,8 @@ from tests.training.training_runs import (
     second_stage,
     training_data,
 )
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def same(one: Stage2Result, other: Stage2Result) -> bool:
@@ -178,6 +181,32 @@ def test_turns() -> None:
     ]
     assert CMC.Stage2(freeze_encoders=True).phase(1).gradient == {"head"}
     assert CMC.Stage2().phase(1).gradient == {"head", "encoders"}
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        (Cosmo(), {"guide": "none", "iterative_epochs": 1}),
+        (Cosmo(), {"guide": "none", "iterative_epochs": 1, "freeze": False}),
+        (CPC(), {"form": "original", "freeze_encoders": True}),
+        (DeepSense(), {"form": "original"}),
+    ],
+)
+def test_gradients_flow_through_a_gru_in_train_mode_only(device: str, method: Method, options: dict[str, Any]) -> None:
+    """cuDNN computes gradients in no other mode."""
+    data = training_data(device=device)
+    training = Training(method, method.Stage2.from_plain(options), Stage2(), data, LABEL, LABELLED, None)
+    modes = []
+    for module in training.model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.register_forward_hook(lambda gru, _, output: modes.append((output[0].requires_grad, gru.training)))
+    for epoch in (1, 2):
+        training.epoch(epoch)
+    assert (True, True) in modes or options.get("freeze_encoders")
+    assert (True, False) not in modes
+    training.ready_for_evaluation()
+    assert not any(module.training for module in training.model.modules())
 
 
 def test_phase_of_an_unknown_part_is_an_error() -> None:
