@@ -333,13 +333,13 @@ def dry_run(
         without_model = [key for key in outline.models if key in done and results.lacks_model(key)]
         show_without_model(without_model, console)
         again = {*faults, *without_model}
-        todo = {key for key in outline.jobs if key not in done or key in again} - set(outline.offline)
+        unfinished = {key for key in outline.jobs if key not in done or key in again}
     else:
         driver = Driver.from_file(study, folder, data, overrides, "", console, max_trials)
-        outline, todo = memo.write(driver.plan), {job.key for job in driver.todo}
+        outline, unfinished = memo.write(driver.plan), {job.key for job in (*driver.todo, *driver.offline)}
         if options:
             from harness.show.options import show_values
 
             show_values(driver.plan, console)
             console.print()
-    show_plan(outline, todo, console, inline)
+    show_plan(outline, unfinished, console, inline)

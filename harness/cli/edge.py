@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -140,6 +141,7 @@ def meter(
 
     This is for boards that cannot run the harness, such as those with a Python older than 3.10.
     """
+    from harness.edge.attach.disk_space import space_for
     from harness.edge.attach.meter_only import lines, meter_command
     from harness.edge.power.meter import MeterError
     from harness.errors import InputError
@@ -150,13 +152,17 @@ def meter(
     if ssh and not re.fullmatch(SSH_ADDRESS, ssh):
         raise InputError(f"{ssh!r} is not an address of the form USER@HOST")
     try:
-        metered = meter_command(command or [], seconds, ssh, python, hertz, idle, root)
+        with space_for(trace) if trace else nullcontext():
+            metered = meter_command(command or [], seconds, ssh, python, hertz, idle, root)
     except MeterError as error:
         raise InputError(str(error)) from error
     for line in lines(metered):
         out.print(line, markup=False)
     if trace:
-        trace.write_bytes(metered.trace.to_csv())
+        try:
+            trace.write_bytes(metered.trace.to_csv())
+        except OSError as error:
+            raise InputError(f"{trace} cannot be written: {error}") from error
     if metered.status:
         out.print(f"the command failed with status {metered.status}")
         raise typer.Exit(1)

@@ -21,29 +21,32 @@ if TYPE_CHECKING:
     from harness.plan.outline import Outline
 
 
-def show_plan(plan: Outline, todo: Collection[str], console: Console, inline: bool = False) -> None:
-    """The jobs by data set, method and kind: how many there are and how many are still to run.
+def show_plan(plan: Outline, unfinished: Collection[str], console: Console, inline: bool = False) -> None:
+    """The jobs by data set, method and kind: how many there are, and how many are done, to run or for offline devices.
 
-    todo: their keys. inline: whether they run one after another.
+    unfinished: keys of those that are not done. inline: whether they run one after another.
     """
+    offline = set(plan.offline) & set(unfinished)
+    todo = set(unfinished) - offline
     counts: dict[tuple[str, ...], Counter[str]] = {}
     for key, group in plan.jobs.items():
-        count = counts.setdefault(tuple(group), Counter())
-        count["jobs"] += 1
-        count["left"] += key in todo
-    table = Table("data set", "method", "kind", "jobs", "done", "to run", box=None, pad_edge=False, header_style="bold")
-    for (dataset, method, kind), count in counts.items():
-        table.add_row(dataset, method, kind, str(count["jobs"]), str(count["jobs"] - count["left"]), str(count["left"]))
+        state = "offline" if key in offline else "to run" if key in todo else "done"
+        counts.setdefault(tuple(group), Counter()).update(["jobs", state])
+    shown = ["jobs", "done", "to run", *(["offline"] if offline else [])]
+    table = Table("data set", "method", "kind", *shown, box=None, pad_edge=False, header_style="bold")
+    for names, count in counts.items():
+        table.add_row(*names, *(str(count[column]) for column in shown))
     console.print(table)
     console.print(labelled_text(plan.labelled), highlight=False)
     if plan.folds:
         console.print(_folds_table(plan.folds))
-    done = len(plan.jobs) - len(todo)
+    done = len(plan.jobs) - len(todo) - len(offline)
     who = f"{plan.trials} trials need {len(plan.jobs)} jobs"
     if plan.searched:
         others = len(plan.jobs) - plan.searched
         who = f"the search needs {plan.searched} jobs" + f", and the trials without a search {others}" * (others > 0)
     text = f"{who} ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
+    text += f", {len(offline)} for offline devices" if offline else ""
     console.print(text, highlight=False)
     if plan.waiting:
         text = (

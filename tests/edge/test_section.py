@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from rich.console import Console
 from small import planned, profiles
 
+from harness.driver import dry_run
 from harness.errors import StudyError
 from harness.plan import make_plan
 from harness.study import bundled_studies, read_study
@@ -65,6 +69,19 @@ def test_only_what_changes_a_measurement_is_in_its_key(tmp_path: Path) -> None:
     assert keys("[{name: orin}]") == one
     assert keys("[{name: nano}]") != one
     assert keys("[{name: orin}]", seconds=0.07) != one
+
+
+def test_a_dry_run_does_not_count_what_waits_for_an_offline_device_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    planned(tmp_path, "[cpu, {name: box, offline: true}]")
+    for _ in range(2):  # the second one reads what the first has remembered
+        console = Console(file=io.StringIO(), width=120)
+        dry_run(tmp_path / "study.yaml", tmp_path / "run", None, [], console, options=False)
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "0 are done, 2 to run, 1 for offline devices" in shown
+        assert re.search(r"profile +2 +0 +1 +1 *\n", shown)
 
 
 def test_a_study_without_the_section_has_the_keys_it_had(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from harness.edge.power.rails_agent import LOCK_NAME
 from harness.errors import InputError
 
-NAME = "cosmo-harness-measuring"
+NAME = LOCK_NAME
 PAUSE_SECONDS = 0.2  # between two attempts to get the lock
 _CREDENTIALS = struct.Struct("3i")  # process, user and group, as in the manual page unix(7)
 

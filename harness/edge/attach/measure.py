@@ -21,13 +21,12 @@ from threadpoolctl import threadpool_limits
 
 from harness.edge.attach.bundle import Bundle, read_bundle, write_result
 from harness.edge.attach.device_lock import device_lock
+from harness.edge.attach.disk_space import space_for
 from harness.edge.profile import profile
 from harness.errors import InputError
 from harness.jobs import Failure, Job
 from harness.training.job import environment
 from reports.cleaning import clean
-
-RESERVED_BYTES = 8 << 20  # kept free for the result during the measurements
 
 OnMessage = Callable[[dict[str, Any]], None]
 """Receives messages, JSON objects: ``waiting``, ``job`` with ``title``, ``epoch`` with ``epochs`` and ``loss``, or
@@ -43,14 +42,12 @@ def measure(bundle: Path, result: Path, on_message: OnMessage = lambda message: 
     is measured, if the bundle cannot be used or the result could not be written.
     """
     content = read_bundle(bundle)
-    reserve = _reserve(result)
     records: list[dict[str, Any]] = []
     artefacts: dict[str, dict[str, bytes]] = {}
-    with device_lock(lambda text: on_message({"waiting": text})):
+    with space_for(result), device_lock(lambda text: on_message({"waiting": text})):
         for job in content.jobs:
             record, artefacts[job.key] = _do(job, content, on_message)
             records.append(record)
-    reserve.unlink(missing_ok=True)
     write_result(result, records, artefacts)
     return sum(record["status"] == "failed" for record in records)
 
@@ -82,19 +79,6 @@ def _do(job: Job, bundle: Bundle, on_message: OnMessage) -> tuple[dict[str, Any]
     record["started_at"] = started.isoformat(timespec="milliseconds")
     record["seconds"] = time.perf_counter() - clock
     return record, artefacts
-
-
-def _reserve(result: Path) -> Path:
-    """Reserve room for the result, so that a full disk is found before hours are spent on measuring."""
-    path = result.with_name(f".reserved-{result.name}")
-    try:
-        with path.open("wb") as file:
-            file.write(bytes(RESERVED_BYTES))
-            file.flush()
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise InputError(f"{result} cannot be written: {error}; nothing was measured") from error
-    return path
 
 
 def main() -> None:

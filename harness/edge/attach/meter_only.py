@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.edge.attach.ssh import SSH
+from harness.edge.attach.ssh import SSH, require_client
 from harness.edge.power import rails_agent
 from harness.edge.power.energy import EnergyWindow, Trace, energy_window
 from harness.edge.power.meter import MeterError
@@ -90,6 +90,7 @@ def meter_command(
     if ssh is None:
         arguments = [sys.executable, *agent]
     else:
+        require_client()
         arguments = [*SSH, "--", ssh, f"{python} {' '.join(map(shlex.quote, agent))}"]
     messages = _Messages()
     with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 
@@ -19,6 +20,12 @@ FAILED = 255  # the exit status of ssh when the connection fails
 
 class SshError(Exception):
     """A command has failed on the device, or the connection to the device has."""
+
+
+def require_client() -> None:
+    """Raises `InputError` if this machine has no ssh client."""
+    if shutil.which("ssh") is None:
+        raise InputError("there is no ssh on this machine: install OpenSSH's client (openssh-client) to reach a device")
 
 
 def device_of(job: Job) -> Device:
@@ -58,6 +65,8 @@ def require(jobs: Iterable[Job]) -> None:
         for job in jobs
         if job.attachment == "ssh"
     }
+    if devices:
+        require_client()
     faults = [f"{name}: {fault}" for name, (device, kind) in devices.items() if (fault := _fault(device, kind))]
     if faults:
         raise InputError(

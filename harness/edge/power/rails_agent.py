@@ -8,9 +8,11 @@ monotonic clock. The command's own output goes to standard error.
 """
 
 import argparse
+import errno
 import glob
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 CHIPS = ("ina3221", "ina238")
 REPORT_SECONDS = 1.0
 REST_SECONDS = 1.0  # between the idle phase and the command
+LOCK_NAME = "cosmo-harness-measuring"  # of the abstract socket that is the lock of a device, see device_lock.py
 
 
 class Rail(NamedTuple):
@@ -168,6 +171,26 @@ def _value(rail: Rail) -> Optional[float]:
         return None
 
 
+def _lock(reader: _Reader) -> socket.socket:
+    """Wait until no other measurement runs on this device. Those that start later wait until the socket is closed."""
+    lock, waited = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), False
+    while True:
+        try:
+            lock.bind("\0" + LOCK_NAME)
+            lock.listen(1)  # so that the others can ask which process holds it
+            return lock
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        if not waited:
+            sys.stderr.write("another measurement is running on this device: waiting for its end\n")
+            waited = True
+        reader.send(waiting=True)
+        if reader.broken.is_set():
+            sys.exit(1)
+        time.sleep(0.2)
+
+
 def _run_command(command: List[str], reader: _Reader) -> None:
     """Run a command and send when it started and ended. It is ended if nobody reads the output any more."""
     try:
@@ -211,6 +234,7 @@ def main() -> None:
     reader.send(rails=about, board=_text("/proc/device-tree/model").strip("\0"))
     if all(reasons):
         return  # no rail can be read
+    lock = _lock(reader)
     reader.start()
     if arguments.idle:
         start = time.monotonic()
@@ -225,6 +249,7 @@ def main() -> None:
             time.sleep(min(0.2, max(0.0, start + arguments.seconds - time.monotonic())))
         reader.send(mark="work", start=start, end=time.monotonic(), status=0)
     reader.stop()
+    lock.close()
     reader.send(ended=True)
 
 

@@ -20,6 +20,13 @@ from harness.edge.attach.device_lock import _file_lock, _socket_lock
 with globals()[sys.argv[1]](sys.argv[2], lambda text: print("waiting:", text, flush=True)):
     print("has it", flush=True)
 """
+AGENT = """\
+import sys
+from harness.edge.power import rails_agent
+rails_agent.LOCK_NAME = sys.argv[1]
+lock = rails_agent._lock(rails_agent._Reader([], 1.0))
+sys.stderr.write("has it\\n")
+"""
 
 
 @pytest.mark.parametrize("kind", ["_socket_lock", "_file_lock"])
@@ -37,6 +44,15 @@ def test_of_two_measurements_on_a_device_one_waits(kind: str, tmp_path: Path, mo
             (file,) = tmp_path.rglob("*.lock")
             assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert process.communicate(timeout=60)[0] == "has it\n"
+
+
+def test_the_agent_of_edge_meter_waits_too() -> None:
+    name = uuid.uuid4().hex
+    with locks._socket_lock(name, lambda text: None):
+        process = subprocess.Popen([sys.executable, "-c", AGENT, name], stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        assert process.stderr.readline() == "another measurement is running on this device: waiting for its end\n"
+    assert process.communicate(timeout=60)[1] == "has it\n"
 
 
 def test_a_measurement_holds_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,18 +11,24 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from small import planned
 from trees import jetson
 from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.edge.attach.meter_only import lines, meter_command
+from harness.edge.attach.ssh import require
 from harness.edge.power import rails_agent
 from harness.edge.power.meter import MeterError
 from harness.edge.power.meters.replay import Replay
 from harness.errors import InputError
 
 WORK = """\
-import glob, sys, time
+import glob, socket, sys, time
+try:
+    socket.socket(socket.AF_UNIX).bind("\\0" + sys.argv[2])
+except OSError:
+    print("locked")
 (path,) = glob.glob(sys.argv[1] + "/bus/i2c/devices/*-0041/iio:device*/in_power0_input")
 open(path, "w").write("12000")
 time.sleep(3)
@@ -50,7 +56,12 @@ def test_the_agent_needs_python_3_6_and_its_standard_library_alone() -> None:
 
 def test_a_command_is_metered_from_its_start_to_its_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     jetson(tmp_path, "TX2")["VDD_IN"](4.0)
-    found = meter_command([sys.executable, "-c", WORK, str(tmp_path)], hertz=100, idle_seconds=3, root=str(tmp_path))
+    found = meter_command(
+        [sys.executable, "-c", WORK, str(tmp_path), rails_agent.LOCK_NAME],
+        hertz=100,
+        idle_seconds=3,
+        root=str(tmp_path),
+    )
     assert found.status == 0
     assert found.idle is not None
     assert found.work.idle_watts == pytest.approx(4)
@@ -59,7 +70,7 @@ def test_a_command_is_metered_from_its_start_to_its_end(tmp_path: Path, capfd: p
     above = found.work.above_idle_joules
     assert above == pytest.approx(8 * 3, rel=0.1)  # 12 W instead of 4 W for 3 s, however long Python takes to start
     assert found.work.covers == "the whole module"
-    assert "done" in capfd.readouterr().err  # the output of the command
+    assert "locked\ndone" in capfd.readouterr().err  # the output of the command; no other measurement runs meanwhile
     assert lines(found)[1] == "covers: the whole module"
     (tmp_path / "power.csv").write_bytes(found.trace.to_csv())
     assert "VDD_IN" in [channel.name for channel in Replay(str(tmp_path / "power.csv")).open()]
@@ -84,6 +95,27 @@ def test_a_window_that_is_too_short_has_no_energy(tmp_path: Path) -> None:
     said = " ".join(lines(found))
     assert "energy: not measured: window too short" in said
     assert "above idle: not measured: at rest, window too short" in said
+
+
+@pytest.mark.parametrize("path", ["missing/power.csv", "folder", "power.csv/x.csv"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(path: str, tmp_path: Path) -> None:
+    jetson(tmp_path, "TX2")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "power.csv").touch()
+    before = set(tmp_path.rglob("*"))
+    arguments = ["edge", "meter", "--root", str(tmp_path), "--out", str(tmp_path / path), "--", "touch"]
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "has run")])
+    assert isinstance(done.exception, InputError)
+    assert "cannot be written" in str(done.exception)
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_without_an_ssh_client_there_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="there is no ssh on this machine"):
+        meter_command(["true"], ssh="user@board")
+    with pytest.raises(InputError, match="there is no ssh on this machine"):
+        require(planned(tmp_path, "[{name: orin, ssh: user@board}]")[0].jobs.values())
 
 
 def test_over_ssh_nothing_is_installed(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
