@@ -10,7 +10,7 @@ from reports.document import Block, Column, Document, Figure, Note, Prose, Secti
 from reports.method_comparison import GroupComparison, compare_groups
 from reports.overview import run_names
 from reports.parts.figures import forest_plot
-from reports.parts.pairwise import pairs_table
+from reports.parts.pairwise import Family, pairs_table
 from reports.parts.tables import metric_cell
 from reports.run import METRICS, GroupKey, Metric, RunData, Trial, group_of
 from reports.text import count, metric_text, missing_notes, point_text, score_notes, value_text
@@ -152,7 +152,8 @@ def _paired_blocks(runs: _Runs, dataset: str, groups: Sequence[_PairedGroup], me
         yield from _difference_plot(runs, title, groups)
     labels = [(runs.first.title(method), point_text(point) or ABSENT) for method, point in (g.key for g in groups)]
     rows = [(*label, group.comparison) for label, group in zip(labels, groups, strict=True)]
-    family = sum(group.comparison.difference.n > 1 for group in groups) or 1
+    size = sum(group.comparison.difference.n > 1 for group in groups) or 1
+    family = Family(size, "all comparisons of this table")
     yield pairs_table(title, ("Method", "At"), rows, family, score_notes(runs.first))
 
 

@@ -49,7 +49,7 @@ NOT_CORRECTED = (
     "Comparisons with the best are corrected for all pairs of methods at one point of a sweep, but not over the "
     "points. Other intervals are not corrected for multiple comparisons."
 )
-WARNINGS = "The accuracy of these trials does not say how good the methods are, because their training went wrong."
+WARNINGS = "The accuracy of these trials may not say how good the methods are: their training may have gone wrong."
 SELECTION = {
     "last": "Scores are those of the last epoch; the test samples were not used to select anything.",
     "validation": "Scores are those of the epoch with the highest accuracy on the validation subjects, who are used "
@@ -99,7 +99,7 @@ def _reading(run: RunData) -> str:
 
 
 def warnings_section(run: RunData) -> Iterator[Section]:
-    """The signs of trainings that went wrong; left out if there are none."""
+    """The signs that trainings may have gone wrong; left out if there are none."""
     tables = tuple(warnings_table(run, dataset) for dataset in run.datasets if run.warnings(dataset))
     if tables:
         yield Section("Warnings", "warnings", (Prose(WARNINGS), *tables))

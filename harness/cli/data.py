@@ -10,7 +10,6 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from harness import registry
 from harness.cli.console import DataRoot, err, out
 from harness.errors import InputError
 
@@ -122,11 +121,7 @@ def _interruptible(message: str) -> Iterator[None]:
 
 
 def _load(name: str, root: Path | None) -> tuple[Any, Any]:
-    from harness.data.cache import load
+    from harness.data.cache import dataset_named, load
 
-    plugin, _, argument = name.partition(":")
-    kind = registry.get("datasets", plugin)
-    if kind.takes_argument and not argument:
-        raise InputError(f"{plugin} needs a name: for example {plugin}:my_recordings")
-    dataset = kind(kind.Options(), argument)
+    dataset = dataset_named(name)
     return dataset, load(dataset, root)

@@ -11,19 +11,36 @@ import json
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness import registry
 from harness.data.base import UNKNOWN_SUBJECTS, UNLABELLED, Dataset, Modality, Recordings
 from harness.data.files import source_key
-from harness.errors import DataError
+from harness.errors import DataError, InputError
 from harness.keys import KEY_LENGTH, array_key, content_key
 from harness.memo import cache_folder
 
 CODES = ("label", "subject", "sample")
+
+
+def dataset_named(name: str, options: Mapping[str, Any] | None = None) -> Dataset:
+    """The data set with a name such as ``usc-had`` or ``arrays:my_recordings``. options: those that are not defaults.
+
+    Raises `InputError` if there is no such data set.
+    """
+    plugin, _, argument = name.partition(":")
+    kind = registry.get("datasets", plugin)
+    if kind.takes_argument and not argument:
+        raise InputError(f"{plugin} needs a name: for example {plugin}:my_recordings")
+    if argument and not kind.takes_argument:
+        raise InputError(f"{plugin} takes no name: leave out :{argument}")
+    made: Dataset = kind(kind.Options.from_plain(options or {}), argument)
+    return made
 
 
 def load(dataset: Dataset, root: Path | None = None) -> Recordings:

@@ -11,9 +11,8 @@ import numpy as np
 
 from harness import registry
 from harness.data.base import Dataset, Recordings
-from harness.data.cache import load
+from harness.data.cache import dataset_named, load
 from harness.data.splits import Split, resolve_split, split_indices
-from harness.errors import InputError
 
 COMPARED = ("single-modal", "deepsense", "cpc", "cmc", "cosmo")  # unless other methods are named
 LABELS_PER_CLASS = (1, 5, 20)
@@ -87,11 +86,7 @@ def _name(stem: str) -> str:
 
 
 def _read(name: str, root: Path | None) -> tuple[Dataset, Recordings]:
-    plugin, _, argument = name.partition(":")
-    kind = registry.get("datasets", plugin)
-    if kind.takes_argument and not argument:
-        raise InputError(f"{plugin} needs a name: for example {plugin}:my_recordings")
-    dataset: Dataset = kind(kind.Options(), argument)
+    dataset = dataset_named(name)
     return dataset, load(dataset, root)
 
 

@@ -1,4 +1,4 @@
-"""Signs that a trial's accuracy does not say what it seems to: what the records show of a training that went wrong."""
+"""Signs that a trial's accuracy does not say what it seems to: a training that may have gone wrong."""
 
 from __future__ import annotations
 
@@ -71,14 +71,13 @@ def _of_predictions(train: TrainResult, select: str) -> Iterator[tuple[Sign, str
     if scores.classes_predicted and scores.classes_predicted[index] == 1:
         yield "one class", accuracy
     elif share is not None and scores.accuracy[index] <= share:
-        fitted = (
-            f", although its training loss is {train.loss[-1]:.2g}" if train.loss and train.loss[-1] < FITTED else ""
-        )
+        shown = len(train.loss) > 1 and train.loss[-1] < FITTED
+        fitted = f", although its training loss is {train.loss[-1]:.2g}" if shown else ""
         yield "at chance", f"{accuracy}, most common class {100 * share:.1f} %{fitted}"
 
 
 def _of_loss(loss: Sequence[float], guessing: float) -> Iterator[tuple[Sign, str]]:
-    if not loss:
+    if len(loss) < 2:  # of a classifier that is fitted at once, or after a single epoch: there is no course to judge
         return
     if loss[-1] > guessing and min(loss) < UNFITTED * guessing:
         yield "diverged", f"{min(loss):.2g} in epoch {loss.index(min(loss)) + 1}, {loss[-1]:.2g} at the end"

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness import registry
 from harness.data.base import UNKNOWN_SUBJECTS, Dataset, Recordings
-from harness.data.cache import load_any
+from harness.data.cache import dataset_named, load_any
 from harness.errors import InputError, did_you_mean
 from harness.results.plan_records import PlannedTrial
 from harness.results.run import RunResults
@@ -113,15 +112,10 @@ def predict_samples(model: TrainedModel, samples: ChosenSamples, root: Path | No
 
 
 def _dataset(name: str, trial: PlannedTrial, results: RunResults) -> Dataset:
-    plugin, _, argument = name.partition(":")
-    kind = registry.get("datasets", plugin)
-    if kind.takes_argument and not argument:
-        raise InputError(f"{plugin} needs a name: for example {plugin}:my_recordings")
     options: Mapping[str, Any] = {}
-    if plugin == trial.dataset.partition(":")[0] and (record := results.trained(trial.key)):
+    if name.partition(":")[0] == trial.dataset.partition(":")[0] and (record := results.trained(trial.key)):
         options = record.about.data_options
-    dataset: Dataset = kind(kind.Options.from_plain(options), argument)
-    return dataset
+    return dataset_named(name, options)
 
 
 def _rows(recordings: Recordings, name: str, subjects: Collection[str], unlabelled: bool) -> np.ndarray:

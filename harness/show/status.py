@@ -30,15 +30,19 @@ MOST_READ = 1000  # trials whose records are read for warnings; the report reads
 
 def show_status(results: RunResults, console: Console) -> None:
     """Jobs and trials by state, what runs where, rate and time left; the failed jobs with their errors."""
-    warnings = warnings_of(results) if len(results.plan.trials) <= MOST_READ else []
     console.print(_view(results), soft_wrap=not console.is_terminal)
+    _show_findings(results, console)
+
+
+def _show_findings(results: RunResults, console: Console) -> None:
+    """What a search chose, the warnings and the failed jobs."""
     show_choices(results, console)
-    show_warnings(warnings, console)
+    show_warnings(warnings_of(results) if len(results.plan.trials) <= MOST_READ else [], console)
     show_failures(results, console)
 
 
 def watch_status(run_folder: Path, console: Console, seconds: float) -> None:
-    """The same, read again every so many seconds until the run is over or Ctrl-C is pressed."""
+    """The same, but all except what `_show_findings` says is read again every so many seconds until the run is over."""
     results = RunResults.open(run_folder)
     with Screen(console=console, auto_refresh=False) as screen:
         screen.update(_view(results), refresh=True)
@@ -46,7 +50,7 @@ def watch_status(run_folder: Path, console: Console, seconds: float) -> None:
             time.sleep(seconds)
             results = results.newer()
             screen.update(_view(results), refresh=True)
-    show_failures(results, console)
+    _show_findings(results, console)
 
 
 def _view(results: RunResults) -> RenderableType:

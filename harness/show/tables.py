@@ -129,7 +129,7 @@ def show_failures(results: RunResults, console: Console) -> None:
 
 
 def show_warnings(warnings: Sequence[TrialsWarning], console: Console) -> None:
-    """A line for each sign of a training that went wrong."""
+    """A line for each sign that a training may have gone wrong."""
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 

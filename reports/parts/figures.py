@@ -244,7 +244,8 @@ def ranking(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric 
 
     All groups have the same point of the sweep or the same method. The reference method has a background.
     """
-    one_method = len({group.method for group in groups}) == 1 < len(groups)
+    several = len({group.method for group in groups}) > 1
+    one_method = not several and len(groups) > 1
     estimates = tuple(
         Estimate(
             point_text(group.point) if one_method else run.title(group.method),
@@ -252,7 +253,7 @@ def ranking(run: RunData, dataset: str, groups: Sequence[Group], metric: Metric 
             *spread(group.values(metric), 100, group.overlap)[:3],
             len(group.values(metric)),
             tuple(100 * value for value in group.values(metric)),
-            highlighted=group.method == run.reference and not one_method,
+            highlighted=group.method == run.reference and several,
         )
         for group in groups
     )

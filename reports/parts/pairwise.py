@@ -35,14 +35,29 @@ if TYPE_CHECKING:
     import numpy as np
 
 HOW = (
-    "Differences are paired by seed, or by fold on data sets with folds. Their 95 % t-intervals are not corrected for "
-    "multiple comparisons. p: Wilcoxon's signed-rank test, two-sided, with Holm's correction over the comparisons at "
-    "one point of the sweep. g: Hedges' g of the paired differences. r: matched-pairs rank-biserial correlation. "
     "Without folds, all seeds share one split of the subjects, so the results do not extend to other subjects. Methods "
     "are left out where most of their trials predict a single class."
 )
+COLUMNS = {  # of a table of comparisons, with what they are
+    "Points": "Points: mean difference in percentage points, paired by {unit}.",
+    "95 % interval": "95 % interval: Student's t, not corrected for multiple comparisons.",
+    "n": "n: number of common {unit}s.",
+    "p (Holm)": "p: Wilcoxon's signed-rank test, two-sided, with Holm's correction over {family}.",
+    "g": "g: Hedges' g of the paired differences.",
+    "r": "r: matched-pairs rank-biserial correlation of the differences.",
+}
 
 MOST_OPEN = 12  # rows of a table that a page shows without folding it
+
+
+@dataclass(frozen=True)
+class Family:
+    """The comparisons that Holm's correction is over: how many, and which in words."""
+
+    size: int
+    name: str
+
+
 NamedComparison = tuple[str, str, GroupComparison]  # two names, and the comparison
 
 
@@ -62,7 +77,10 @@ def comparison_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> 
         yield Row(figures)
     rows = [(point_values(point) or "–", run.title(c.first.method), c) for point, some in compared for c in some]
     title = f"{metric.title} relative to {run.title(run.reference)} on {dataset}"
-    table = pairs_table(title, ("At", "Method"), rows, len(first), score_notes(run, dataset))
+    family = Family(
+        len(first), "the comparisons at one point of the sweep" if run.swept(dataset) else "all comparisons"
+    )
+    table = pairs_table(title, ("At", "Method"), rows, family, score_notes(run, dataset))
     yield replace(table, folded=len(rows) > MOST_OPEN)
     pairs = compare_all_pairs(run, dataset, first_point, metric)
     if len(pairs) > len(first):
@@ -101,20 +119,21 @@ def _has_intervals(comparisons: Sequence[GroupComparison]) -> bool:
 
 
 def pairs_table(
-    title: str, columns: tuple[str, str], rows: Sequence[NamedComparison], family: int, notes: tuple[Note, ...]
+    title: str, columns: tuple[str, str], rows: Sequence[NamedComparison], family: Family, notes: tuple[Note, ...]
 ) -> Table:
-    """Comparisons with difference, interval, p value and effect sizes.
+    """Comparisons with difference, interval, p value and effect sizes, and a caption that says what each of them is.
 
-    columns: the titles of the columns of both names. family: the number of comparisons in Holm's correction.
+    columns: the titles of the columns of both names. Columns without a value are left out.
     """
     without_p = [comparison for *_, comparison in rows if comparison.p is None]
     any_p = len(without_p) < len(rows)
     cells = tuple((Text(first), Text(second), *_comparison_cells(some, any_p)) for first, second, some in rows)
     if without_p:
-        notes += (_no_p_value(without_p, family),)
-    numbers = ("Points", "95 % interval", "n", "p (Holm)", "g", "r")
-    table = Table(title, "", (*map(Column, columns), *(Column(title, True) for title in numbers)), cells, notes)
-    return table.without_empty_columns()
+        notes += (_no_p_value(without_p, family.size),)
+    every = (*map(Column, columns), *(Column(title, True) for title in COLUMNS))
+    table = Table(title, "", every, cells, notes).without_empty_columns()
+    shown = [COLUMNS[column.title] for column in table.columns if column.title in COLUMNS]
+    return replace(table, caption=" ".join(shown).format(unit=rows[0][2].first.unit, family=family.name))
 
 
 def pairs_matrix(run: RunData, title: str, pairs: Sequence[GroupComparison], notes: tuple[Note, ...]) -> Table:
@@ -261,7 +280,8 @@ def ablation_blocks(run: RunData, dataset: str, metric: Metric = ACCURACY) -> It
     first, notes = next(iter(compared.values())), score_notes(run, dataset)
     yield from _ablation_plot(ablation, title, first, notes)
     rows = [(run.title(method), point_values(c.first.point), c) for method, found in compared.items() for c in found]
-    yield pairs_table(title, ("Method", option_title(ablation.option)), rows, len(first), notes)
+    family = Family(len(first), "the comparisons of one method")
+    yield pairs_table(title, ("Method", option_title(ablation.option)), rows, family, notes)
     if others := [run.title(method) for method in run.methods if method not in affected]:
         yield Prose(f"The option does not affect {listing(others)}.")
 

@@ -198,7 +198,7 @@ def _ranked(text: str, value: Any) -> Text:
 
 
 def warnings_table(run: RunData, dataset: str) -> Table:
-    """The signs of trainings that went wrong on a data set: a row for each method and sign, with its points."""
+    """The signs that trainings on a data set may have gone wrong: a row for each method and sign, with its points."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for one in run.warnings(dataset):
         groups.setdefault((one["method"], one["text"]), []).append(one)

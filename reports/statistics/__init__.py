@@ -11,7 +11,6 @@ from reports.statistics.effects import hedges_g, rank_biserial
 from reports.statistics.intervals import (
     LEAST_FOR_BOOTSTRAP,
     LEAST_FOR_INTERVAL,
-    bootstrap_interval,
     mean,
     paired_difference,
     t_half_width,
@@ -43,7 +42,6 @@ __all__ = [
     "LEAST_PER_STRATUM",
     "MOST_BLOCKS",
     "blocks_for_power",
-    "bootstrap_interval",
     "can_bootstrap",
     "critical_difference",
     "detectable_difference",

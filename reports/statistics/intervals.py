@@ -88,22 +88,3 @@ def paired_difference(
     if one.shape != two.shape:
         raise ValueError(f"paired runs must have the same shape, not {one.shape} and {two.shape}")
     return mean(one - two), *t_interval(one - two, confidence, overlap)
-
-
-def bootstrap_interval(
-    values: ArrayLike, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
-) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean over runs: (low, high).
-
-    values: array of shape (n_runs,). Raises ValueError below ten runs, where the coverage is far below nominal.
-
-    >>> low, high = bootstrap_interval(np.arange(12) / 12)
-    >>> 0.25 < low < 0.35, 0.57 < high < 0.67
-    (True, True)
-    """
-    runs = as_runs(values)
-    if runs.ndim != 1 or len(runs) < LEAST_FOR_BOOTSTRAP:
-        raise ValueError(f"a bootstrap needs at least {LEAST_FOR_BOOTSTRAP} runs of shape (n_runs,), not {runs.shape}")
-    drawn = np.random.default_rng(seed).choice(runs, (resamples, len(runs))).mean(axis=1)
-    low, high = np.percentile(drawn, [50 * (1 - confidence), 50 * (1 + confidence)])
-    return float(low), float(high)

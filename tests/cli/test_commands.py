@@ -217,6 +217,7 @@ def test_a_failed_job_is_named_and_the_others_go_on(folder: Path) -> None:
         (("records", "."), "holds no run"),
         (("data", "info", "utd-mhat"), "did you mean 'utd-mhad'"),
         (("data", "check", "arrays"), "arrays needs a name"),
+        (("data", "check", "utd-mhad:mine"), "utd-mhad takes no name: leave out :mine"),
         (("list", "method"), "Invalid value"),
         (
             ("describe", "cosmoo"),

@@ -111,6 +111,8 @@ def test_a_ranking_leaves_out_constant_predictors_and_shows_a_single_method_at_e
     }
     (groups,) = rankings(make({"utd-mhad": {}}, warnings=[sign]), "utd-mhad")
     assert "cosmo" not in [group.method for group in groups]
+    alone = make({"utd-mhad": {}}, methods=["cosmo"])
+    assert "background" not in ranking(alone, "utd-mhad", rankings(alone, "utd-mhad")[0]).caption
     one = make({"utd-mhad": {"label_rate": [0.05, 0.1]}}, methods=["cosmo"])
     chart = ranking(one, "utd-mhad", rankings(one, "utd-mhad")[0]).chart
     assert isinstance(chart, ForestPlot)

@@ -37,7 +37,8 @@ def scores(*accuracy: float, classes: tuple[int, ...] = (4, 4)) -> dict[str, Any
 
 def test_a_healthy_trial_shows_no_sign() -> None:
     assert signs(trained(), PretrainResult(loss=[4.1, 3.0], train_seconds=1.0), CLASSES, "last") == {}
-    assert signs(trained(loss=[]), None, CLASSES, "last") == {}
+    for no_course in ([], [1.3]):
+        assert signs(trained(loss=no_course), None, CLASSES, "last") == {}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ def test_a_healthy_trial_shows_no_sign() -> None:
             "at chance",
             "accuracy 30.0 %, most common class 30.0 %, although its training loss is 0.05",
         ),
+        ({**scores(0.5, 0.3), "loss": [0.0]}, "at chance", "accuracy 30.0 %, most common class 30.0 %"),
         ({"loss": [1.4, 0.13, 34.0]}, "diverged", "0.13 in epoch 2, 34 at the end"),
         ({"loss": [1.4, 1.3]}, "not fitted", "loss 1.3 after 2 epochs, guessing has 1.4"),
     ],

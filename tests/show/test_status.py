@@ -125,7 +125,8 @@ def test_a_full_disk_does_not_end_the_run(ledger: Ledger, planned, monkeypatch: 
     assert ledger.live() is None
 
 
-def test_watching_ends_with_the_run(ledger: Ledger, planned) -> None:
+def test_watching_ends_with_the_run_and_its_warnings(ledger: Ledger, planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.show.status.warnings_of", lambda results: ["made up"])
     live = Heartbeat(Mock(), ledger, RunProgress(planned[2]))
     live.__enter__()
     end = time.monotonic() + 10
@@ -134,4 +135,4 @@ def test_watching_ends_with_the_run(ledger: Ledger, planned) -> None:
     threading.Timer(0.3, live.__exit__).start()
     console = Console(file=io.StringIO(), width=200)
     watch_status(ledger.root, console, 0.05)
-    assert "ended at" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert re.search("ended at (.|\n)*warning: made up", console.file.getvalue())  # type: ignore[attr-defined]
