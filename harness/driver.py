@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,11 @@ class Execution:
     ship_code: bool = False
     log: Sequence[str] = ()
 
+    @property
+    def on_cluster(self) -> bool:
+        """Whether jobs run on a Ray cluster instead of on this machine alone."""
+        return not self.inline and bool(self.address or os.environ.get("RAY_ADDRESS"))
+
     def __post_init__(self) -> None:
         for name, seconds, least in (
             ("wait-for-nodes", self.wait_seconds, 0),
@@ -64,7 +69,7 @@ class Execution:
             )
         if self.inline and self.start_seconds is not None:
             raise InputError("inline runs all jobs in this process: there is no Ray to which --start-timeout applies")
-        if self.ship_code and (self.inline or not (self.address or os.environ.get("RAY_ADDRESS"))):
+        if self.ship_code and not self.on_cluster:
             raise InputError("--ship-code sends the code to the nodes of a Ray cluster: give the cluster's --address")
         for tracker in self.log:
             find_tracker(tracker)
@@ -93,9 +98,7 @@ class Driver:
         max_trials: int = MAX_TRIALS,
     ) -> Driver:
         """Read and check a study, read its data and plan its jobs. Starts nothing and writes nothing."""
-        found = find_study(study)
-        if found != study and study.suffix:
-            console.print(f"{study} is not here: using the study that comes with the package", highlight=False)
+        found = _find(study, console)
         checked = check_data_of(data, lambda: read_study(found, overrides, max_trials))
         return cls.from_study(checked, folder, data, command, console)
 
@@ -152,12 +155,8 @@ class Driver:
         """
         from harness.results.gather import write_reports
 
-        search = self.plan.study.file.search
-        if execution.inline and search and search.scheduler != "none":
-            raise InputError(
-                f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: "
-                "leave --inline out, or train every trial of the search to its end with --set search.scheduler=none"
-            )
+        if execution.inline:
+            _require_no_ray(self.plan.needs_ray, [job.key for job in self.todo])
         file = self.plan.study.file
         tracking = Tracking(execution.log, file.study, file.select, lambda text: self.console.print(text, markup=False))
         with self.ledger.locked():
@@ -211,7 +210,7 @@ class Driver:
         from harness.provenance import processor
 
         here = {"torch": version("torch")}
-        if execution.inline or not (execution.address or os.environ.get("RAY_ADDRESS")):
+        if not execution.on_cluster:
             here["processor"] = processor()
         known = [self.results.record(key) for key in self.plan.jobs]
         trained = [record for record in known if isinstance(record, PretrainRecord | TrainRecord)]
@@ -224,7 +223,10 @@ class Driver:
         from harness.show.progress import progress_for
         from harness.show.run_progress import RunProgress
 
-        _require_attachments(todo, execution)
+        if any(job.attachment == "ssh" for job in todo):
+            from harness.edge.attach.ssh import require
+
+            require(todo)
         here = InlineExecutor(stop_at_failure=execution.stop_at_failure)
         executor: Executor = here
         first, apart = todo, list[Job]()
@@ -234,7 +236,7 @@ class Driver:
                 [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)
             )
         before, done_before = self._seconds_before(), len(self.plan.jobs) - len(todo)
-        expected = partial(expected_seconds, {} if execution.address else known_timings())
+        expected = partial(expected_seconds, {} if execution.on_cluster else known_timings())
         shown, written = (
             RunProgress(todo, done_before, shared, before=before, expected=expected) for shared in (self.plan.shared, 0)
         )
@@ -288,23 +290,23 @@ class Driver:
         return EarlyStopping(rivals, search.grace_period, search.reduction_factor)
 
 
-def _require_attachments(todo: Sequence[Job], execution: Execution) -> None:
-    """Raise InputError if a device of these jobs can't be reached by this execution."""
-    if execution.inline and (on_ray := [job for job in todo if job.attachment == "ray"]):
-        name = on_ray[0].about["device"]["name"]
-        raise InputError(
-            f"device {name} is a node of a Ray cluster, so --inline can't reach it: "
-            f"give --address, or attach {name} by ssh or offline"
-        )
-    if any(job.attachment == "ssh" for job in todo):
-        from harness.edge.attach.ssh import require
-
-        require(todo)
+def _require_no_ray(needs_ray: Mapping[str, str], todo: Iterable[str]) -> None:
+    """Raise `InputError` if a job can't be run with --inline. needs_ray: key → why. todo: the keys of the jobs."""
+    for why in filter(None, map(needs_ray.get, todo)):
+        raise InputError(why)
 
 
 def _seconds(record: PretrainRecord | TrainRecord | ProfileRecord) -> float:
     """The time that a finished job took. If it was resumed, its record's own covers only the time since then."""
     return max(record.seconds, record.result.train_seconds) if isinstance(record, PretrainRecord) else record.seconds
+
+
+def _find(study: Path, console: Console) -> Path:
+    """`find_study`, with a line if it finds another file than the one that the user named."""
+    found = find_study(study)
+    if found != study and study.suffix:
+        console.print(f"{study} is not here: using the study that comes with the package", highlight=False)
+    return found
 
 
 def dry_run(
@@ -322,18 +324,18 @@ def dry_run(
     options: also print every value in force, with its source. inline: estimate the time of a run with ``--inline``. The
     arguments are otherwise those of `Driver.from_file`.
     """
-    memo = OutlineMemo(find_study(study), overrides, data, max_trials)
+    study = _find(study, console)
+    memo = OutlineMemo(study, overrides, data, max_trials)
     outline = None if options or (data and not data.is_dir()) else memo.read()
     if outline:
         show_cautions(outline.cautions, console)
         results = RunResults(folder or Path("runs") / outline.study, heal=True)
-        done = {key for key in outline.jobs if results.status(key) == "done"}
-        faults = {key: fault for key in done if (fault := results.fault(key))} | results.damaged_records
+        faults = damage({key: outline.needs.get(key, ()) for key in outline.jobs}, results)
         show_damage(faults, console)
-        without_model = [key for key in outline.models if key in done and results.lacks_model(key)]
+        without_model = [key for key in outline.models if results.lacks_model(key)]
         show_without_model(without_model, console)
         again = {*faults, *without_model}
-        unfinished = {key for key in outline.jobs if key not in done or key in again}
+        unfinished = {key for key in outline.jobs if results.status(key) != "done" or key in again}
     else:
         driver = Driver.from_file(study, folder, data, overrides, "", console, max_trials)
         outline, unfinished = memo.write(driver.plan), {job.key for job in (*driver.todo, *driver.offline)}
@@ -342,4 +344,6 @@ def dry_run(
 
             show_values(driver.plan, console)
             console.print()
+    if inline:
+        _require_no_ray(outline.needs_ray, unfinished)
     show_plan(outline, unfinished, console, inline)

@@ -46,6 +46,19 @@ class Job:
         return int(self.content["settings"].get("workers", 1))
 
     @property
+    def needs_ray(self) -> str | None:
+        """Why the job can't be done in the process of the driver; None if it can."""
+        if self.workers > 1:
+            return f"stage1.workers: {self.workers} needs Ray: leave out --inline, or set stage1.workers to 1"
+        if self.attachment == "ray":
+            name = self.about["device"]["name"]
+            return (
+                f"device {name} is a node of a Ray cluster, so --inline can't reach it: "
+                f"give --address, or attach {name} by ssh or offline"
+            )
+        return None
+
+    @property
     def gpus(self) -> float:
         return float(self.about.get("gpus", 0))
 

@@ -47,16 +47,21 @@ class Memo:
 
     def write(self, answer: Any) -> None:
         """Keep an answer, atomically. A folder that can't be written to is no error."""
-        temporary = None
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(answer, file)
-            os.replace(temporary, self._path)
-        except OSError:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
+        keep(self._path, answer)
+
+
+def keep(path: Path, content: Any) -> None:
+    """Write JSON to a file of the cache folder, atomically. A folder that can't be written to is no error."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        os.replace(temporary, path)
+    except OSError:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 @cache

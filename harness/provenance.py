@@ -24,6 +24,11 @@ PRECISION_FLAGS = {  # any one of them
 }
 
 
+def usable_cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def provenance() -> dict[str, Any]:
     """What is recorded with a plan: the git commit, the versions of packages, and the machine that planned."""
     versions = {
@@ -54,7 +59,7 @@ def describe_environment() -> dict[str, Any]:
         "processor": processor(),
         "cpu_flags": [flag for flag in CPU_FLAGS if flag in flags],
         "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "usable_cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
         "gpus": _gpus(),
         "packages": {name: _version_of(name) for name in _used_packages()},

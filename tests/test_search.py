@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.driver import Driver, Execution
+from harness.driver import Driver, Execution, dry_run
 from harness.errors import InputError, StudyError
 from harness.ledger import Ledger
 from harness.plan import Plan, make_plan
@@ -400,3 +400,12 @@ def test_asha_is_not_had_inline(tmp_path: Path) -> None:
     ):
         run(tmp_path, "search.scheduler=asha")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_refuses_what_inline_cannot_do(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    for override, message in (("search.scheduler=asha", "stops trials while"), ("stage1.workers=2", "needs Ray")):
+        without = [override] if "search" in override else [override, "search=null"]
+        for _ in range(2):  # planned, and from the memo
+            with pytest.raises(InputError, match=message):
+                dry_run(tmp_path / "study.yaml", None, None, without, Console(file=io.StringIO()), False, inline=True)

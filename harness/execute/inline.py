@@ -33,13 +33,11 @@ class InlineExecutor:
     ) -> None:
         """Run ``jobs``; see `harness.execute.base.Executor`.
 
-        Raises `InputError` if this machine can't run a job: it asks for several workers, for a GPU that is not there
-        or for a precision that the processor would emulate, or the disk has too little room for the records.
+        Raises `InputError` if this machine can't run a job: it needs Ray, a GPU that is not there or a precision that
+        the processor would emulate, or the disk has too little room for the records.
         """
-        if shared := next((job for job in jobs if job.workers > 1), None):
-            raise InputError(
-                f"stage1.workers: {shared.workers} needs Ray: leave out --inline, or set stage1.workers to 1"
-            )
+        for why in filter(None, (job.needs_ray for job in jobs)):
+            raise InputError(why)
         native = [precision for precision in PRECISION_FLAGS if has_native(precision)]
         if wrong := [*emulated(cpu_precisions(jobs), native, processor()), *ledger_room(ledger.root, jobs)]:
             raise InputError("\n    ".join(["the run cannot start:", *wrong]))

@@ -22,6 +22,7 @@ from harness.execute.preflight import cpu_precisions, ledger_room, needed_module
 from harness.execute.session import told_if_killed
 from harness.jobs import Job
 from harness.ledger import Ledger
+from harness.provenance import usable_cores
 
 if TYPE_CHECKING:
     from harness.execute.node_probe import NodeProbes
@@ -139,7 +140,7 @@ class RayExecutor:
             require_gpu(jobs)
             # A job with more threads than cores is slow but possible, so Ray is given at least as many cores as the
             # largest job needs.
-            cores = max(_cores(), *(job.workers * job.threads for job in jobs))
+            cores = max(usable_cores(), *(job.workers * job.threads for job in jobs))
             with local_ray(ray, cores, self._start_seconds, observer) as folder:
                 yield True, folder
             return
@@ -201,11 +202,6 @@ def _import_ray() -> Any:
             f"Ray cannot be imported ({error}): pip install 'cosmo-harness[ray]', or run with --inline"
         ) from error
     return ray
-
-
-def _cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -24,8 +24,9 @@ from harness.yaml.limits import MAX_BYTES
 class Outline:
     """The counts of a plan.
 
-    jobs: key → data set, method and kind, which is "search" for the jobs of a search. work: key → timing key and
-    sample passes, see `harness.plan.timings`. threads: of one job. max_concurrent: the most jobs at a time.
+    jobs: key → data set, method and kind, which is "search" for the jobs of a search. needs: key → keys of the jobs
+    that it needs, if any. needs_ray: key → why the job can't be run with --inline, if it can't. work: key → timing key
+    and sample passes, see `harness.plan.timings`. threads: of one job. max_concurrent: the most jobs at a time.
     repeats: data set → its numbers of methods, seeds and folds. offline: keys of the jobs that are carried to a
     device in a bundle. waiting: trials whose options are not chosen yet by a search. models: keys of the jobs that
     keep their models. shared: jobs saved by sharing. labelled: data set → the numbers of labelled samples of its
@@ -34,6 +35,8 @@ class Outline:
 
     study: str
     jobs: dict[str, list[str]]
+    needs: dict[str, list[str]]
+    needs_ray: dict[str, str]
     work: dict[str, list[Any]]
     threads: int
     max_concurrent: int | None
@@ -54,6 +57,8 @@ def outline(plan: Plan) -> Outline:
     return Outline(
         study=plan.study.file.study,
         jobs={key: [job.about["dataset"], job.about["method"], job.shown_kind] for key, job in plan.jobs.items()},
+        needs={key: list(job.needs) for key, job in plan.jobs.items() if job.needs},
+        needs_ray=plan.needs_ray,
         work={key: [timing_key(job), sample_passes(job)] for key, job in plan.jobs.items() if job.kind != "profile"},
         threads=plan.study.file.threads,
         max_concurrent=plan.study.file.max_concurrent,

@@ -47,6 +47,19 @@ class Plan:
         trained = {trial.key for tuning in self.tunings for one in tuning.candidates for trial in one.trials}
         return trained | {need for key in trained for need in self.jobs[key].needs}
 
+    @property
+    def needs_ray(self) -> dict[str, str]:
+        """Why jobs can't be run with --inline, by key."""
+        found = {key: why for key, job in self.jobs.items() if (why := job.needs_ray)}
+        search = self.study.file.search
+        if search is None or search.scheduler == "none":
+            return found
+        text = (
+            f"search.scheduler: {search.scheduler} stops trials while others run, which --inline can't: "
+            "leave --inline out, or train every trial of the search to its end with --set search.scheduler=none"
+        )
+        return found | dict.fromkeys(self.searched, text)
+
     def unsettled(self, status: Callable[[str], str | None]) -> list[Job]:
         """The jobs that must still be run: neither done, nor stopped early and needed by a search alone.
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness.jobs import Job
 from harness.keys import content_key
-from harness.memo import cache_folder
+from harness.memo import cache_folder, keep
 from harness.provenance import processor
 
 MAX_KINDS = 2000  # the oldest are forgotten
@@ -62,20 +60,8 @@ def remember(done: Iterable[tuple[Job, float, Mapping[str, str]]]) -> None:
     if not found:
         return
     kept = {key: value for key, value in known_timings().items() if key not in found} | found
-    _write(dict(list(kept.items())[-MAX_KINDS:]))
+    keep(_path(), dict(list(kept.items())[-MAX_KINDS:]))
 
 
 def _path() -> Path:
     return cache_folder() / "timings" / f"{content_key(processor())[:16]}.json"
-
-
-def _write(timings: Mapping[str, float]) -> None:
-    """Write atomically. A folder that can't be written to is no error."""
-    try:
-        _path().parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".new-", dir=_path().parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(timings, file)
-        os.replace(temporary, _path())
-    except OSError:
-        return

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from harness.plan.timings import known_timings
+from harness.provenance import usable_cores
 from harness.show.estimate import Remaining, TimeLeft, estimate, rough_span
 from reports.run import subject_overlap
 
@@ -30,7 +30,7 @@ def outlook(plan: Outline, todo: Collection[str], inline: bool = False) -> Itera
 
 def jobs_at_once(plan: Outline) -> int:
     """How many jobs run at a time on Ray on this machine."""
-    fitting = max(1, (os.cpu_count() or 1) // plan.threads)
+    fitting = max(1, usable_cores() // plan.threads)
     return min(fitting, plan.max_concurrent or fitting)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,13 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
+def planned(folder: Path) -> str:
+    """How many jobs are done and how many are to run, as a dry run says."""
+    shown = io.StringIO()
+    dry_run(folder / "study.yaml", folder / "run", None, [], Console(file=shown, width=400), False)
+    return re.search(r"\d+ are done, \d+ to run", shown.getvalue()).group()
+
+
 def attempts(run_folder: Path) -> dict[str, int]:
     """Kind and method of each job → how often it was run."""
     return {f"{one['kind']} {one['about']['method']}": one["attempts"] for one in Ledger(run_folder).records()}
@@ -103,6 +111,7 @@ def test_what_needed_other_bytes_runs_again(folder: Path) -> None:
     content = json.loads(record.read_text())
     ((need, _),) = content["inputs"].items()
     record.write_text(json.dumps({**content, "inputs": {need: "0" * 20}}))
+    assert [planned(folder) for _ in range(2)] == ["2 are done, 1 to run"] * 2
     shown, _ = run(folder / "study.yaml", folder / "run")
     assert f"the artefacts of {need}, which {path.parent.name} was made from, have changed" in shown
     assert attempts(folder / "run") == {**ONCE, "train cosmo": 2}
@@ -133,9 +142,7 @@ def test_damage_that_keeps_size_and_time_is_found_by_reading(folder: Path) -> No
 def test_a_damaged_record_counts_as_absent(folder: Path, content: str) -> None:
     path = next((folder / "run" / "records").iterdir())
     path.write_text(content)
-    shown = io.StringIO()
-    dry_run(folder / "study.yaml", folder / "run", None, [], Console(file=shown, width=400), False)
-    assert "2 are done, 1 to run" in shown.getvalue()
+    assert planned(folder) == "2 are done, 1 to run"
     shown_run, _ = run(folder / "study.yaml", folder / "run")
     assert "1 job runs again: " in shown_run
     assert path.name in shown_run

@@ -36,7 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_time_is_expected_from_earlier_runs(tmp_path: Path, cache: Path) -> None:
+def test_time_is_expected_from_earlier_runs(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(STUDY)
     plan = make_plan(read_study(path, []), None)
@@ -58,6 +58,16 @@ def test_time_is_expected_from_earlier_runs(tmp_path: Path, cache: Path) -> None
     assert time_expected(made, made.jobs, known_timings(), at_once=1).seconds == pytest.approx(4 * 7.0 + 2 * 30.0)
     assert time_expected(made, [], known_timings(), at_once=1).seconds == 0
     assert "with one job at a time" in next(outlook(made, made.jobs, inline=True))
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
+    assert "with one job at a time" in next(outlook(made, made.jobs))  # on the only core that the process may use
+
+    def full(*paths: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    remember([(job, 9.0, here) for job in train])
+    assert len(list((cache / "timings").iterdir())) == 1  # the file of before, and no unfinished one
     assert "with one job at a time" in next(outlook(replace(made, max_concurrent=1), made.jobs))
     folds = {"fantasy-device": [{"test": [1], "train": [2]}] * 2}
     drawn = replace(made, repeats={"fantasy-device": {"methods": 2, "seeds": 2, "folds": 2}}, folds=folds)
