@@ -13,6 +13,7 @@ import glob
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -99,8 +100,7 @@ def _scaled(scale: float, *paths: str) -> Callable[[], float]:
     def read() -> float:
         value = scale
         for path in paths:
-            with open(path, encoding="ascii") as file:
-                words = file.read().split()
+            words = read_file(path).split()
             if not words:
                 raise ValueError(f"{path} is empty")
             value *= int(words[0])
@@ -109,10 +109,22 @@ def _scaled(scale: float, *paths: str) -> Callable[[], float]:
     return read
 
 
+def read_file(path: str) -> str:
+    """The text of a regular file of at most 4096 bytes, as all of sysfs. Raises OSError for a device or a pipe."""
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return file.read(4096).decode("utf-8", "replace")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting, as for the writer of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip()
+        return read_file(path).strip()
     except OSError:
         return ""
 

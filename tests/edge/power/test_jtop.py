@@ -13,12 +13,40 @@ from pathlib import Path
 
 import pytest
 
+from harness import registry
 from harness.edge.power.energy import energy_window
 from harness.edge.power.recorder import Recorder, probe
 
 pytest.importorskip("jtop", reason="jetson-stats is not installed")
 
 Serve = Callable[..., tuple[str, "subprocess.Popen[str]"]]
+
+
+AT = """\
+from jtop import service
+from harness.edge.power.meters.jtop import Jtop
+
+class JtopAt(Jtop):
+    name = "jtop_at"
+
+    def open(self):
+        service.JTOP_PIPE, self.argument = self.argument, ""
+        return super().open()
+"""
+
+
+@pytest.fixture(autouse=True)
+def jtop_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The meter with the path of another socket, as a package that is installed."""
+    (tmp_path / "jtop_at.py").write_text(AT)
+    about = tmp_path / "jtop_at-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: jtop_at\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[cosmo_harness.meters]\njtop_at = jtop_at:JtopAt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.paths.cache_clear()
+    yield
+    registry.paths.cache_clear()
 
 
 @pytest.fixture
@@ -57,7 +85,7 @@ def serve() -> Iterator[Serve]:
 
 def test_a_known_curve_within_one_per_cent(serve: Serve) -> None:
     socket, _ = serve([[0, 4000], [1, 12000], [2, 4000]], 0.02)
-    with Recorder(f"jtop:{socket}") as recorder:
+    with Recorder(f"jtop_at:{socket}") as recorder:
         for attempt in range(4):  # on a machine that is busy with other things a reading may come late
             start = time.monotonic() + 0.1
             time.sleep(4.1)  # two periods of 8 W on average
@@ -72,7 +100,7 @@ def test_a_known_curve_within_one_per_cent(serve: Serve) -> None:
 
 def test_jtops_sum_of_rails_that_overlap_is_no_total(serve: Serve) -> None:
     socket, _ = serve([[0, 6000], [1, 6000]], 0.02, "")
-    with Recorder(f"jtop:{socket}") as recorder:
+    with Recorder(f"jtop_at:{socket}") as recorder:
         assert [(channel.name, channel.in_total) for channel in recorder.trace().channels] == [
             ("VDD_CPU", False),
             ("VDD_CPU_GPU_CV", False),
@@ -81,12 +109,12 @@ def test_jtops_sum_of_rails_that_overlap_is_no_total(serve: Serve) -> None:
 
 def test_a_board_without_sensors_is_a_reason(serve: Serve) -> None:
     socket, _ = serve([[0, 6000], [1, 6000]], 0.02, "no sensors")
-    assert probe(f"jtop:{socket}") == "jtop's daemon finds no power rails on this machine"
+    assert probe(f"jtop_at:{socket}") == "jtop's daemon finds no power rails on this machine"
 
 
 def test_a_rail_that_is_off_is_left_out(serve: Serve) -> None:
     socket, _ = serve([[0, 6000], [1, 6000]], 0.02, "VDD_IN, VDD_SOC off")
-    with Recorder(f"jtop:{socket}") as recorder:
+    with Recorder(f"jtop_at:{socket}") as recorder:
         trace = recorder.trace()
     assert [channel.name for channel in trace.channels] == ["VDD_CPU_GPU_CV", "VDD_IN"]
     assert trace.notes == ("left out: rail VDD_SOC: jtop's daemon says that it is off",)
@@ -94,7 +122,7 @@ def test_a_rail_that_is_off_is_left_out(serve: Serve) -> None:
 
 def test_a_daemon_that_dies_is_told_with_what_was_measured(serve: Serve) -> None:
     socket, daemon = serve([[0, 5000], [1, 5000]], 0.05)
-    with Recorder(f"jtop:{socket}") as recorder:
+    with Recorder(f"jtop_at:{socket}") as recorder:
         start = time.monotonic()
         time.sleep(1.5)
         daemon.kill()
@@ -108,4 +136,9 @@ def test_a_daemon_that_dies_is_told_with_what_was_measured(serve: Serve) -> None
 
 
 def test_without_a_daemon_the_reason_is_the_clients_own(tmp_path: Path) -> None:
-    assert "jtop.service is not active" in str(probe(f"jtop:{tmp_path}/no.sock"))
+    assert "jtop.service is not active" in str(probe(f"jtop_at:{tmp_path}/no.sock"))
+
+
+def test_a_study_cannot_name_another_socket() -> None:
+    """Its owner could make the client run code: what the daemon sends is unpickled."""
+    assert "jtop takes no argument" in str(probe("jtop:/tmp/other.sock"))

@@ -20,7 +20,10 @@ PATIENCE_SECONDS = 5.0
 
 
 class Jtop(Meter):
-    """The rails of a Jetson through the daemon of jetson-stats. Argument: the path of its socket."""
+    """The rails of a Jetson through the daemon of jetson-stats.
+
+    It has no argument, since whoever listens on a socket that a study names could make the client run code (pickle).
+    """
 
     name = "jtop"
     title = "Jetson power rails (jetson-stats' daemon)"
@@ -29,13 +32,12 @@ class Jtop(Meter):
     hertz = 10.0
 
     def open(self) -> tuple[Channel, ...]:
+        if self.argument:
+            raise MeterError(f"jtop takes no argument: give jtop instead of jtop:{self.argument}")
         try:
             import jtop
-            from jtop import service
         except ImportError as error:
             raise MeterError("jetson-stats is not installed: pip install 'cosmo-harness[jetson]'") from error
-        if self.argument:
-            service.JTOP_PIPE = self.argument
         self._new = threading.Event()
         try:
             self._client: Any = self._started(jtop.jtop, 1 / self.hertz)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.edge.power.meter import Channel, Meter, MeterError, read_channels
+from harness.edge.power.rails_agent import read_file
 
 
 class Rapl(Meter):
@@ -35,8 +36,8 @@ class Rapl(Meter):
         for name, zone in zones.items():
             kind = name.rpartition("/")[2].partition(" ")[0]
             try:
-                int((zone / "energy_uj").read_text())
-                wraps_at = int((zone / "max_energy_range_uj").read_text()) * 1e-6
+                int(read_file(str(zone / "energy_uj")))
+                wraps_at = int(read_file(str(zone / "max_energy_range_uj"))) * 1e-6
             except (OSError, ValueError) as error:
                 why = _why(zone / "energy_uj", error)
                 if kind.startswith("package"):
@@ -45,7 +46,7 @@ class Rapl(Meter):
                 continue
             in_total = kind.startswith(("package", "dram"))
             self._channels.append(Channel(name, "counter", _covers(kind), in_total, wraps_at))
-            self._readers.append(partial(_joules, zone / "energy_uj"))
+            self._readers.append(partial(_joules, str(zone / "energy_uj")))
         if not self._channels:
             raise MeterError("; ".join(notes))
         self.notes = tuple(notes)
@@ -55,8 +56,8 @@ class Rapl(Meter):
         return read_channels(self._channels, self._readers)
 
 
-def _joules(path: Path) -> float:
-    return int(path.read_text()) * 1e-6
+def _joules(path: str) -> float:
+    return int(read_file(path)) * 1e-6
 
 
 def _why(path: Path, error: Exception) -> str:
@@ -74,7 +75,7 @@ def _zones(root: Path) -> Iterator[tuple[str, Path]]:
     count: Counter[str] = Counter()
     for zone in sorted(root.glob("intel-rapl:*")):
         try:
-            own = (zone / "name").read_text(encoding="utf-8").strip()
+            own = read_file(str(zone / "name")).strip()
         except OSError:
             continue
         parent = names.get(zone.name.rpartition(":")[0])
