@@ -200,8 +200,8 @@ class Driver:
                 continue  # with the jobs whose inputs have changed, if there are any
             self.plan = make_plan(self.plan.study, self.data, self.results.record)
         if not tried:
-            done = len(self.plan.jobs) - len(self.offline)
-            self.console.print(f"all {done} jobs are done already: nothing to run", highlight=False)
+            text = f"all {len(self._settled)} jobs are done already: nothing to run"
+            self.console.print(text, highlight=False)
 
     def _caution_of_environment(self, execution: Execution) -> None:
         """Warn if the jobs that are done had another torch or processor than this process, which goes on with them."""
@@ -235,7 +235,7 @@ class Driver:
             first, apart = (
                 [job for job in todo if (job.attachment in ("here", "ssh")) == which] for which in (False, True)
             )
-        before, done_before = self._seconds_before(), len(self.plan.jobs) - len(todo)
+        before, done_before = self._seconds_before(), len(self._settled)
         expected = partial(expected_seconds, {} if execution.on_cluster else known_timings())
         shown, written = (
             RunProgress(todo, done_before, shared, before=before, expected=expected) for shared in (self.plan.shared, 0)
@@ -250,8 +250,8 @@ class Driver:
                 here.run(apart, self.plan.data, self.ledger, following)  # measured while nothing else runs
             except KeyboardInterrupt:
                 self.results = self.results.newer()
-                left = len(self.todo)
-                observer.note(f"interrupted: {len(self.plan.jobs) - left} jobs are done and kept, {left} are left")
+                done, left = len(self._settled), len(self.todo)
+                observer.note(f"interrupted: {done} jobs are done and kept, {left} are left")
                 observer.note(f"go on with: {self.command}")
                 raise
 

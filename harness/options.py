@@ -29,7 +29,12 @@ class Options(BaseModel):
 
     def content(self) -> dict[str, Any]:
         """The options that can affect a result, for the key of a job."""
-        return self.to_json()
+        defaults = {name: type(self).model_fields[name].default for name in self.without_effect()}
+        return self.model_copy(update=defaults).to_json()
+
+    def without_effect(self) -> set[str]:
+        """The fields that can't affect a result beside the values of the others. In `content` they are at default."""
+        return set()
 
 
 def _whole_above_one(gpus: float) -> float:
@@ -69,8 +74,10 @@ class Optimiser(Options):
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic; bf16 is mixed precision")
 
     def content(self) -> dict[str, Any]:
-        """The settings that can affect a result."""
-        return {name: value for name, value in self.to_json().items() if name != "betas" or self.optimizer == "adam"}
+        return {name: value for name, value in super().content().items() if name != "betas" or self.optimizer == "adam"}
+
+    def without_effect(self) -> set[str]:
+        return ({"momentum"} if self.optimizer == "adam" else set()) | (set() if self.lr_milestones else {"lr_decay"})
 
 
 class Augmentations(Options):

@@ -112,6 +112,7 @@ def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
         ("retries=5", False, False),
         ("cosmo.lambda=0.1", False, True),
         ("stage2.lr=0.5", False, True),
+        ("stage2.lr_decay=0.5", False, False),
         ("cosmo.stage2.epochs=3", False, True),
         ("cosmo.temperature=0.5", True, True),
         ("stage1.epochs=3", True, True),
@@ -127,6 +128,21 @@ def test_only_what_can_change_a_result_changes_its_key(
     before, after = plan(tmp_path), plan(tmp_path, override)
     assert (jobs(before, "pretrain") == jobs(after, "pretrain")) is not stage1_changes
     assert (jobs(before, "train") == jobs(after, "train")) is not stage2_changes
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ("stage2.optimizer=adam", "stage2.momentum=0.5"),
+        ("cosmo.guide=none", "cosmo.lambda=0.1"),
+        ("cosmo.attention=none", "cosmo.attention_scale=none"),
+        ("cosmo.iterative=false", "cosmo.iterative_epochs=7"),
+        ("cosmo.freeze_encoders=true", "cosmo.first_phase=short"),
+    ],
+)
+def test_what_has_no_effect_beside_another_option_changes_no_key(tmp_path: Path, given: str, changed: str) -> None:
+    assert set(plan(tmp_path).jobs) != set(plan(tmp_path, changed).jobs)
+    assert set(plan(tmp_path, given).jobs) == set(plan(tmp_path, given, changed).jobs)
 
 
 def test_a_new_version_of_a_method_has_new_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,13 @@ class CosmoStage2(Iterative):
         description="how features are fused: auto is sum if all modalities have the same kind and shape, else concat",
     )
 
+    @override
+    def without_effect(self) -> set[str]:
+        found = super().without_effect()
+        found |= {"lambda_"} if self.guide == "none" else set()
+        found |= {"guide_weights"} if self.guide != "fixed" else set()
+        return found | ({"attention_scale"} if self.attention != "paper" else set())
+
 
 class CosmoPretrainer(ProjectingPretrainer):
     """The views in the loss are P mixtures of the projections of a sample."""

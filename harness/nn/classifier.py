@@ -48,6 +48,13 @@ class Iterative(Options):
             raise ValueError("frozen_mode: train needs freeze: true; with freeze: false every part gets gradients")
         return self
 
+    @override
+    def without_effect(self) -> set[str]:
+        turns = {"iterative_epochs", "freeze", "first_part", "first_phase"}
+        if self.freeze_encoders:
+            return turns
+        return set() if self.iterative else {*turns, "frozen_mode"}
+
     def phase(self, epoch: int) -> Phase:
         """The parts that are trained in ``epoch``, counted from 1."""
         both = frozenset({ENCODERS, HEAD})

@@ -220,6 +220,20 @@ def test_a_driver_takes_in_what_another_process_has_done_since_it_planned(folder
     assert "all 3 jobs are done already: nothing to run" in shown.getvalue()
 
 
+def test_jobs_of_an_offline_device_are_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.execute.inline.InlineExecutor.run", interrupted)
+    (tmp_path / "study.yaml").write_text(STUDY + "edge: {devices: [{name: nano, offline: true}]}\n")
+    shown = io.StringIO()
+    console = Console(file=shown, width=400)
+    driver = Driver.from_file(tmp_path / "study.yaml", tmp_path / "run", None, [], "harness run", console)
+    with pytest.raises(KeyboardInterrupt):
+        driver.run(Execution(inline=True))
+    assert "interrupted: 0 jobs are done and kept, 3 are left" in shown.getvalue()
+
+
 def test_a_copy_of_a_run_is_whole(made: Path, tmp_path: Path) -> None:
     for copy in (shutil.copy, shutil.copy2):
         target = tmp_path / copy.__name__
