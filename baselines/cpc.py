@@ -84,7 +84,9 @@ class CPCStage2(Options):
 
 def resolve_horizon(asked: int | None, steps: int, what: str) -> int:
     """The horizon k. Raises InputError if no step is left for the past; ``what`` begins the end of its message."""
-    horizon = asked or min(HORIZON, max(1, steps // 2))
+    if asked is None and steps < 2:
+        raise InputError(f"cpc: at least 2 time steps are needed, but {what} {steps}")
+    horizon = asked or min(HORIZON, steps // 2)
     if horizon >= steps:
         raise InputError(f"cpc: a horizon of {horizon} needs more than {horizon} time steps, but {what} {steps}")
     return horizon

@@ -37,7 +37,8 @@ class NearestNeighbourHead(ProbeHead):
 
     @override
     def logits(self, features: Tensor) -> Tensor:
-        closeness = F.linear(features, self.neighbours, -self.neighbours.square().sum(1) / 2)
+        with torch.autocast(features.device.type, enabled=False):  # bf16 can't tell close neighbours apart
+            closeness = F.linear(features, self.neighbours, -self.neighbours.square().sum(1) / 2)
         lowest = features.new_full((len(features), self.n_classes), -torch.inf)
         return lowest.scatter_reduce(1, self.label.expand(len(features), -1), closeness, "amax")
 

@@ -162,6 +162,7 @@ class Method(ABC):
     ABLATIONS: ClassVar[Readings] = {}
     SETTINGS: ClassVar[Mapping[str, Any]] = {}
     min_modalities: ClassVar[int] = 1
+    min_unlabelled: ClassVar[int] = 2  # samples that stage 1 needs
     fitted: ClassVar[bool] = False
 
     @classmethod
@@ -195,6 +196,13 @@ class Method(ABC):
                 self.build_pretrainer(task, stage1)
             else:
                 self.build_classifier(task, stage2, None, next(iter(self.variants(task, stage2)), ""))
+
+    def check_unlabelled(self, n: int, workers: int) -> None:
+        """Raise `InputError` if n unlabelled samples are too few for stage 1 on so many workers."""
+        least = max(self.min_unlabelled, 2 * workers)  # BatchNorm needs two samples per worker
+        if n < least:
+            on = f" on {workers} workers" if workers > 1 else ""
+            raise InputError(f"unlabeled: {self.name} needs at least {least} samples for stage 1{on}, not {n}")
 
     def check_stage1_of(self, other: Method, other_options: Any, task: Task, options: Any, variant: str) -> None:
         """Raise `InputError` if a variant can't start from the encoders of another method's stage 1."""

@@ -100,6 +100,7 @@ def test_a_data_set_overrides_the_folds_of_the_study(tmp_path: Path) -> None:
         ("folds={}", "folds: {} should have either subjects_per_fold"),
         ("folds.subject=3", "folds.subject: there is no such option"),
         ("folds.subjects_per_fold=6", "datasets.0: folds: 6 test subjects and 1 for validation leave none of the 6"),
+        ("unlabeled=3", "datasets.0: unlabeled: cosmo needs at least 4 samples for stage 1, not 3"),
         ("labels=10000", "datasets.0: fold 1: labels: 10000 samples can't be labelled"),
     ],
 )

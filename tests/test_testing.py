@@ -15,6 +15,7 @@ from torch import Tensor
 
 from baselines.cmc import CMC
 from baselines.deepsense import DeepSense
+from baselines.nearest_neighbour import NearestNeighbour
 from harness import registry
 from harness.cosmo.method import Cosmo, CosmoPretrainer
 from harness.data.base import DefaultSplit, Recordings
@@ -32,6 +33,19 @@ SMALL = {"series": 4, "seconds": 40}
 @pytest.mark.parametrize("name", sorted(registry.BUILT_IN["methods"]))
 def test_built_in_methods_keep_the_contract(name: str) -> None:
     check_method(name, QUICK.get(name))
+
+
+def test_a_variant_is_checked_with_the_stage_1_that_it_starts_from() -> None:
+    starts = []
+
+    class Recording(NearestNeighbour):
+        def build_classifier(self, task: Task, options: Any, pretrained: Any, variant: str = "") -> Classifier:
+            starts.append((variant, pretrained is not None))
+            return super().build_classifier(task, options, pretrained, variant)
+
+    check_method(Recording, {"features": ["ntxent", "statistics"]})
+    assert ("ntxent", True) in starts
+    assert ("statistics", True) not in starts
 
 
 def test_a_built_in_data_set_keeps_the_contract() -> None:

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from harness.cosmo.fusion import DotAttention, EqualAttention, GuidedAttention, Scale
 from harness.cosmo.positives import MixtureKind, Per, draw_weights, mix
-from harness.cosmo.quality import QualitySettings, measure
+from harness.cosmo.quality import MIN_SAMPLES, QualitySettings, measure
 from harness.errors import InputError
 from harness.method import Batch, Classifier, Features, Method, Pretrained, Pretrainer, Readings, Task
 from harness.nn.attention import JointAttention
@@ -58,6 +58,14 @@ class CosmoStage1(Options):
         if self.weights == "dirichlet" and self.weights_range != (0.0, 1.0):
             raise ValueError("weights_range is for weights 'grid' and 'uniform'; a Dirichlet draw has no range")
         return self
+
+    @override
+    def content(self) -> dict[str, Any]:
+        """The quality of features of encoders has a version of its own: that of a constant modality was another."""
+        found = super().content()
+        if self.quality.features == "encoders":
+            found["quality"]["version"] = "2"
+        return found
 
 
 class CosmoStage2(Iterative):
@@ -148,6 +156,7 @@ class Cosmo(Method):
     Stage1 = CosmoStage1
     Stage2 = CosmoStage2
     min_modalities = 2
+    min_unlabelled = MIN_SAMPLES
     READINGS: ClassVar[Readings] = {
         "paper": {},
         "authors-code": {

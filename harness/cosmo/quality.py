@@ -17,6 +17,7 @@ MIN_SAMPLES = 4  # samples; with fewer, neither statistic is meaningful
 SUBSET = 0.8  # share of the samples in each subset
 PERCENTILES = (5, 95)  # of the values in the subsets, which the intervals end at
 MAX_NUMBERS = 12  # numbers of clusters that are compared in a subset, spread over the whole range
+CONSTANT = 1e-6  # samples whose deviation is at most this share of the length of their mean only differ by rounding
 MAX_WIDTH = 0.1  # share of its range that an identified k_opt may vary over
 
 
@@ -39,7 +40,7 @@ class QualitySettings(Options):
         default="diag", description="covariance matrices of the Gaussian mixture of criterion bic"
     )
     hopkins_share: float = Field(
-        default=0.1, description="fraction of the samples that the Hopkins statistic is computed from"
+        default=0.1, gt=0, le=1, description="fraction of the samples that the Hopkins statistic is computed from"
     )
     hopkins_least: int = Field(
         default=50,
@@ -69,7 +70,7 @@ class Quality:
 
     k_opt is not identified if it or its interval reaches an end of the range of k, or if they spread over more than a
     tenth of that range. Without subsets the intervals are None, and only the ends are checked. Records of earlier
-    versions have neither.
+    versions have no intervals, ``identified`` or ``reason``.
 
     Attributes:
         hopkins: H.
@@ -79,7 +80,7 @@ class Quality:
         hopkins_interval, k_opt_interval, score_interval, weight_interval: The 5th and the 95th percentile over the
             subsets.
         identified: Whether k_opt is stable and inside its range. It need not be the true number of clusters then.
-        reason: Why they don't.
+        reason: Why k_opt is not identified; empty if it is.
     """
 
     hopkins: float
@@ -183,14 +184,21 @@ def _reduced(array: np.ndarray, j: int, settings: QualitySettings, seed: int) ->
 
     flat = array.reshape(len(array), -1)
     if settings.components is None:
-        return flat.astype(np.float64)
+        return _zero_if_constant(flat.astype(np.float64), flat)
     reducer = PCA(
         min(settings.components, len(flat) - 1, flat.shape[1]),
         svd_solver="randomized",
         random_state=seed_of(seed, j, "pca") % 2**32,
     )
     with np.errstate(invalid="ignore"):  # a constant modality has no variance to divide by
-        return np.asarray(reducer.fit_transform(flat), dtype=np.float64)
+        return _zero_if_constant(np.asarray(reducer.fit_transform(flat), dtype=np.float64), flat)
+
+
+def _zero_if_constant(x: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """The components x of samples ``flat``; zeros if the samples only differ by rounding."""
+    deviation = np.sqrt(x.var(axis=0).sum())
+    constant = deviation <= CONSTANT * np.linalg.norm(flat.mean(axis=0, dtype=np.float64))
+    return np.zeros_like(x) if constant else x
 
 
 def _estimate(

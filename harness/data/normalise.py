@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -35,20 +34,10 @@ class Normaliser:
             mean[modality.name], std[modality.name] = _moments(arrays[modality.name], rows, modality)
         return cls(mean, std)
 
-    def apply(self, name: str, batch: Any) -> Any:
-        """(batch − mean) / std of modality ``name``, float32. Takes and returns an array or a tensor (n, *shape)."""
+    def apply(self, name: str, batch: np.ndarray) -> np.ndarray:
+        """(batch − mean) / std of modality ``name``, (n, *shape) float32."""
         mean, std = np.array(self.mean[name], dtype=np.float32), np.array(self.std[name], dtype=np.float32)
-        if isinstance(batch, np.ndarray):
-            return (batch.astype(np.float32) - mean) / std
-        batch = batch.float()
-        return (batch - batch.new_tensor(mean)) / batch.new_tensor(std)
-
-    def to_json(self) -> dict[str, dict[str, list[float]]]:
-        return {name: {"mean": list(self.mean[name]), "std": list(self.std[name])} for name in self.mean}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Mapping[str, Sequence[float]]]) -> Normaliser:
-        return cls({n: tuple(c["mean"]) for n, c in content.items()}, {n: tuple(c["std"]) for n, c in content.items()})
+        return (batch.astype(np.float32) - mean) / std
 
 
 def _moments(array: np.ndarray, rows: np.ndarray, modality: Modality) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -299,31 +299,28 @@ def read_label_list(path: Path, rate: float) -> list[str]:
     return content
 
 
-def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.ndarray | None = None) -> np.ndarray:
+def labelled_from_list(recordings: Recordings, samples: Iterable[str], pool: np.ndarray) -> np.ndarray:
     """The rows of a published list of labelled samples, sorted int64.
 
-    ``pool`` holds the rows of the training part; None allows any row. Raises `InputError`, which names the samples, for
-    samples that do not exist, are listed twice, have no label or are outside the pool.
+    ``pool`` holds the rows of the training part. Raises `InputError`, which names the samples, for samples that do not
+    exist, are listed twice, have no label or are outside the pool.
     """
     wanted = list(samples)
     row_of = {str(name): row for row, name in enumerate(recordings.sample)}
     unknown = [name for name in wanted if name not in row_of]
     if unknown:
         raise InputError(
-            f"labels: {len(unknown)} unknown samples: {', '.join(unknown[:5])}; {did_you_mean(unknown[0], row_of)}"[
+            f"label_list: {len(unknown)} unknown samples: {', '.join(unknown[:5])}; {did_you_mean(unknown[0], row_of)}"[
                 :500
             ]
         )
     if len(set(wanted)) < len(wanted):
-        raise InputError(f"labels: {Counter(wanted).most_common(1)[0][0]} is listed twice")
+        raise InputError(f"label_list: {Counter(wanted).most_common(1)[0][0]} is listed twice")
     rows = np.sort(np.array([row_of[name] for name in wanted], dtype=np.int64))
     if not len(rows):
-        raise InputError("labels: the list of samples is empty")
-    if len(without := rows[~recordings.has_label[rows]]):
-        raise InputError(f"labels: without a label in the data: {', '.join(map(str, recordings.sample[without[:5]]))}")
-    outside = rows if pool is None else np.setdiff1d(rows, pool)
-    if pool is not None and len(outside):
-        raise InputError(
-            f"labels: not in the training part: {', '.join(str(recordings.sample[row]) for row in outside[:5])}"
-        )
+        raise InputError("label_list: the list of samples is empty")
+    without, outside = rows[~recordings.has_label[rows]], np.setdiff1d(rows, pool)
+    for wrong, what in ((without, "without a label in the data"), (outside, "not in the training part")):
+        if len(wrong):
+            raise InputError(f"label_list: {what}: {', '.join(map(str, recordings.sample[wrong[:5]]))}")
     return rows

@@ -1,8 +1,8 @@
 """Augmentations of a batch, for any kind of modality: sensor failure, noise and down-sampling.
 
-They follow `harness.data.augment` (source: the talk on contrastive losses for sensor data), but act on normalised
-batches, in which missing samples are not flagged. So they act on all time steps rather than on real samples only: lost
-steps are set to 0, the mean of the training part, and down-sampling repeats the last step that it kept.
+Source: the talk on contrastive losses for sensor data, whose augmentations act on the real samples of a series. Batches
+are normalised and do not flag missing samples, so these act on all time steps: lost steps are set to 0, the mean of the
+training part, and down-sampling repeats the last step that it kept.
 """
 
 from __future__ import annotations

@@ -239,6 +239,7 @@ class DatasetPlanner:
             }
             content |= self._content("pretrain", stage1, seed, indices)
             general1 = stage1.settings.general.stage1
+            stage1.method.check_unlabelled(len(samples["unlabelled"]), general1.workers)
             gpus = general1.gpus_per_worker or (1 if general1.workers > 1 else 0)
             about1 = {**about, "method": stage1.method.name, "gpus": gpus}
             stage1_key = self._add(content, about1, config.source, indices)

@@ -88,9 +88,18 @@ class _MethodOnTask:
             self.method.check(self.task, self.stage1, self.stage2)
         pretrained = self._check_stage1() if self.method.Stage1 else None
         for variant in self._variants() or ("",):
-            self._check_logits(pretrained, variant)
-            self._check_frozen(pretrained, variant)
-            self._check_stage2(pretrained, variant)
+            start = self._stage1_of(variant, pretrained)
+            self._check_logits(start, variant)
+            self._check_frozen(start, variant)
+            self._check_stage2(start, variant)
+
+    def _stage1_of(self, variant: str, own: Pretrained | None) -> Pretrained | None:
+        """The stage 1 that a variant starts from, which may be that of another method."""
+        name = self.method.stage1_of(variant)
+        if name is None:
+            return own
+        other = registry.get("methods", name)()
+        return _MethodOnTask(other, (other.Stage1(), other.Stage2()), self.task)._pretrain().pretrained
 
     def _variants(self) -> tuple[str, ...]:
         variants = self.method.variants(self.task, self.stage2)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.errors import InputError
 from harness.jobs import Progress
 from harness.method import Batch, Method, Pretrained, Pretrainer
 from harness.nn.augment import augment, device_generator
@@ -76,12 +75,10 @@ def pretrain(
             except for the seconds.
 
     Raises:
-        InputError: There are fewer than two samples per worker.
+        InputError: There are too few samples, see `Method.check_unlabelled`.
         RuntimeError: The loss is no longer finite.
     """
-    if len(unlabelled) < 2 * workers.count:
-        each = f" for each of {workers.count} workers" if workers.count > 1 else ""
-        raise InputError(f"{method.name}: stage 1 needs at least two unlabelled samples{each}, not {len(unlabelled)}")
+    method.check_unlabelled(len(unlabelled), workers.count)
     run = _Run(method, options, settings, data, unlabelled, workers)
     if checkpoint is not None:
         run.restore(checkpoint)
@@ -95,7 +92,7 @@ def pretrain(
             run.model.loss_floor,
             checkpoint=run.checkpoint() if due else None,
         )
-    encoders = {name: tensor.clone() for name, tensor in bare(run.model.encoders.state_dict()).items()}
+    encoders = bare(run.model.encoders.state_dict())
     distance, plane, variance = _between_modalities(run.model, data, unlabelled)
     run.model.eval()
     diagnostics, diagnostics_seconds = run.diagnose() if workers.rank == 0 else ({}, 0.0)
@@ -178,6 +175,8 @@ class _Run:
     @torch.no_grad()
     def diagnose(self) -> tuple[dict[str, Any], float]:
         """The method's diagnostics of the unlabelled data, such as their quality, and the seconds that they took."""
+        if type(self.method).diagnose is Method.diagnose:  # then all these samples need not be put on the device
+            return {}, 0.0
         started = perf_counter()
         batch, seed = self.data.batch(self.unlabelled), self.data.seed("findings")
         found = self.method.diagnose(self.model, batch, self.data.task, self.options, seed)

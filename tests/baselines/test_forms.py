@@ -139,6 +139,12 @@ def test_deepsense_has_the_published_shapes() -> None:
     assert convolutions[6:] == [(64, 64, 1, 2, 8), (64, 64, 1, 2, 6), (64, 64, 1, 2, 4)]
 
 
+def test_a_window_that_is_too_short_for_the_default_horizon() -> None:
+    cpc, task = registry.get("methods", "cpc"), Task((Modality("a", "series", (3, 2)),), 2)
+    with pytest.raises(InputError, match="cpc: at least 2 time steps are needed, but the features have 1"):
+        cpc().check(task, cpc.Stage1(), cpc.Stage2())
+
+
 @pytest.mark.parametrize(("horizon", "fits"), [(None, True), (23, True), (24, False), (28, False)])
 def test_the_originals_horizon_is_checked_against_the_window(horizon: int | None, fits: bool) -> None:
     cpc, task = registry.get("methods", "cpc"), Task(MODALITIES[:2], CLASSES)

@@ -138,6 +138,13 @@ def test_measure_prefers_the_modality_whose_clusters_are_the_classes() -> None:
     assert measure([good, noise], 6, asked, 3) == (first, second)
 
 
+@pytest.mark.parametrize("share", [-1.0, 0.0, 1.5])
+def test_the_share_of_samples_is_a_share(share: float) -> None:
+    with pytest.raises(ValidationError, match="hopkins_share"):
+        QualitySettings(hopkins_share=share)
+    assert measure([np.eye(6)], 4, QualitySettings(hopkins_share=1.0), 0)
+
+
 @pytest.mark.parametrize("n", [4, 5])
 def test_few_samples(n: int) -> None:
     assert measure([np.random.default_rng(0).normal(size=(n, 3))], 4, QualitySettings(), 0)[0].weight == 1
@@ -145,9 +152,13 @@ def test_few_samples(n: int) -> None:
         measure([np.zeros((3, 2))], 4, QualitySettings(), 0)
 
 
-def test_constant_modality() -> None:
+@pytest.mark.parametrize(("value", "components"), [(0.0, 20), (1e3, 2), (0.37, None)])
+def test_constant_modality(value: float, components: int | None) -> None:
+    rounding = 1 + 1e-7 * np.random.default_rng(0).normal(size=(20, 5))
+    array = (value * rounding).astype(np.float32)
     for criterion in CRITERIA:
-        (found,) = measure([np.zeros((20, 5))], 4, QualitySettings(criterion=criterion, subsets=2), 0)
+        settings = QualitySettings(criterion=criterion, subsets=2, components=components)
+        (found,) = measure([array], 4, settings, 0)
         assert (found.hopkins, found.identified, found.reason) == (0.5, False, "too few different samples")
 
 

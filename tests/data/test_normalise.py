@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
-import torch
 
 from harness.data.base import Modality
 from harness.data.normalise import Normaliser
@@ -48,24 +45,11 @@ def test_other_rows_leave_no_trace(arrays):
     assert Normaliser.fit(arrays, rows, MODALITIES) == before
 
 
-def test_tensors_and_arrays_alike(arrays):
-    normaliser = Normaliser.fit(arrays, np.arange(30), MODALITIES)
-    for name in ("imu", "pose"):
-        tensor = normaliser.apply(name, torch.tensor(arrays[name]))
-        assert tensor.dtype == torch.float32
-        np.testing.assert_allclose(tensor.numpy(), normaliser.apply(name, arrays[name]), rtol=1e-5, atol=1e-5)
-
-
 def test_a_constant_channel_becomes_0(arrays):
     arrays["imu"][:, :, 2], arrays["imu"][:, :, 3] = 9.81, 0
     normaliser = Normaliser.fit(arrays, np.arange(30), MODALITIES)
     assert normaliser.std["imu"][2:4] == (1.0, 1.0)
     np.testing.assert_allclose(normaliser.apply("imu", arrays["imu"])[:, :, 2:4], 0, atol=1e-5)
-
-
-def test_through_json(arrays):
-    normaliser = Normaliser.fit(arrays, np.arange(30), MODALITIES)
-    assert Normaliser.from_json(json.loads(json.dumps(normaliser.to_json()))) == normaliser
 
 
 def test_no_rows(arrays):

@@ -34,6 +34,7 @@ def of_subjects(subjects: list[int]) -> Recordings:
 
 
 SIX = of_subjects([1, 2, 3, 4, 5, 6, 1, 2, 3])
+EVERY = np.arange(9)
 PLAIN = DefaultSplit(test=(5, 6))
 FULL = DefaultSplit(test=(6,), validation=(5,), train=(1, 2))
 
@@ -236,12 +237,12 @@ def test_unlabelled_out_of_range(wrong):
 
 
 def test_published_lists():
-    np.testing.assert_array_equal(labelled_from_list(SIX, ["r4", "r0"]), [0, 4])
-    with pytest.raises(InputError, match="1 unknown samples: r99"):
-        labelled_from_list(SIX, ["r99", "r0"])
-    with pytest.raises(InputError, match="r1 is listed twice"):
-        labelled_from_list(SIX, ["r1", "r1"])
-    with pytest.raises(InputError, match="not in the training part: r4"):
+    np.testing.assert_array_equal(labelled_from_list(SIX, ["r4", "r0"], EVERY), [0, 4])
+    with pytest.raises(InputError, match=r"^label_list: 1 unknown samples: r99"):
+        labelled_from_list(SIX, ["r99", "r0"], EVERY)
+    with pytest.raises(InputError, match=r"^label_list: r1 is listed twice"):
+        labelled_from_list(SIX, ["r1", "r1"], EVERY)
+    with pytest.raises(InputError, match=r"^label_list: not in the training part: r4"):
         labelled_from_list(SIX, ["r0", "r4"], np.arange(4))
-    with pytest.raises(InputError, match="is empty"):
-        labelled_from_list(SIX, [])
+    with pytest.raises(InputError, match=r"^label_list: .* is empty"):
+        labelled_from_list(SIX, [], EVERY)

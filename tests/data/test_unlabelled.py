@@ -72,8 +72,8 @@ def test_a_subject_without_labels_can_only_be_trained_on():
         resolve_split(made, Split(test=(2,)), DefaultSplit(test=(3,)))
     with pytest.raises(InputError, match=r"split.validation: subject 2 has no labelled sample"):
         resolve_split(made, Split(validation=(2,)), DefaultSplit(test=(3,)))
-    with pytest.raises(InputError, match="without a label in the data: r3"):
-        labelled_from_list(made, ["r0", "r3"])
+    with pytest.raises(InputError, match="label_list: without a label in the data: r3"):
+        labelled_from_list(made, ["r0", "r3"], np.arange(6))
 
 
 def test_the_fingerprint_of_labelled_data_is_as_before():

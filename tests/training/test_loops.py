@@ -11,6 +11,8 @@ from torch import nn
 from baselines.cmc import CMC
 from baselines.cpc import CPC
 from baselines.deepsense import DeepSense
+from baselines.logistic_regression import LogisticRegression
+from baselines.nearest_neighbour import NearestNeighbour
 from baselines.ntxent import NTXent
 from harness.cosmo.method import Cosmo
 from harness.errors import DataError, InputError
@@ -18,6 +20,7 @@ from harness.method import Method
 from harness.options import Stage1, Stage2
 from harness.training import (
     Stage2Result,
+    TrainingData,
     pretrain,
     pretrained_from_bytes,
     pretrained_to_bytes,
@@ -30,6 +33,7 @@ from tests.training.training_runs import (
     LABELLED,
     TASK,
     TEST,
+    UNLABELLED,
     finish,
     first_stage,
     second_stage,
@@ -115,6 +119,8 @@ def test_the_quality_can_be_that_of_the_encoders_after_the_last_epoch() -> None:
     checkpoint = next(first_stage(options=asked, epochs=3, checkpoint_every=1)).checkpoint
     resumed = finish(first_stage(options=asked, epochs=3, checkpoint=checkpoint))
     assert resumed.pretrained.diagnostics["quality"] == trained
+    assert Cosmo.Stage1.from_plain(asked).content()["quality"]["version"] == "2"
+    assert "version" not in Cosmo.Stage1().content()["quality"]
 
 
 def test_without_contrastive_learning_the_encoders_are_random_and_the_quality_is_found() -> None:
@@ -224,8 +230,8 @@ def test_a_loss_that_is_not_finite_names_the_epoch(stage: Any) -> None:
 
 def test_too_few_samples_is_bad_input() -> None:
     method = Cosmo()
-    with pytest.raises(InputError, match="two unlabelled"):
-        finish(pretrain(method, method.Stage1(), Stage1(), training_data(), np.arange(1)))
+    with pytest.raises(InputError, match="unlabeled: cosmo needs at least 4 samples for stage 1, not 3"):
+        finish(pretrain(method, method.Stage1(), Stage1(epochs=0), training_data(), np.arange(3)))
     with pytest.raises(InputError, match="two labelled"):
         finish(train(DeepSense(), None, Stage2(), training_data(), LABEL, np.arange(1), {}, None))
 
@@ -238,6 +244,28 @@ def test_settings(settings: dict[str, Any]) -> None:
     result = finish(second_stage(Cosmo(), None, pretrained, **settings))
     assert all(np.isfinite(result.loss))
     assert all(t.dtype != torch.bfloat16 for t in pretrained.encoders.values())
+
+
+@pytest.mark.parametrize("method", [NearestNeighbour(), LogisticRegression()])
+def test_probes_classify_in_mixed_precision(method: Method) -> None:
+    def predicted(precision: str) -> np.ndarray:
+        settings, evaluated = Stage2.from_plain({"epochs": 1, "precision": precision}), {"labelled": LABELLED}
+        stage2 = train(
+            method, method.Stage2(), settings, training_data(), LABEL, LABELLED, evaluated, None, "statistics"
+        )
+        return finish(stage2).predictions["labelled"]
+
+    assert np.array_equal(predicted("bf16"), predicted("fp32"))
+
+
+def test_samples_are_not_put_together_for_diagnostics_that_a_method_does_not_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    batch = TrainingData.batch
+    monkeypatch.setattr(TrainingData, "batch", lambda data, some: sizes.append(len(some)) or batch(data, some))
+    finish(first_stage(CPC(), {}))
+    assert 0 < max(sizes) < len(UNLABELLED)
 
 
 @pytest.mark.parametrize("method", [Cosmo(), CMC(), CPC(), NTXent()])
