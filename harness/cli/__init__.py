@@ -56,7 +56,7 @@ for group in (plugins.study_app, data_app, edge_app):
 
 def _version(asked: bool) -> None:
     if asked:
-        out.print(f"cosmo-harness {__version__}", highlight=False)
+        out.print(f"cosmo-harness {__version__}")
         raise typer.Exit
 
 
@@ -99,7 +99,7 @@ def entry() -> None:
     except JobFailed as error:
         cause = error.__cause__ or error
         _show_traceback(cause)
-        err.print(f"\nfailed: {error}. Finished jobs are kept.", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"\nfailed: {error}. Finished jobs are kept.", soft_wrap=True)
         debugger.open(cause)
         sys.exit(1)
     except Exception as error:
@@ -114,10 +114,10 @@ def entry() -> None:
         _show_traceback(error)
         if place:
             text = f"\nThis error is in a plug-in, at {place}. Finished jobs are kept."
-            err.print(text, markup=False, highlight=False, soft_wrap=True)
+            err.print(text, soft_wrap=True)
         else:
-            err.print("\nThis is a bug in the harness, not in your study. Finished jobs are kept.", highlight=False)
-            err.print("Please report it with the text above and the output of `harness env`.", highlight=False)
+            err.print("\nThis is a bug in the harness, not in your study. Finished jobs are kept.")
+            err.print("Please report it with the text above and the output of `harness env`.")
         debugger.open(error)
         sys.exit(1 if place else 70)
 
@@ -145,7 +145,7 @@ def _broken_package(error: BaseException) -> str:
 
 def _show_error(text: str, several: bool = False) -> None:
     err.print("error:", style="bold red", end="\n" if several else " ")
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    err.print(text, soft_wrap=True)
 
 
 def _show_traceback(error: BaseException) -> None:

@@ -25,9 +25,9 @@ def check(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot =
     dataset, recordings = _load(name, data)
     found = warnings_about(dataset, recordings, General.model_fields["label_rate"].default)
     for warning in found:
-        out.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"warning: {warning}", style="yellow", soft_wrap=True)
     problems = f"{len(found)} warning{'s' * (len(found) != 1)}" if found else "no problems found"
-    out.print(f"{name}: {recordings.n_samples} samples, {recordings.n_classes} classes, {problems}", highlight=False)
+    out.print(f"{name}: {recordings.n_samples} samples, {recordings.n_classes} classes, {problems}")
 
 
 @data_app.command(epilog="Example: harness data info utd-mhad --data ~/data")
@@ -44,7 +44,7 @@ def prepare(name: Annotated[str, typer.Argument(metavar="NAME")], data: DataRoot
     from harness.memo import cache_folder
 
     _load(name, data)
-    out.print(f"{name} is cached in {cache_folder()}", highlight=False, soft_wrap=True)
+    out.print(f"{name} is cached in {cache_folder()}", soft_wrap=True)
 
 
 @data_app.command(
@@ -94,12 +94,12 @@ def import_(
     with _interruptible(f"interrupted: {out_folder} was not made"):
         made = import_folder(folder, content, out_folder)
     for note in made.notes:
-        out.print(f"warning: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"warning: {note}", style="yellow", soft_wrap=True)
     for name, count in sorted(made.counts.items()):
-        out.print(f"{name.replace('_', ' ')}: {count}", highlight=False)
+        out.print(f"{name.replace('_', ' ')}: {count}")
     classes = ", ".join(f"{name} {count}" for name, count in sorted(made.labels.items())) or "none"
-    out.print(f"classes: {classes}", highlight=False, markup=False, soft_wrap=True)
-    out.print(f"{len(made.subjects)} subjects; use arrays:{out_folder.name}", highlight=False, markup=False)
+    out.print(f"classes: {classes}", soft_wrap=True)
+    out.print(f"{len(made.subjects)} subjects; use arrays:{out_folder.name}")
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def _interruptible(message: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        err.print(message, markup=False, highlight=False, soft_wrap=True)
+        err.print(message, soft_wrap=True)
         raise
     finally:
         for number, handler in before.items():

@@ -27,7 +27,7 @@ def env(
     found = describe_environment()
     lines = [json.dumps(found, indent=1)] if format_ is EnvironmentFormat.json else _lines(found)
     for line in lines:
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

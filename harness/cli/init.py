@@ -42,4 +42,4 @@ def init(
     except OSError as error:
         raise InputError(f"{study} can't be written: {error.strerror}") from None
     folder = "" if data is None else f" --data {data}"
-    out.print(f"{study} is written. See what it will do: harness run {study}{folder} --dry-run", highlight=False)
+    out.print(f"{study} is written. See what it will do: harness run {study}{folder} --dry-run")

@@ -56,17 +56,17 @@ def predict(
     samples = choose_samples(results, found, dataset, data, chosen, unlabelled)
     predictions = predict_samples(model, samples, data)
     if note := final_model_note(results, found):
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"note: {note}", style="yellow", soft_wrap=True)
     _write(out_file, predictions.to_csv())
     counts = ", ".join(f"{name} {count}" for name, count in predictions.counts.items())
     text = f"{len(predictions.logits)} samples predicted by {found.method} ({found.key}): {counts}"
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
-    out.print(f"predictions: {out_file}", markup=False, highlight=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)
+    out.print(f"predictions: {out_file}", soft_wrap=True)
     if onnx:
         from harness.results.onnx_file import model_to_onnx
 
         _write(onnx, model_to_onnx(model, samples.arrays(slice(256))))
-        out.print(f"model: {onnx}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"model: {onnx}", soft_wrap=True)
 
 
 def _write(path: Path, content: bytes) -> None:

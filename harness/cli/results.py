@@ -68,12 +68,12 @@ def doctor(
 def _show_faults(faults: Sequence[Fault], then: str) -> None:
     """A line for each damaged file. Raises `typer.Exit` with status 1 if there are any."""
     for fault in faults:
-        out.print(f"damaged: {fault.what}", style="red", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"damaged: {fault.what}", style="red", soft_wrap=True)
     if not faults:
-        out.print("no file is damaged", highlight=False)
+        out.print("no file is damaged")
         return
     text = f"{len(faults)} {'file is' if len(faults) == 1 else 'files are'} damaged"
-    out.print(f"{text}; {then}" if then else text, markup=False, highlight=False, soft_wrap=True)
+    out.print(f"{text}; {then}" if then else text, soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -118,7 +118,7 @@ def logs(
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     else:
         state = "printed nothing" if results.status(key) == "done" else "has not left a log"
-        err.print(f"{results.plan.jobs[key].title} ({key}) {state}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"{results.plan.jobs[key].title} ({key}) {state}", soft_wrap=True)
 
 
 def send(
@@ -132,7 +132,7 @@ def send(
     from harness.trackers.tracking import send as send_to
     from reports.text import count
 
-    sent = send_to(RunResults.open(run_folder), to, lambda text: err.print(text, markup=False, soft_wrap=True))
+    sent = send_to(RunResults.open(run_folder), to, lambda text: err.print(text, soft_wrap=True))
     for tracker, new, before in sent:
         jobs, were = count(new, "job"), "was" if before == 1 else "were"
         out.print(f"{tracker}: {jobs} logged, {before} {were} there already")
@@ -191,6 +191,6 @@ def compare(
 
 def _show_paths(paths: list[Path], open_: bool) -> None:
     for path in paths:
-        out.print(f"report: {path}", highlight=False, soft_wrap=True)
+        out.print(f"report: {path}", soft_wrap=True)
     if open_ and paths:
         webbrowser.open(paths[0].resolve().as_uri())
