@@ -132,7 +132,7 @@ class Classifier(nn.Module):
         Three names have a meaning. The record has the mean over the test samples of ``attention`` (n, n_modalities),
         the weights of the modalities in the order of the task, and of ``modal_distance`` (n,), see
         `harness.nn.distance`. ``features`` (n, n_modalities, width) are stored as their projection on the principal
-        plane, ``modal_plane`` (n, n_modalities, 2).
+        plane, ``modal_plane`` (m, n_modalities, 2), for at most 300 of the samples.
         """
         return {}
 

@@ -23,6 +23,8 @@ from harness.training.device import OwnRandomness, autocast, build_optimiser, n_
 from harness.training.features import FrozenFeatures
 from harness.training.training_data import TrainingData, in_order, permuted
 
+IN_PLANE = 300  # samples whose features are drawn at most
+
 
 @dataclass(frozen=True)
 class Stage2Result:
@@ -268,11 +270,17 @@ class Evaluations:
 
     @torch.no_grad()
     def explain(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        """The explanations of these samples by the model of the last evaluation, float32."""
+        """The explanations of these samples by the model of the last evaluation, float32.
+
+        ``features`` are large and only drawn, so they are of at most `IN_PLANE` samples, evenly spread.
+        """
         parts: dict[str, list[np.ndarray]] = {}
+        with_features = samples[:: -(-len(samples) // IN_PLANE) or 1]
         for chunk in in_order(samples):
             for name, tensor in self.training.model.explain(self.data.batch(chunk)).items():
-                parts.setdefault(name, []).append(tensor.float().numpy(force=True))
+                array = tensor.float().numpy(force=True)
+                kept = array[np.isin(chunk, with_features)] if name == "features" else array
+                parts.setdefault(name, []).append(kept)
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
     def stacked(self) -> dict[str, np.ndarray]:

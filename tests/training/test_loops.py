@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from harness.training import (
     pretrained_to_bytes,
     train,
 )
-from harness.training.stage2 import Training, apply_phase
+from harness.training.stage2 import Evaluations, Training, apply_phase
 from tests.training.training_runs import (
     FEW,
     LABEL,
@@ -60,6 +61,22 @@ def test_results_have_the_promised_shapes() -> None:
     assert stage2.explained["attention"].shape == (len(TEST), 2)
     assert stage2.n_parameters > 0
     assert stage2.seconds > 0
+
+
+@pytest.mark.parametrize(("most", "drawn"), [(1, [0]), (3, [0, 50, 100]), (200, list(range(150)))])
+def test_features_are_kept_of_a_few_evenly_spread_samples(
+    most: int, drawn: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.training.stage2.IN_PLANE", most)
+
+    def explain(chunk: np.ndarray) -> dict[str, torch.Tensor]:
+        return {"attention": torch.tensor(chunk), "features": torch.tensor(chunk)}
+
+    training = SimpleNamespace(model=SimpleNamespace(explain=explain))
+    evaluations = Evaluations(cast(Any, training), cast(Any, SimpleNamespace(batch=lambda chunk: chunk)), {})
+    explained = evaluations.explain(np.arange(150))
+    assert explained["attention"].tolist() == list(range(150))
+    assert explained["features"].tolist() == drawn
 
 
 def test_same_seeds_same_bits_also_interleaved_and_the_callers_draws_are_left_alone() -> None:
