@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.jobs import Progress
-from harness.results.health import warnings_of
+from harness.results.health import TrialsWarning, warnings_of
 from harness.results.plan_records import labelled_counts
 from harness.results.run import RunResults
 from harness.show.estimate import TimeLeft, span
@@ -30,14 +30,19 @@ MOST_READ = 1000  # trials whose records are read for warnings; the report reads
 
 def show_status(results: RunResults, console: Console) -> None:
     """Jobs and trials by state, what runs where, rate and time left; the failed jobs with their errors."""
+    warnings = _warnings(results)  # before all else, since it reads most: what it has read is not read again
     console.print(_view(results), soft_wrap=not console.is_terminal)
-    _show_findings(results, console)
+    _show_findings(results, warnings, console)
 
 
-def _show_findings(results: RunResults, console: Console) -> None:
+def _warnings(results: RunResults) -> list[TrialsWarning]:
+    return warnings_of(results) if len(results.plan.trials) <= MOST_READ else []
+
+
+def _show_findings(results: RunResults, warnings: Sequence[TrialsWarning], console: Console) -> None:
     """What a search chose, the warnings and the failed jobs."""
     show_choices(results, console)
-    show_warnings(warnings_of(results) if len(results.plan.trials) <= MOST_READ else [], console)
+    show_warnings(warnings, console)
     show_failures(results, console)
 
 
@@ -50,7 +55,7 @@ def watch_status(run_folder: Path, console: Console, seconds: float) -> None:
             time.sleep(seconds)
             results = results.newer()
             screen.update(_view(results), refresh=True)
-    _show_findings(results, console)
+    _show_findings(results, _warnings(results), console)
 
 
 def _view(results: RunResults) -> RenderableType:

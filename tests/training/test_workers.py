@@ -183,7 +183,7 @@ def test_all_workers_end_with_the_same_parameters(members: dict[int, list[dict[s
 def test_workers_without_a_group_are_refused() -> None:
     with pytest.raises(RuntimeError, match="process group of 2"):
         Workers.here(2)
-    with pytest.raises(InputError, match="each of 4 workers"):
+    with pytest.raises(InputError, match="at least 8 samples for stage 1 on 4 workers, not 7"):
         next(pretrain(Cosmo(), None, Stage1(workers=4), training_data(), np.arange(7), Workers(0, 4)))
 
 
