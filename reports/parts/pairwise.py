@@ -34,10 +34,7 @@ from reports.text import (
 if TYPE_CHECKING:
     import numpy as np
 
-HOW = (
-    "Without folds, all seeds share one split of the subjects, so the results do not extend to other subjects. Methods "
-    "are left out where most of their trials predict a single class."
-)
+HOW = "Methods are left out where most of their trials predict a single class."
 COLUMNS = {  # of a table of comparisons, with what they are
     "Points": "Points: mean difference in percentage points, paired by {unit}.",
     "95 % interval": "95 % interval: Student's t, not corrected for multiple comparisons.",

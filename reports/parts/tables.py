@@ -301,7 +301,10 @@ def options_table(run: RunData) -> Table:
 
 
 def search_table(run: RunData) -> Table:
-    """What the search of hyper-parameters chose for each method and point, out of how many trials, and its accuracy."""
+    """What the search of hyper-parameters chose for each method and point, out of how many trials, and its accuracy.
+
+    Columns of what did not happen, such as failures, are left out.
+    """
     search = run.study["search"]
     seeds = search.get("seeds", [search["seed"]])
     over = f", mean over {len(seeds)} seeds" if len(seeds) > 1 else ""
@@ -330,7 +333,7 @@ def _tuning_cells(run: RunData, tuning: Mapping[str, Any], folds: bool) -> tuple
         Text(tuning["dataset"]),
         Text(point_text(Point(tuple(tuning["point"]), tuple(tuning["point"].values()))) or "–"),
         *((Text(value_text(tuning.get("fold") or "–")),) if folds else ()),
-        *(Text(str(statuses[status])) for status in ("done", "stopped", "failed", "pending")),
+        *(Text(str(statuses[status] or "–")) for status in ("done", "stopped", "failed", "pending")),
         configuration,
         accuracy,
         Text(str(tuning.get("validation_labels", "–"))),

@@ -64,7 +64,16 @@ def test_each_search_is_a_row() -> None:
     assert lines[3].split()[:9] == ["Cosmo", "utd-mhad", "label", "rate", "5", "%", "2", "1", "1"]
     assert "no. 3: stage2.lr 0.037037, cosmo.without <em>" in lines[3]
     assert lines[3].split()[-2:] == ["50.0", "27"]
-    assert lines[4].split()[-7:] == ["0", "0", "0", "1", "–", "–", "27"]
+    assert lines[4].split()[-7:] == ["–", "–", "–", "1", "–", "–", "27"]
+
+
+def test_what_did_not_happen_has_no_column() -> None:
+    run = searched()
+    tunings = [{**run.study["search"]["tunings"][0], "candidates": [candidate(3, "done", 0.5)]}]
+    table = search_table(searched(tunings=tunings))
+    assert [column.title for column in table.columns] == [
+        "Method", "Data set", "At", "Trained", "Chosen", "Validation", "Validation labels",
+    ]  # fmt: skip
 
 
 def test_the_report_has_the_selection_rule_and_the_budget() -> None:
