@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ray
@@ -16,6 +16,7 @@ from ray.exceptions import AuthenticationError
 
 from harness.errors import InputError
 
+NODE_ID_LABEL = "ray.io/node-id"  # which Ray sets on every node
 REACH_SECONDS = 10.0
 
 
@@ -91,3 +92,8 @@ def living_nodes() -> dict[str, LivingNode]:
 def _name(node: Mapping[str, Any]) -> str:
     named = node["NodeName"] != node["NodeManagerAddress"]  # by `ray start --node-name`
     return str(node["NodeName"] if named else node["NodeManagerHostname"])
+
+
+def labels_of_other_nodes(avoid: Sequence[str]) -> dict[str, str]:
+    """Ray's label selector for all nodes but these."""
+    return {NODE_ID_LABEL: f"!in({','.join(avoid)})"} if avoid else {}

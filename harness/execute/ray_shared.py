@@ -19,9 +19,9 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
+from harness.execute.cluster import labels_of_other_nodes
 from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
-from harness.execute.ray_worker import labels_of_other_nodes
 from harness.execute.session import MARK
 from harness.jobs import CHECKPOINT, Failure, Outcome, Progress
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,12 +16,12 @@ import ray
 from ray import tune
 
 from harness.data.base import Recordings
+from harness.execute.cluster import labels_of_other_nodes
 from harness.execute.job_log import logged
 from harness.execute.ray_relay import take
 from harness.jobs import Failure, Outcome, Progress
 
 WorkerGenerator = Generator[Progress, None, "Outcome | Failure"]
-NODE_ID_LABEL = "ray.io/node-id"  # which Ray sets on every node
 SLICE_SECONDS = 0.5  # how long a worker works before it reports progress; an epoch is never cut
 
 
@@ -97,11 +97,6 @@ class Worker(tune.Trainable):
             self._recordings[job.data] = ray.get(recordings)
         generator: WorkerGenerator = logged(perform(job, self._recordings[job.data], inputs))
         return generator
-
-
-def labels_of_other_nodes(avoid: Sequence[str]) -> dict[str, str]:
-    """Ray's label selector for all nodes but these."""
-    return {NODE_ID_LABEL: f"!in({','.join(avoid)})"} if avoid else {}
 
 
 def _slice(generator: WorkerGenerator, each_evaluation: bool) -> Progress | Outcome | Failure:
