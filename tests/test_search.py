@@ -225,7 +225,7 @@ def test_a_method_without_anything_to_search_is_said(tmp_path: Path) -> None:
     assert [trial.key is None for trial in planned.trials] == [False, False, True, True]
     shown = io.StringIO()
     show_plan(outline(planned), planned.jobs, Console(file=shown, width=200))
-    assert "the search needs 4 jobs, and the trials without a search 2 (" in shown.getvalue()
+    assert "the search needs 4 jobs, and the trials that do not wait for it 2 (" in shown.getvalue()
 
 
 def test_without_validation_subjects_it_says_what_to_write(tmp_path: Path) -> None:

@@ -225,10 +225,7 @@ class RunProgress:
             self._timed[group] = Pace(pace.jobs + 1, pace.seconds + seconds_per_epoch)
 
     def _seconds_per_epoch(self, alike: Alike) -> float | None:
-        """The mean over the jobs at the same point of the sweep, over those at any point, or what was expected.
-
-        It is the first of these that is known.
-        """
+        """The mean over jobs at the same point of the sweep; else over those at any point; else what was expected."""
         for group in alike.groups:
             done, running = self._timed.get(group, Pace()), self._running_paces(group)
             if jobs := done.jobs + len(running):

@@ -47,7 +47,7 @@ def _show_findings(results: RunResults, warnings: Sequence[TrialsWarning], conso
 
 
 def watch_status(run_folder: Path, console: Console, seconds: float) -> None:
-    """The same, but all except what `_show_findings` says is read again every so many seconds until the run is over."""
+    """Show the jobs again every so many seconds until the run is over or Ctrl-C is pressed, and then the findings."""
     results = RunResults.open(run_folder)
     with Screen(console=console, auto_refresh=False) as screen:
         screen.update(_view(results), refresh=True)

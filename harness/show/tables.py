@@ -44,7 +44,8 @@ def show_plan(plan: Outline, unfinished: Collection[str], console: Console, inli
     who = f"{plan.trials} trials need {len(plan.jobs)} jobs"
     if plan.searched:
         others = len(plan.jobs) - plan.searched
-        who = f"the search needs {plan.searched} jobs" + f", and the trials without a search {others}" * (others > 0)
+        who = f"the search needs {plan.searched} jobs"
+        who += f", and the trials that do not wait for it {others}" if others else ""
     text = f"{who} ({plan.shared} saved by sharing); {done} are done, {len(todo)} to run"
     text += f", {len(offline)} for offline devices" if offline else ""
     console.print(text, highlight=False)

@@ -99,7 +99,7 @@ def _check_edge(file: StudyFile, located: Located) -> list[Problem]:
     of_study: dict[str, Sequence[Any]] = {"methods": file.methods, "seeds": file.seeds}
     if edge.label_rates:
         problems += _check_edge_label_keys(file, located)
-        of_study["label_rates"] = list({rate: 0 for entry in file.datasets for rate in file.label_rates_of(entry)})
+        of_study["label_rates"] = [rate for entry in file.datasets for rate in file.label_rates_of(entry)]
     for what, known in of_study.items():
         there = set(known)
         for index, one in enumerate(getattr(edge, what) or ()):

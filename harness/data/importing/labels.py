@@ -15,7 +15,7 @@ from harness.data.importing.config import Clock, ImportConfig, ValueSource, plac
 from harness.data.importing.signals import place
 from harness.data.importing.tables import columns_of, find_files, read_table
 from harness.data.importing.text_files import delimited, is_text
-from harness.data.importing.times import is_absolute, seconds, type_of
+from harness.data.importing.times import DAY, is_absolute, seconds, type_of
 from harness.errors import DataError
 
 ROUNDING = 0.01  # sampling intervals; ends of intervals are sums, and not exact for times counted from 1970
@@ -151,6 +151,9 @@ class ValueTable:
         if path is None or not len(rows):
             return constant("")
         begins, ends = self._intervals(path, rows, start if self.source.from_start else 0.0, rate)
+        if self.source.time_unit == "hms" and not self.source.from_start and end > DAY:  # it goes past midnight
+            begins = begins + DAY * ((begins < start) & (begins + DAY < end))
+            ends = ends if ends is None else ends + DAY * (ends < begins)
         order = np.argsort(begins, kind="stable")
         ends = np.r_[begins[order][1:], np.inf] if ends is None else ends[order]
         begins = begins[order]

@@ -14,7 +14,7 @@ from harness.data.alignment import at_even_times
 from harness.data.delimited import DelimitedText
 from harness.data.importing.config import Missing, ModalityFiles, TextFormat
 from harness.data.importing.text_files import delimiter_of, encoding_of, fields_of, first_lines, is_text
-from harness.data.importing.times import joined, seconds, type_of
+from harness.data.importing.times import joined, past_midnight, seconds, type_of
 from harness.errors import DataError
 
 GAP = 1.5  # sampling intervals; a longer step between two samples is a gap
@@ -78,7 +78,8 @@ def times_of(
         start = _start(path, form, modality) if modality.start_line is not None else 0.0
         return start + np.arange(len(frame)) / modality.rate
     columns = [frame[name] for name in modality.time_columns]
-    return seconds(columns[0] if len(columns) == 1 else joined(columns), modality, modality.rate, at)
+    time = seconds(columns[0] if len(columns) == 1 else joined(columns), modality, modality.rate, at)
+    return past_midnight(time) if modality.time_unit == "hms" else time
 
 
 def _start(path: Path, form: TextFormat, modality: ModalityFiles) -> float:

@@ -25,7 +25,7 @@ def type_of(clock: Clock) -> ColumnType:
 def seconds(column: pd.Series, clock: Clock, rate: float, at: Callable[[int], str]) -> np.ndarray:
     """The time of each row in seconds, (n,), NaN where it is missing.
 
-    Dates are counted from 1970, and clock times from the midnight before the first, also where they go past the next.
+    Dates are counted from 1970, and clock times from midnight.
 
     rate: samples per second, for times in samples. at: the place of a row, for messages. Raises `DataError`, which
     names the row, for a text that is no time.
@@ -37,18 +37,17 @@ def seconds(column: pd.Series, clock: Clock, rate: float, at: Callable[[int], st
     if isinstance(column.dtype, pd.CategoricalDtype):  # as text files are read
         categories = column.cat.categories.to_series()
         of_categories = _seconds_of_texts(categories, clock, lambda row: at(_first_row(column, row)))
-        found = np.append(of_categories, np.nan)[column.cat.codes.to_numpy()]
-    else:
-        found = _seconds_of_texts(column, clock, at)
-    return _past_midnight(found) if clock.time_unit == "hms" else found
+        return np.append(of_categories, np.nan)[column.cat.codes.to_numpy()]
+    return _seconds_of_texts(column, clock, at)
 
 
-def _past_midnight(time: np.ndarray) -> np.ndarray:
-    """Clock times, (n,), that go on past midnight instead of going back by more than half a day."""
+def past_midnight(time: np.ndarray) -> np.ndarray:
+    """The clock times of successive samples, (n,), which go on past midnight instead of back by over half a day."""
     known = np.isfinite(time)
-    days = np.cumsum(np.r_[0, np.diff(time[known]) < -DAY / 2]) if known.any() else 0
-    time[known] += DAY * days
-    return time
+    passed = np.diff(time[known], prepend=time[known][:1]) < -DAY / 2
+    on: np.ndarray = time.copy()
+    on[known] += DAY * np.cumsum(passed)
+    return on
 
 
 def _seconds_of_texts(column: pd.Series, clock: Clock, at: Callable[[int], str]) -> np.ndarray:

@@ -13,7 +13,7 @@ RESERVED_BYTES = 8 << 20
 
 @contextmanager
 def space_for(result: Path) -> Iterator[None]:
-    """Keep space beside a result file free meanwhile.
+    """Hold disk space beside a result file until the block ends, when the result is written.
 
     Raises `InputError` if the file could not be written there.
     """

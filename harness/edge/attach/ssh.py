@@ -23,7 +23,7 @@ class SshError(Exception):
 
 
 def require_client() -> None:
-    """Raises `InputError` if this machine has no ssh client."""
+    """Raise `InputError` if this machine has no ssh client."""
     if shutil.which("ssh") is None:
         raise InputError("there is no ssh on this machine: install OpenSSH's client (openssh-client) to reach a device")
 

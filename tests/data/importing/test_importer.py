@@ -16,9 +16,10 @@ from scipy.io import savemat
 from harness.data.alignment import resampled
 from harness.data.arrays import Arrays, ArraysOptions
 from harness.data.cache import load
-from harness.data.importing.config import ImportConfig, read_config
+from harness.data.importing.config import Clock, ImportConfig, read_config
 from harness.data.importing.importer import GrowingArray, import_folder
 from harness.data.importing.labels import Track, from_samples
+from harness.data.importing.times import seconds
 from harness.errors import DataError
 
 RATE = 10
@@ -250,6 +251,17 @@ def test_clock_times_go_past_midnight(folder):
     made = imported(folder, config(modalities={"x": clock}))
     assert made["x"][:4, :, 0].ravel().tolist() == pytest.approx(list(range(40)), abs=1e-4)
     assert made["start"][:4].tolist() == pytest.approx([86398, 86399, 86400, 86401])
+    rows = ["0:00:01,0:00:02,c", "23:59:59,0:00:01,b", "23:50:00,23:59:59,a"]  # in any order
+    lines = [f"{subject},{row}" for subject in ("s1", "s2") for row in rows]
+    (folder.parent / "labels.csv").write_text("\n".join(["subject,from,to,label", *lines]))
+    label = {"table": "../labels.csv", "start": "from", "end": "to", "time_unit": "hms"}
+    made = imported(folder, config(modalities={"x": clock}, label=label), "labelled")
+    assert made["label"].tolist() == ["a", "b", "b", "c"] * 2
+
+
+def test_durations_are_no_clock_times():
+    durations = pd.Series(["13:00:00", "0:00:05"])
+    assert seconds(durations, Clock(time_unit="hms"), RATE, str).tolist() == [46_800, 5]
 
 
 @pytest.mark.parametrize(
